@@ -1,0 +1,107 @@
+"""Files appear whole or not at all, and what was said to be written is on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from trailblazer.errors import storage_trouble
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+def make_folder(folder: Path, *, exist_ok: bool = True) -> Path:
+    """Make a folder that only its owner can enter, its parents too, and return it."""
+    try:
+        folder.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=exist_ok)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise storage_trouble(error, "make the folder") from error
+    return folder
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: after this a rename or a new file survives a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def whole_file(target: Path, *, mode: int = PRIVATE_FILE, durable: bool = True) -> Iterator[IO[bytes]]:
+    """Yield a binary file that takes the target's place when the block ends well, and vanishes when it does not.
+
+    With `durable` both the bytes and the name survive a power cut; without it only a crash of the process.
+    """
+    target.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with open(handle, "wb") as file:  # noqa: PTH123 - wraps a descriptor, not a path
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        draft.replace(target)
+        if durable:
+            sync_folder(target.parent)
+    except OSError as error:
+        _remove_draft(draft)
+        error.filename = str(target)
+        raise storage_trouble(error, "write") from error
+    except BaseException:
+        _remove_draft(draft)
+        raise
+
+
+def _remove_draft(draft: Path) -> None:
+    with contextlib.suppress(OSError):
+        draft.unlink()
+
+
+def write_whole(target: Path, content: bytes | str, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:
+    """Write a file so that a reader sees the old content or the new one, never a part."""
+    with whole_file(target, mode=mode, durable=durable) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_lines(target: Path, records: Iterable[Any], *, durable: bool = True) -> int:
+    """Write NDJSON, one record a line, as a whole file; return how many lines it has."""
+    count = 0
+    with whole_file(target, durable=durable) as file:
+        for count, record in enumerate(records, start=1):  # noqa: B007 - the count is what is returned
+            file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+    return count
+
+
+def cut_torn_tail(file: IO[bytes]) -> int:
+    """Cut what follows the last newline of a journal opened for update; return how many bytes went.
+
+    A writer that was killed may leave half a line, and a line appended to it would be lost with it.
+    """
+    end = file.seek(0, os.SEEK_END)
+    position = end
+    while position > 0:
+        start = max(0, position - 65536)
+        file.seek(start)
+        newline = file.read(position - start).rfind(b"\n")
+        if newline >= 0:
+            keep = start + newline + 1
+            break
+        position = start
+    else:
+        keep = 0
+    if keep != end:
+        file.truncate(keep)
+    file.seek(keep)
+    return end - keep

@@ -1,0 +1,154 @@
+"""Words become a verb; the only place that prints errors and exits."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+from trailblazer.errors import Trouble, WordsWrong
+
+VERBS = {
+    "dispatch": "carry out a plan of embedding runs: gate, claim, run, prove",
+    "normalize": "turn md, txt, rst and html files into runs",
+    "chunk": "cut the documents of runs into chunks under a token cap",
+    "embed": "preflight, plan-preflight, manifest, diff, reembed-if-changed, run",
+    "ask": "find the chunks that answer a question",
+    "monitor": "show how a dispatch is getting on",
+    "verify": "prove that a sealed dispatch folder is unchanged",
+    "db": "start, stop, status, doctor, migrate, url of the database",
+    "config": "show what applies and where each value came from",
+}
+
+EXIT_CODES = """\
+exit codes:
+  0 all settled well, or nothing was waiting    5 gate closed: nothing sent, nothing spent
+  1 a bug (the traceback is in a file)          6 finished, but some items failed
+  2 words not understood                        7 already running
+  3 configuration or a document is invalid      8 an outside service did not answer; repeat
+  4 plan missing, empty or unreadable           130/143 interrupted (Ctrl-C, TERM)"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that refuses by raising, and takes no abbreviations."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        hint = f"Try: {self.prog} --help"
+        if message.startswith("unrecognized arguments: --"):
+            near = difflib.get_close_matches(message.split()[2].split("=")[0], list(self._option_string_actions), n=1)
+            hint = f"Did you mean {near[0]}? {hint}" if near else hint
+        raise WordsWrong(message, hint)
+
+
+def parser_for(verb: str) -> argparse.ArgumentParser:
+    """Return the parser of one verb, with its words added."""
+    module = _module(verb)
+    parser = _Parser(prog=f"trailblazer {verb}", description=module.__doc__, epilog=EXIT_CODES)
+    module.add_words(parser)
+    return parser
+
+
+def _module(verb: str) -> Any:
+    return importlib.import_module(f"trailblazer.verbs.{verb}")
+
+
+def as_flags(words: list[str]) -> list[str]:
+    """Return words with each bare `name=value` as `--name=value` and each bare `name` as `--name`.
+
+    A word after a flag that stands alone may be that flag's value (`--plan latest`), so it is left as it is
+    only when it follows a flag without `=`; everything after `--` is left alone.
+    """
+    flags: list[str] = []
+    for position, word in enumerate(words):
+        if word == "--":
+            return flags + words[position:]
+        follows_flag = position > 0 and words[position - 1].startswith("-") and "=" not in words[position - 1]
+        is_value = follows_flag and "=" not in word and not word.startswith("-")
+        flags.append(word if word.startswith("-") or is_value else "--" + word)
+    return flags
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Carry out the words of a command line and return the exit code; troubles are printed here and nowhere else."""
+    words = sys.argv[1:] if argv is None else argv
+    verb = words[0] if words and words[0] in VERBS else ""
+    try:
+        signal.signal(signal.SIGTERM, _terminated)
+        code = _run(verb, words)
+        sys.stdout.flush()
+    except Trouble as trouble:
+        _say(verb, trouble)
+        return trouble.exit_code
+    except KeyboardInterrupt as interrupt:
+        print(f"{verb or 'trailblazer'}: interrupted", file=sys.stderr)
+        return 143 if interrupt.args == (signal.SIGTERM,) else 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:  # noqa: BLE001 - the last place where a bug can still be told in one line
+        return _tell_bug(verb, error)
+    return code
+
+
+def _terminated(number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt(number)
+
+
+def _run(verb: str, words: list[str]) -> int:
+    if not verb:
+        return _without_verb(words)
+    module = _module(verb)
+    rest = as_flags(words[1:]) if getattr(module, "BARE_WORDS", False) else words[1:]
+    try:
+        parsed = parser_for(verb).parse_args(rest)
+    except SystemExit as leaving:  # argparse leaves like this after --help only
+        return int(leaving.code or 0)
+    answer: int = module.run(parsed)
+    return answer
+
+
+def _without_verb(words: list[str]) -> int:
+    if words and words[0] in {"--version", "-V"}:
+        from importlib.metadata import version
+
+        print("trailblazer", version("trailblazer"))
+        return 0
+    if words and words[0] not in {"-h", "--help", "help"}:
+        near = difflib.get_close_matches(words[0], list(VERBS), n=1)
+        hint = f"Did you mean {near[0]}?" if near else "Try: trailblazer --help"
+        raise WordsWrong(f"{words[0]!r} is not a verb", hint)
+    print("usage: trailblazer VERB [words]\n\nCarries out plans: gate, claim, dispatch, journal, proof.\n")
+    for name, summary in VERBS.items():
+        print(f"  {name:<10} {summary}")
+    print("\n  trailblazer VERB --help tells its words.\n\n" + EXIT_CODES)
+    return 0 if words else WordsWrong.exit_code
+
+
+def _say(verb: str, trouble: Trouble) -> None:
+    from trailblazer.plain import plain
+
+    print(f"{verb or 'trailblazer'}: {plain(trouble.what)}", file=sys.stderr)
+    for line in trouble.hint.splitlines():
+        print(f"  {plain(line)}", file=sys.stderr)
+
+
+def _tell_bug(verb: str, error: Exception) -> int:
+    import tempfile
+    import traceback
+
+    from trailblazer.plain import one_line
+
+    text = "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile("w", prefix="trailblazer-bug-", suffix=".txt", delete=False) as file:
+        file.write(text)
+    print(f"{verb or 'trailblazer'}: a bug: {one_line(repr(error), 200)}", file=sys.stderr)
+    print(f"  The traceback is in {file.name}.", file=sys.stderr)
+    return 1

@@ -1,0 +1,168 @@
+"""The one configuration file, overridden by TRAILBLAZER_* variables and then by flags."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trailblazer import schemas
+from trailblazer.errors import ConfigWrong
+from trailblazer.paths import CONFIG_NAME, Places, find_root
+
+PREFIX = "TRAILBLAZER_"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One configured value and where it came from (`config/.trailblazer.yaml:7`, a variable, a flag, default)."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What applies, by dotted key (`dispatch.workers`), and the folders it applies to."""
+
+    settings: Mapping[str, Setting]
+    places: Places
+
+    def __getitem__(self, key: str) -> Any:
+        return self.settings[key].value
+
+
+def known_keys() -> dict[str, dict[str, Any]]:
+    """Return every dotted key with its schema, in the order of the schema."""
+    return {
+        f"{section}.{key}": schema
+        for section, part in schemas.load("config")["properties"].items()
+        for key, schema in part["properties"].items()
+    }
+
+
+def variable(key: str) -> str:
+    """Return the environment variable of a dotted key: dispatch.workers is TRAILBLAZER_DISPATCH_WORKERS."""
+    return PREFIX + key.upper().replace(".", "_")
+
+
+def load_config(flags: Mapping[str, Any] | None = None, start: Path | None = None) -> Config:
+    """Return the configuration that applies in a working folder.
+
+    `flags` maps dotted keys to values from the command line; None means the flag was not given.
+    Every mistake is refused with ConfigWrong (exit 3), all of them at once, each with its place.
+    """
+    start = start or Path.cwd()
+    root = find_root(start)
+    settings = {key: Setting(schema["default"], "default") for key, schema in known_keys().items()}
+    mistakes: list[str] = []
+    if root is not None:
+        settings.update(_from_file(root / CONFIG_NAME, mistakes))
+    settings.update(_from_environment(os.environ, mistakes))
+    settings.update(
+        (key, Setting(value, "--" + key.split(".")[-1].replace("_", "-")))
+        for key, value in (flags or {}).items()
+        if value is not None
+    )
+    mistakes += _violations(settings)
+    if mistakes:
+        raise ConfigWrong(mistakes[0], "\n".join([*mistakes[1:], "Keys and limits: schemas/config.schema.json"]))
+    base = root or start
+    return Config(settings, Places(base, base / Path(settings["paths.var"].value).expanduser()))
+
+
+def _violations(settings: Mapping[str, Setting]) -> list[str]:
+    nested: dict[str, dict[str, Any]] = {}
+    for key, setting in settings.items():
+        section, name = key.split(".", 1)
+        nested.setdefault(section, {})[name] = setting.value
+    found = []
+    for violation in schemas.violations_in("config")(nested):
+        place = violation.split(":", 1)[0].removeprefix("$.")
+        key = next(
+            (known for known in settings if place == known or place.startswith((known + ".", known + "["))),
+            "",
+        )
+        found.append(f"{settings[key].origin}: {violation}" if key else violation)
+    return found
+
+
+def _from_environment(environment: Mapping[str, str], mistakes: list[str]) -> dict[str, Setting]:
+    import yaml
+
+    keys = {variable(key): key for key in known_keys()}
+    found = {}
+    for name in sorted(name for name in environment if name.startswith(PREFIX)):
+        if name in keys:
+            key = keys[name]
+            kinds = known_keys()[key]["type"]
+            text = environment[name]
+            try:
+                value = text if kinds == "string" or "://" in text else yaml.safe_load(text)
+            except yaml.YAMLError:
+                value = text
+            found[key] = Setting(value, name)
+        else:
+            mistakes.append(f"{name} is not a setting{_nearest(name, keys)}")
+    return found
+
+
+def _nearest(name: str, right: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, list(right), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(right)}"
+
+
+def _from_file(file: Path, mistakes: list[str]) -> dict[str, Setting]:
+    """Return the settings of the file by dotted key; what is wrong with it is added to the mistakes."""
+    import yaml
+
+    try:
+        tree = yaml.compose(file.read_text(), Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise ConfigWrong(f"cannot read {file}: {error.strerror}", "Look at that file's rights.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigWrong(f"{file}{line}: not YAML: {problem}", "Mend that line.") from error
+    found: dict[str, Setting] = {}
+    sections: dict[str, dict[str, Any]] = {
+        name: part["properties"] for name, part in schemas.load("config")["properties"].items()
+    }
+    for section, at, body in _pairs(tree, file, mistakes):
+        if section not in sections:
+            mistakes.append(f"{at}: {section} is not a key{_nearest(section, sections)}")
+            continue
+        for key, place, node in _pairs(body, file, mistakes):
+            if key in sections[section]:
+                found[f"{section}.{key}"] = Setting(_construct(node), place)
+            else:
+                mistakes.append(f"{place}: {section}.{key} is not a key{_nearest(key, sections[section])}")
+    return found
+
+
+def _pairs(node: Any, file: Path, mistakes: list[str]) -> Iterator[tuple[str, str, Any]]:
+    """Yield key, `file:line` and node of each pair of a YAML mapping; a key that is there twice is a mistake."""
+    import yaml
+
+    if node is None or (isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null")):
+        return
+    if not isinstance(node, yaml.MappingNode):
+        mistakes.append(f"{file}:{node.start_mark.line + 1}: a mapping of keys to values belongs here")
+        return
+    seen: set[str] = set()
+    for key_node, value_node in node.value:
+        key, place = str(key_node.value), f"{file}:{key_node.start_mark.line + 1}"
+        if key in seen:
+            mistakes.append(f"{place}: {key} is there twice")
+        seen.add(key)
+        yield key, place, value_node
+
+
+def _construct(node: Any) -> Any:
+    import yaml
+
+    return yaml.SafeLoader("").construct_document(node)

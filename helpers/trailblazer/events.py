@@ -1,0 +1,103 @@
+"""Events for machines (NDJSON to files and stdout) and words for people (stderr), never mixed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from trailblazer.atomic import make_folder
+from trailblazer.errors import storage_trouble
+from trailblazer.paths import timestamp
+from trailblazer.plain import one_line
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class Emitter:
+    """Writes one event a line, each with ts, seq, run_id, phase, component, pid and level, to a file and to stdout.
+
+    stdout gets events only where it is no terminal: on a terminal they would mix with the words for people.
+    """
+
+    def __init__(
+        self, component: str, phase: str, file: Path | None, *, to_stdout: bool = False, **always: Any
+    ) -> None:
+        self._always = {"phase": phase, "component": component, "pid": os.getpid(), **always}
+        self._lock = threading.Lock()
+        self._seq = 0
+        self._stdout = sys.stdout if to_stdout and not sys.stdout.isatty() else None
+        self._handle: int | None = None
+        if file is not None:
+            make_folder(file.parent)
+            try:
+                self._handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise storage_trouble(error, "open") from error
+
+    def emit(self, event: str, action: str, *, level: str = "info", run_id: str | None = None, **more: Any) -> None:
+        """Write one event: its name (noun.verb), its action (start, tick, complete, error…) and what belongs to it."""
+        if "msg" in more:
+            more["msg"] = one_line(str(more["msg"]))
+        with self._lock:
+            self._seq += 1
+            record = {
+                "ts": timestamp(),
+                "v": 1,
+                "seq": self._seq,
+                "run_id": run_id,
+                "level": level,
+                "event": event,
+                "action": action,
+                **self._always,
+                **more,
+            }
+            line = json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
+            if self._handle is not None:
+                try:
+                    os.write(self._handle, line.encode())
+                except OSError as error:
+                    raise storage_trouble(error, "write an event") from error
+            if self._stdout is not None:
+                self._stdout.write(line)
+                self._stdout.flush()
+
+    def close(self) -> None:
+        """Close the file; an emitter that is closed writes no more."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def is_colourful(stream: Any) -> bool:
+    """Say whether a stream may carry colour: a terminal, NO_COLOR unset, TERM not dumb."""
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+_COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "": ""}
+
+
+class Words:
+    """Single lines for people: to stderr, coloured on a terminal only, and to a log file without colour."""
+
+    def __init__(self, log: Path | None = None, *, quiet: bool = False) -> None:
+        self._colourful = is_colourful(sys.stderr)
+        self._quiet = quiet
+        self._log = log
+
+    def say(self, line: str, colour: str = "") -> None:
+        """Say one line; what it holds from outside is made plain."""
+        line = one_line(line, 2000)
+        if self._log is not None:
+            try:
+                make_folder(self._log.parent)
+                with self._log.open("a") as file:
+                    file.write(f"{timestamp()} {line}\n")
+            except OSError as error:
+                raise storage_trouble(error, "write") from error
+        if not self._quiet:
+            code = _COLOURS[colour] if self._colourful else ""
+            print(f"\033[{code}m{line}\033[0m" if code else line, file=sys.stderr, flush=True)

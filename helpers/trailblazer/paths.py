@@ -1,0 +1,87 @@
+"""Where everything lives, and which names may become part of a path."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from trailblazer.errors import WordsWrong
+
+CONFIG_NAME = "config/.trailblazer.yaml"
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+=-]{0,199}")
+_STAMP = re.compile(r"(\d{8})[T_](\d{6})Z?(?:-\d+)?")
+
+
+def is_id(name: str) -> bool:
+    """Say whether a name is safe as a folder's name and as an argument: no slash, no `..`, no leading dash."""
+    return bool(_ID.fullmatch(name)) and ".." not in name
+
+
+def check_id(name: str, kind: str = "run id") -> str:
+    """Return the name, or refuse one that could lead out of its folder or be taken for a flag (exit 2)."""
+    if not is_id(name):
+        raise WordsWrong(
+            f"{name!r} is not a {kind}",
+            "Use letters, digits and . _ : @ + = - (at most 200, no '/', no '..', no leading dash).",
+        )
+    return name
+
+
+def stamp(moment: datetime | None = None) -> str:
+    """Return a moment (now, unless given) as a folder's name: 20261120T223000Z, always UTC."""
+    return (moment or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+
+
+def read_stamp(name: str) -> datetime | None:
+    """Return the moment a folder's name stands for, in today's or the older spelling, or None."""
+    found = _STAMP.fullmatch(name)
+    if not found:
+        return None
+    try:
+        return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def timestamp() -> str:
+    """Return the present moment as documents and events write it: 2026-11-20T22:30:00.123Z."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The folders of one project: its root (where config/ stands) and its var/ (all state and output)."""
+
+    root: Path
+    var: Path
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all runs."""
+        return self.var / "runs"
+
+    @property
+    def bundles(self) -> Path:
+        """The folder of all plan-preflight bundles."""
+        return self.var / "plan_preflight"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of all logs."""
+        return self.var / "logs"
+
+    @property
+    def dispatches(self) -> Path:
+        """The folder of all dispatch folders."""
+        return self.logs / "dispatch"
+
+    def run(self, rid: str) -> Path:
+        """Return the folder of one run; a run id that is no id is refused."""
+        return self.runs / check_id(rid)
+
+
+def find_root(start: Path) -> Path | None:
+    """Return the nearest folder from `start` upwards that holds config/.trailblazer.yaml, or None."""
+    return next((folder for folder in (start, *start.parents) if (folder / CONFIG_NAME).is_file()), None)

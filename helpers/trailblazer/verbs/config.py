@@ -1,0 +1,36 @@
+"""Show what applies in this folder and where each value came from."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add `show` and its flags."""
+    parser.add_argument("action", choices=["show"], help="print every key, its value and its origin")
+    parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+
+
+def run(words: argparse.Namespace) -> int:
+    """Print the configuration to stdout; passwords in addresses are left out."""
+    import json
+
+    from trailblazer.config import load_config
+
+    config = load_config()
+    shown = {
+        key: {"value": _without_password(setting.value), "origin": setting.origin}
+        for key, setting in config.settings.items()
+    }
+    if words.json:
+        print(json.dumps(shown, indent=2))
+        return 0
+    for key, entry in shown.items():
+        print(f"{key:<34} {json.dumps(entry['value']):<44} {entry['origin']}")
+    return 0
+
+
+def _without_password(value: object) -> object:
+    import re
+
+    return re.sub(r"(://[^:/@]*:|password=)[^@\s]+", r"\1***", value) if isinstance(value, str) else value
