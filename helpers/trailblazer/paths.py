@@ -10,7 +10,7 @@ from pathlib import Path
 from trailblazer.errors import WordsWrong
 
 CONFIG_NAME = "config/.trailblazer.yaml"
-_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+=-]{0,199}")
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,199}")
 _STAMP = re.compile(r"(\d{8})[T_](\d{6})Z?(?:-\d+)?")
 
 
@@ -24,7 +24,7 @@ def check_id(name: str, kind: str = "run id") -> str:
     if not is_id(name):
         raise WordsWrong(
             f"{name!r} is not a {kind}",
-            "Use letters, digits and . _ : @ + = - (at most 200, no '/', no '..', no leading dash).",
+            "Use letters, digits and . _ @ + = - (at most 200, no '/', no '..', no leading dash).",
         )
     return name
 
