@@ -1,0 +1,143 @@
+"""The documents of a run: their fields, the file they stand in, and how they are read back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from trailblazer import schemas
+from trailblazer.errors import DocumentInvalid, PlanUnusable
+from trailblazer.paths import Places
+
+NORMALIZED = Path("normalize/normalized.ndjson")
+ENRICHED = Path("enrich/enriched.jsonl")
+
+LONGEST_ID = 500
+
+# NUL is refused by Postgres, a lone surrogate by every encoder; each becomes one character, so offsets hold.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a run, with the fields of normalized.ndjson; only `id` and `text_md` are always filled.
+
+    `text_md` is markdown-like text in which offsets count characters; `body_repr` names what it was made from.
+    `quality_score` (0 to 1) comes from an enriched document and is None without one.
+    """
+
+    id: str
+    text_md: str
+    title: str = ""
+    url: str | None = None
+    source_system: str = "files"
+    space_key: str | None = None
+    space_id: str | None = None
+    version: str | int | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    labels: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    attachments: tuple[dict[str, Any], ...] = ()
+    breadcrumbs: tuple[str, ...] = ()
+    body_repr: str = "markdown"
+    collection: str | None = None
+    path_tags: tuple[str, ...] = ()
+    meta: dict[str, Any] | None = None
+    quality_score: float | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Return the document as a line of normalized.ndjson holds it; optional fields only where they are filled."""
+        record = {name: getattr(self, name) for name in _REQUIRED}
+        record.update((name, value) for name in _OPTIONAL if (value := getattr(self, name)) is not None and value != ())
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in record.items()}
+
+
+_OPTIONAL = ("collection", "path_tags", "meta", "quality_score")
+_REQUIRED = tuple(field.name for field in fields(Document) if field.name not in _OPTIONAL)
+_TEXTS = (
+    "title",
+    "url",
+    "source_system",
+    "space_key",
+    "space_id",
+    "created_at",
+    "updated_at",
+    "body_repr",
+    "collection",
+)
+_LISTS = ("labels", "links", "attachments", "breadcrumbs", "path_tags")
+
+
+def storable(text: str) -> str:
+    """Return text of the same length in which what no database and no encoder takes is U+FFFD."""
+    return _UNSTORABLE.sub(_REPLACEMENT, text) if _UNSTORABLE.search(text) else text
+
+
+def run_folder(places: Places, rid: str) -> Path:
+    """Return the folder of a run, or refuse a run that is not there with PlanUnusable (exit 4)."""
+    folder = places.run(rid)
+    if not folder.is_dir():
+        raise PlanUnusable(
+            f"there is no run {rid}: {folder} is missing", f"Make it with `trailblazer normalize PATH --run {rid}`."
+        )
+    return folder
+
+
+def source_file(folder: Path) -> Path:
+    """Return the file that holds a run's documents: enrich/enriched.jsonl where it is, else the normalised ones.
+
+    A run with neither is refused with DocumentInvalid.
+    """
+    for name in (ENRICHED, NORMALIZED):
+        if (folder / name).is_file():
+            return folder / name
+    raise DocumentInvalid(
+        f"{folder} has no {NORMALIZED}", f"Make it with `trailblazer normalize PATH --run {folder.name}`."
+    )
+
+
+def read_documents(file: Path) -> Iterator[Document]:
+    """Yield the documents of an NDJSON file in its order.
+
+    A line that is no JSON object, has no usable `id` or `text_md`, or repeats an id is refused with
+    DocumentInvalid. Other fields of a wrong type are read as absent: only what is needed is insisted on.
+    """
+    known: set[str] = set()
+    for number, record in enumerate(schemas.read_lines(file), start=1):
+        document = _document(record, f"{file}: document {number}")
+        if document.id in known:
+            raise DocumentInvalid(
+                f"{file}: document {number} repeats the id {document.id!r}", "Ids are unique within a run."
+            )
+        known.add(document.id)
+        yield document
+
+
+def _document(record: dict[str, Any], where: str) -> Document:
+    name, text = record.get("id"), record.get("text_md")
+    if isinstance(name, int) and not isinstance(name, bool):
+        name = str(name)
+    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_ID:
+        raise DocumentInvalid(f"{where} has no usable id", f"An id is text of 1 to {LONGEST_ID} characters.")
+    if not isinstance(text, str):
+        raise DocumentInvalid(f"{where} ({name}) has no text_md", "text_md is the text of the document.")
+    told: dict[str, Any] = {}
+    for field in _TEXTS:
+        if isinstance(value := record.get(field), str):
+            told[field] = storable(value)
+    for field in _LISTS:
+        if isinstance(value := record.get(field), list) and value:
+            told[field] = tuple(value)
+    if isinstance(version := record.get("version"), (str, int)):
+        told["version"] = version
+    if isinstance(meta := record.get("meta"), dict):
+        told["meta"] = meta
+    score = record.get("quality_score")
+    if isinstance(score, (int, float)) and not isinstance(score, bool):
+        told["quality_score"] = float(score)
+    return Document(storable(name), storable(text), **told)

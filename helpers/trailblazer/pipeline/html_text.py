@@ -1,0 +1,228 @@
+"""HTML as markdown-like text: headings, lists, tables and code keep their shape, the rest is prose."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+_SPACE = re.compile(r"\s+")
+_BREAK = re.compile(r" *\n *")
+_UNREAD = frozenset({"script", "style", "template", "svg", "nav"})
+_HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
+_BLOCKS = {
+    *("address", "article", "aside", "blockquote", "body", "center", "dd", "details", "dialog", "div", "dl", "dt"),
+    *("fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "html", "li", "main", "ol", "p", "pre"),
+    *("section", "summary", "table", "tbody", "tfoot", "thead", "tr", "ul"),
+    *_HEADINGS,
+}
+_CODE = frozenset({"code", "kbd", "samp", "tt"})
+_NOT_IN_CELLS = {"ol", "pre", "table", "ul", *_HEADINGS}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What an HTML page says: its title ("" without one), its text as markdown, and where it links to."""
+
+    title: str
+    text: str
+    links: tuple[str, ...]
+
+
+def read_html(html: str) -> Page:
+    """Return the title, text and links of an HTML page; broken markup is read as browsers do, never refused."""
+    reader = _Reader(_UNREAD)
+    reader.feed(html)
+    reader.close()
+    if reader.unread:  # a part to pass over was never closed: rather too much text than none
+        reader = _Reader(frozenset({"script", "style"}))
+        reader.feed(html)
+        reader.close()
+    return reader.page()
+
+
+class _Reader(HTMLParser):
+    """Collects blocks of text; a block is (its text, whether it belongs to a list or a table)."""
+
+    def __init__(self, passed_over: frozenset[str]) -> None:
+        super().__init__(convert_charrefs=True)
+        self.unread = 0
+        self._passed_over = passed_over
+        self._blocks: list[tuple[str, bool]] = []
+        self._inline: list[str] = []
+        self._prefix = ""
+        self._counters: list[int | None] = []
+        self._cells: list[str] | None = None
+        self._in_cell = False
+        self._rows = 0
+        self._preformatted = 0
+        self._language = ""
+        self._in_title = False
+        self._title: list[str] = []
+        self._heading = ""
+        self._links: dict[str, None] = {}
+
+    def page(self) -> Page:
+        """Return what was read."""
+        self._flush()
+        text = ""
+        was_tight = False
+        for block, is_tight in self._blocks:
+            text += ("\n" if was_tight and is_tight else "\n\n") + block if text else block
+            was_tight = is_tight
+        title = _SPACE.sub(" ", "".join(self._title)).strip() or self._heading
+        return Page(title, text, tuple(self._links))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self._passed_over:
+            self.unread += 1
+        if self.unread:
+            return
+        told = dict(attrs)
+        if tag == "title":
+            self._in_title = not self._title
+        elif tag == "a":
+            self._link(told.get("href") or "")
+        elif tag == "img":
+            self._inline.append(f" {told.get('alt') or ''} ")
+        elif tag == "br":
+            self._inline.append("\n")
+        elif tag in _CODE:
+            self._quote_code()
+            if self._preformatted:
+                self._name_language(told)
+        elif tag in {"td", "th"}:
+            self._end_cell()
+            self._cells = self._cells or []
+            self._in_cell = True
+        elif tag in _BLOCKS:
+            self._start_block(tag, told)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._passed_over:
+            self.unread = max(0, self.unread - 1)
+        elif self.unread:
+            return
+        elif tag == "title":
+            self._in_title = False
+        elif tag in _CODE:
+            self._quote_code()
+        elif tag in {"td", "th"}:
+            self._end_cell()
+        elif tag in _BLOCKS:
+            self._end_block(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.unread:
+            return
+        if self._in_title:
+            self._title.append(data)
+        else:
+            self._inline.append(data if self._preformatted else _SPACE.sub(" ", data))
+
+    def _start_block(self, tag: str, told: dict[str, str | None]) -> None:
+        if self._cells is not None and tag in _NOT_IN_CELLS:
+            self._leave_table()
+        if self._cells is not None and tag != "tr":
+            self._inline.append(" ")
+            return
+        self._flush()
+        if tag in _HEADINGS:
+            self._prefix = _HEADINGS[tag]
+        elif tag == "pre":
+            self._preformatted += 1
+            self._name_language(told)
+        elif tag in {"ul", "ol"}:
+            self._counters.append(None if tag == "ul" else 0)
+        elif tag == "li":
+            self._prefix = self._bullet()
+        elif tag == "table":
+            self._rows = 0
+
+    def _end_block(self, tag: str) -> None:
+        if tag == "tr":
+            self._end_row()
+        elif self._cells is not None and tag not in {"table", "tbody", "thead", "tfoot"}:
+            self._inline.append(" ")
+        elif tag == "pre" and self._preformatted:
+            self._flush()
+            self._preformatted -= 1
+        else:
+            self._flush()
+            self._prefix = ""
+            if tag in {"ul", "ol"} and self._counters:
+                self._counters.pop()
+
+    def _flush(self) -> None:
+        """End the block that is being read."""
+        if self._cells is not None:
+            self._end_row()
+        text = "".join(self._inline)
+        self._inline.clear()
+        if self._preformatted:
+            self._fence(text.strip("\n"))
+            return
+        text = _BREAK.sub("\n", _collapse(text)).strip()
+        if not text:
+            return
+        indent = "  " * max(0, len(self._counters) - (1 if self._prefix else 0))
+        if self._prefix.startswith("#"):
+            text = text.replace("\n", " ")
+            self._heading = self._heading or text
+            indent = ""
+        lines = text.split("\n")
+        hanging = indent + " " * (len(self._prefix) if self._counters and self._prefix else 0)
+        block = "\n".join([indent + self._prefix + lines[0], *(hanging + line for line in lines[1:])])
+        self._blocks.append((block, bool(self._counters)))
+        self._prefix = ""
+
+    def _fence(self, code: str) -> None:
+        if code.strip():
+            fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", code)), default=0))
+            self._blocks.append((f"{fence}{self._language}\n{code}\n{fence}", False))
+        self._language = ""
+
+    def _bullet(self) -> str:
+        if not self._counters or self._counters[-1] is None:
+            return "- "
+        self._counters[-1] += 1
+        return f"{self._counters[-1]}. "
+
+    def _end_cell(self) -> None:
+        if self._cells is not None and self._in_cell:
+            self._cells.append(_collapse("".join(self._inline).replace("\n", " ")).strip().replace("|", "\\|"))
+            self._inline.clear()
+        self._in_cell = False
+
+    def _end_row(self) -> None:
+        self._end_cell()
+        cells, self._cells = self._cells, None
+        if cells and any(cells):
+            self._blocks.append(("| " + " | ".join(cells) + " |", True))
+            if self._rows == 0:
+                self._blocks.append(("|" + " --- |" * len(cells), True))
+            self._rows += 1
+
+    def _leave_table(self) -> None:
+        """Read on as blocks: a cell that holds a heading, a list or code lays out a page and is no table."""
+        self._end_cell()
+        cells, self._cells = self._cells, None
+        self._blocks += [(cell, False) for cell in cells or () if cell]
+
+    def _link(self, target: str) -> None:
+        if target and not target.startswith(("#", "javascript:", "mailto:", "data:")):
+            self._links[target.strip()] = None
+
+    def _quote_code(self) -> None:
+        if not self._preformatted:
+            self._inline.append("`")
+
+    def _name_language(self, told: dict[str, str | None]) -> None:
+        found = re.search(r"(?:^|\s)(?:language|lang|highlight)-([\w+-]{1,20})", told.get("class") or "")
+        self._language = found[1] if found else self._language
+
+
+def _collapse(text: str) -> str:
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text

@@ -1,0 +1,106 @@
+"""Real text that is on every machine with Python: its language topics and the READMEs of installed packages."""
+
+from __future__ import annotations
+
+import email
+import importlib.metadata
+from collections.abc import Iterator
+
+from trailblazer.paths import Places
+from trailblazer.pipeline.documents import Document
+from trailblazer.pipeline.normalize import NormalizeReport, write_run
+from trailblazer.pipeline.text_files import as_content
+
+_README_KINDS = {"text/markdown": "markdown", "text/x-rst": "rst", "text/plain": "rst", "": "rst"}
+
+
+def normalize_sample(places: Places, topic_runs: int) -> Iterator[NormalizeReport]:
+    """Write the topics as `topic_runs` runs of about equal size and the READMEs as `package-readmes`; yield reports.
+
+    The runs are named by the letters they span (`python-topics-a-d`), or numbered where there are more runs than
+    letters. The same Python with the same packages leaves the same bytes.
+    """
+    topics = list(_topics())
+    for rid, part in _split(topics, topic_runs):
+        yield write_run(places, rid, part)
+    readmes = list(_readmes())
+    if readmes:
+        yield write_run(places, "package-readmes", readmes)
+
+
+def _topics() -> Iterator[Document]:
+    from pydoc_data.topics import topics
+
+    for name in sorted(topics):
+        content = as_content(topics[name].encode(), "rst", name)
+        if content.text.strip():
+            yield Document(
+                id=name,
+                text_md=content.text,
+                title=content.title,
+                source_system="pydoc",
+                links=content.links,
+                body_repr="rst",
+                meta={"command": f"python -m pydoc {name}"},
+            )
+
+
+def _readmes() -> Iterator[Document]:
+    seen: dict[str, Document] = {}
+    for package in importlib.metadata.distributions():
+        about = email.message_from_string(package.read_text("METADATA") or package.read_text("PKG-INFO") or "")
+        name = about["Name"] or ""
+        raw = about["Description"] or str(about.get_payload() or "")
+        kind = _README_KINDS.get((about["Description-Content-Type"] or "").split(";")[0].strip().lower(), "text")
+        content = as_content(raw.encode("utf-8", "replace"), kind, name)
+        if name and name.lower() not in seen and content.text.strip():
+            seen[name.lower()] = Document(
+                id=name,
+                text_md=content.text,
+                title=f"{name} {about['Version']}",
+                url=_home_page(about["Home-page"], about.get_all("Project-URL") or []),
+                source_system="package-metadata",
+                version=about["Version"],
+                links=content.links,
+                body_repr=kind,
+                meta={"summary": about["Summary"] or ""},
+            )
+    for name in sorted(seen):
+        yield seen[name]
+
+
+def _home_page(home: str | None, urls: list[str]) -> str | None:
+    """Return where a package says it lives, or None."""
+    named = dict(url.split(", ", 1) for url in urls if ", " in url)
+    named = {label.lower(): url for label, url in named.items()}
+    wanted = ("documentation", "docs", "homepage", "home", "repository", "source", "source code", "github")
+    found = home or next((named[label] for label in wanted if label in named), None)
+    return found if found and found.startswith(("http://", "https://")) else None
+
+
+def _split(topics: list[Document], runs: int) -> Iterator[tuple[str, list[Document]]]:
+    """Yield run ids and their documents: neighbours by letter, cut where the running size passes each share."""
+    letters: dict[str, list[Document]] = {}
+    for topic in topics:
+        letters.setdefault(topic.id[0].lower(), []).append(topic)
+    by_letter = runs <= len(letters)
+    groups = list(letters.values()) if by_letter else [[topic] for topic in topics]
+    for number, part in enumerate(_share(groups, min(runs, len(groups))), start=1):
+        first, last = part[0].id[0].lower(), part[-1].id[0].lower()
+        span = first if first == last else f"{first}-{last}"
+        yield f"python-topics-{span}" if by_letter else f"python-topics-{number:03d}", part
+
+
+def _share(groups: list[list[Document]], parts: int) -> list[list[Document]]:
+    """Return the groups, in order, as so many parts of about equal text; no part is empty."""
+    sizes = [sum(len(document.text_md) for document in group) for group in groups]
+    shares: list[list[Document]] = [[] for _ in range(parts)]
+    total, passed, part = sum(sizes), 0, 0
+    for position, (group, size) in enumerate(zip(groups, sizes, strict=True)):
+        left = len(groups) - position
+        is_full = passed + size / 2 > total * (part + 1) / parts
+        if shares[part] and part + 1 < parts and (is_full or left == parts - part - 1):
+            part += 1
+        shares[part].extend(group)
+        passed += size
+    return shares

@@ -1,0 +1,76 @@
+"""Turn md, txt, rst and html files into runs: var/runs/RID/normalize/normalized.ndjson."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add the path, the run's id and the sample."""
+    parser.add_argument(
+        "path", nargs="?", metavar="PATH", help="a file, a folder (one run), or a folder of folders (a run each)"
+    )
+    parser.add_argument("--run", metavar="RID", help="the run's id; of several runs the prefix: <RID>-<folder>")
+    parser.add_argument(
+        "--sample", action="store_true", help="take text that is here anyway: Python's topics, the packages' READMEs"
+    )
+    parser.add_argument(
+        "--runs", type=int, metavar="N", help="with --sample: how many runs the topics become (default: 4)"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was made as NDJSON to stdout, a run a line")
+
+
+def run(words: argparse.Namespace) -> int:
+    """Write the runs, saying for each what it holds, what was left out and whether it changed."""
+    from trailblazer.config import load_config
+    from trailblazer.events import Words
+    from trailblazer.pipeline.normalize import NormalizeReport, normalize_files, plan_runs
+    from trailblazer.pipeline.sample import normalize_sample
+
+    _check(words)
+    places = load_config().places
+    say = Words().say
+
+    def tell(report: NormalizeReport) -> None:
+        state = "" if report.changed else " (unchanged)"
+        say(f"normalize: {report.rid}: {report.documents:,} documents, {report.characters:,} characters{state}")
+        for what, names in (
+            ("left out, no text in it", report.empty),
+            ("no text in some bytes, replaced by U+FFFD", report.replaced),
+        ):
+            if names:
+                shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+                say(f"normalize: {report.rid}: {what}: {shown}", "yellow")
+        if words.json:
+            _print(report)
+
+    if words.sample:
+        for report in normalize_sample(places, words.runs or 4):
+            tell(report)
+    else:
+        for source in plan_runs(Path(words.path).expanduser(), words.run):
+            tell(normalize_files(places, source))
+    return 0
+
+
+def _check(words: argparse.Namespace) -> None:
+    from trailblazer.errors import WordsWrong
+    from trailblazer.paths import check_id
+
+    if words.sample == (words.path is not None):
+        raise WordsWrong("either a PATH or --sample", "trailblazer normalize docs/ --run docs")
+    if words.runs is not None and (not words.sample or not 1 <= words.runs <= 1000):
+        raise WordsWrong("--runs goes with --sample and is 1 to 1000", "trailblazer normalize --sample --runs 8")
+    if words.run is not None:
+        check_id(words.run)
+        if words.sample:
+            raise WordsWrong("the sample names its own runs", "Leave --run away.")
+
+
+def _print(report: object) -> None:
+    import json
+    from dataclasses import asdict, is_dataclass
+
+    if is_dataclass(report) and not isinstance(report, type):
+        print(json.dumps(asdict(report), ensure_ascii=False))
