@@ -1,0 +1,288 @@
+"""The engine: carries a plan out, whatever its items are. Start reading at `carry_out`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from trailblazer.atomic import write_whole
+from trailblazer.errors import ProviderRefused, ServiceDown, StorageTrouble, Trouble
+from trailblazer.outcomes import FAILED, AttemptEnded, Item, Outcome, Refusal, Standing, Status
+from trailblazer.plain import one_line
+from trailblazer.processes import Children
+from trailblazer.record import Record
+
+LOOK_SECONDS = 0.1
+COMMIT_SECONDS = 0.5
+
+
+class Lane(Protocol):
+    """The answers in which kinds of work differ. All but `look` are called in a slot, many at a time.
+
+    A Trouble that an answer raises is that item's outcome: ServiceDown is transient, ProviderRefused final.
+    """
+
+    def gate(self, item: Item) -> Outcome | None:
+        """Return why an item is refused, or None when it may run. Free: nothing is spent by asking."""
+
+    def claim(self, item: Item) -> int | Outcome:
+        """Return the number of the attempt that now holds the item, or the outcome that says who else holds it."""
+
+    def attempt(self, item: Item, number: int) -> Outcome:
+        """Do the work, under the attempt's number."""
+
+    def give_back(self, item: Item, number: int, outcome: Outcome) -> None:
+        """Let go of an item that was not finished."""
+
+    def look(self) -> None:
+        """Be called now and then, to keep claims alive."""
+
+
+class Audience(Protocol):
+    """Who is told how it goes."""
+
+    def started(self, item: Item, number: int) -> None:
+        """An attempt begins."""
+
+    def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
+        """An item has an outcome."""
+
+    def look(self, standing: Standing) -> None:
+        """Be called now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many at once, how often again, and when to stop early (0 is never)."""
+
+    slots: int
+    retries: int = 0
+    fail_fast: int = 0
+    back_off_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a dispatch ended: its exit code and, when it stopped early, why."""
+
+    exit_code: int
+    why: str = ""
+    hint: str = ""
+
+
+def carry_out(
+    items: Iterable[Item], lane: Lane, record: Record, children: Children, limits: Limits, audience: Audience
+) -> Closing:
+    """Gate, claim, attempt and settle each item in order, up to `limits.slots` at once; return how it ended.
+
+    Ctrl-C and TERM stop it: no new items, children ended, claims given back. What has a good outcome in the
+    record already is passed over. Every outcome is in the journal before anything else is said of it.
+    """
+    engine = _Engine(lane, record, children, limits, audience)
+    with engine.signals(), engine.clock(), ThreadPoolExecutor(limits.slots, "slot") as slots:
+        try:
+            for item in items:
+                if record.has_good_result(item.index):
+                    continue
+                if not engine.wait_for_room():
+                    break
+                slots.submit(engine.carry_one, item)
+        except Exception as bug:  # noqa: BLE001 - the record is closed and sealed even so
+            engine.halt(engine.bug(bug), now=True)
+    return engine.closing()
+
+
+class _Engine:
+    def __init__(self, lane: Lane, record: Record, children: Children, limits: Limits, audience: Audience) -> None:
+        self.lane, self.record, self.children, self.limits, self.audience = lane, record, children, limits, audience
+        self.room = threading.Semaphore(limits.slots)
+        self.lock = threading.Lock()
+        self.stopping = threading.Event()
+        self.signal = 0
+        self.signals_seen = 0
+        self.halted: Closing | None = None
+        self.failed_so_far = 0
+        self.has_succeeded = False
+
+    # -- one item ---------------------------------------------------------------------------------------------
+
+    def wait_for_room(self) -> bool:
+        """Return True when a slot is free, False when no more items shall start."""
+        self.room.acquire()
+        return not self.stopping.is_set() and not self.signal
+
+    def carry_one(self, item: Item) -> None:
+        """Carry one item from gate to outcome. Failure of an item is data; only a full disk or a bug stops the line."""
+        try:
+            number, outcome = self._outcome_of(item)
+            self._settle(item, number, outcome)
+        except StorageTrouble as trouble:
+            self.halt(Closing(trouble.exit_code, trouble.what, trouble.hint), now=True)
+        except BaseException as bug:  # noqa: BLE001 - a bug must be told, not lost in a thread
+            self.halt(self.bug(bug), now=True)
+        finally:
+            self.room.release()
+
+    def _outcome_of(self, item: Item) -> tuple[int, Outcome]:
+        repeat = 0
+        while True:
+            number, outcome = self._try_once(item)
+            is_over = outcome.refusal is not Refusal.TRANSIENT or repeat >= self.limits.retries
+            if is_over or self.stopping.wait(self.limits.back_off_seconds * 2**repeat):
+                return number, outcome
+            self.record.journal.append("retry", item=item.id, index=item.index, attempt=number, reason=outcome.reason)
+            repeat += 1
+
+    def _try_once(self, item: Item) -> tuple[int, Outcome]:
+        number = 0
+        try:
+            refused = self.lane.gate(item)
+            if refused is not None:
+                return number, refused
+            claimed = self.lane.claim(item)
+            if isinstance(claimed, Outcome):
+                return number, claimed
+            number = claimed
+            self.audience.started(item, number)
+            outcome = self.lane.attempt(item, number)
+        except StorageTrouble:
+            raise
+        except Trouble as trouble:
+            outcome = _failure(trouble)
+        if number and outcome.status is not Status.SUCCESS:
+            self._give_back(item, number, outcome)
+        return number, outcome
+
+    def _give_back(self, item: Item, number: int, outcome: Outcome) -> None:
+        try:
+            self.lane.give_back(item, number, outcome)
+        except Trouble as trouble:  # the claim expires by itself; the item's own reason must not be hidden
+            self.record.journal.append("warning", item=item.id, reason=f"claim not given back: {trouble.what}")
+
+    def _settle(self, item: Item, number: int, outcome: Outcome) -> None:
+        with self.lock:
+            self.record.settle(item, number, outcome)
+            self.audience.settled(item, outcome, self.record.standing)
+            self._judge(outcome)
+
+    def _judge(self, outcome: Outcome) -> None:
+        """Stop early when a provider said no for good, or when the first so many items all failed."""
+        self.has_succeeded |= outcome.status is Status.SUCCESS
+        self.failed_so_far += outcome.status in FAILED
+        if outcome.refusal is Refusal.FINAL:
+            self.halt(Closing(8, f"stopped: {outcome.reason}", "No other item would fare better."), now=False)
+        limit = self.limits.fail_fast
+        if limit and self.failed_so_far >= limit and not self.has_succeeded:
+            why = f"stopped: the first {self.failed_so_far} items all failed; the last one: {outcome.reason}"
+            code = 8 if outcome.refusal is Refusal.TRANSIENT else 6
+            self.halt(Closing(code, why, "Mend the cause, then resume; --fail-fast 0 goes on regardless."), now=False)
+
+    # -- stopping ---------------------------------------------------------------------------------------------
+
+    def halt(self, closing: Closing, *, now: bool) -> None:
+        """Start no more items; with `now` end those that run."""
+        self.halted = self.halted or closing
+        self.stopping.set()
+        self.room.release()
+        if now:
+            self.children.end_all("cancelled")
+
+    def bug(self, bug: BaseException) -> Closing:
+        """Return how a dispatch ends that met a bug, its traceback kept in the folder."""
+        file = self.record.folder / "traceback.txt"
+        write_whole(file, "".join(traceback.format_exception(bug)))
+        return Closing(1, f"a bug: {one_line(repr(bug), 200)}", f"The traceback is in {file}.")
+
+    def signals(self) -> _Signals:
+        """While it is entered, Ctrl-C and TERM are noted instead of raised: a journal line is never cut in half."""
+        return _Signals(self)
+
+    def clock(self) -> _Clock:
+        """While it is entered, limits are kept, claims kept alive, the journal committed and progress shown."""
+        return _Clock(self)
+
+    def look(self) -> None:
+        """Do what has to be done now and then."""
+        if self.signals_seen and not self.stopping.is_set():
+            self.halt(Closing(128 + self.signal, "interrupted"), now=True)
+        if self.signals_seen > 1:
+            self.children.end_all("cancelled", grace=0)
+        self.children.look()
+        self.lane.look()
+        self.audience.look(self.record.standing)
+
+    def closing(self) -> Closing:
+        """Return how it ended."""
+        self.record.journal.commit()
+        if self.signal:
+            return Closing(128 + self.signal, "interrupted")
+        if self.halted:
+            return self.halted
+        standing = self.record.standing
+        if standing.failed:
+            return Closing(6, f"{standing.failed} of {standing.planned} items failed")
+        if not standing.good and standing.refused[Refusal.GATE]:
+            return Closing(5, "every item was refused by its gate: nothing was sent, nothing spent")
+        return Closing(0)
+
+
+def _failure(trouble: Trouble) -> Outcome:
+    if isinstance(trouble, AttemptEnded):
+        return Outcome(trouble.status, trouble.what)
+    kind = Refusal.NONE
+    if isinstance(trouble, ProviderRefused):
+        kind = Refusal.FINAL
+    elif isinstance(trouble, ServiceDown):
+        kind = Refusal.TRANSIENT
+    return Outcome(Status.ERROR, one_line(trouble.what), kind)
+
+
+class _Signals:
+    def __init__(self, engine: _Engine) -> None:
+        self._engine = engine
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._before[number] = signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._engine.signal = self._engine.signal or number
+        self._engine.signals_seen += 1
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+class _Clock:
+    def __init__(self, engine: _Engine) -> None:
+        self._engine = engine
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._tick, name="clock", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def _tick(self) -> None:
+        committed = time.monotonic()
+        while not self._over.wait(LOOK_SECONDS):
+            try:
+                self._engine.look()
+                if time.monotonic() - committed >= COMMIT_SECONDS:
+                    self._engine.record.journal.commit()
+                    committed = time.monotonic()
+            except Trouble as trouble:
+                self._engine.halt(Closing(trouble.exit_code, trouble.what, trouble.hint), now=True)
+            except Exception as bug:  # noqa: BLE001 - the clock must go on: it is what ends children
+                self._engine.halt(self._engine.bug(bug), now=True)
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()

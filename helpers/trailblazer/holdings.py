@@ -1,0 +1,88 @@
+"""The claims that one dispatcher holds: taken, kept alive and given back over one connection."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from trailblazer import claims
+from trailblazer.database.connection import answering
+from trailblazer.errors import ServiceDown, StaleClaim
+
+if TYPE_CHECKING:
+    from trailblazer.database.connection import Connection
+
+
+class Holdings:
+    """Claims on runs for embedding. A connection that broke is made anew at the next question.
+
+    A claim that the database could not be told about expires by itself, so losing the database loses no run.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], ttl_seconds: float) -> None:
+        self._connect, self._ttl = connect, ttl_seconds
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._held: dict[str, claims.Claim] = {}
+        self._moved = time.monotonic()
+
+    def claim(self, run_id: str) -> int | str:
+        """Return the number of the attempt that now holds the run, or who else holds it since when."""
+        with self._lock, answering():
+            connection = self._opened()
+            taken = claims.claim_batch(
+                connection, "embed", holder=claims.holder(), ttl_seconds=self._ttl, limit=1, only=[run_id], again=True
+            )
+            if taken:
+                self._held[run_id] = taken[0]
+                return taken[0].attempt
+            holders = claims.who_holds(connection, [run_id])
+            return holders.get(run_id, "somebody who has just let go of it")
+
+    def forget(self, run_id: str) -> None:
+        """Hold a run no longer: its worker completed the claim."""
+        with self._lock:
+            self._held.pop(run_id, None)
+
+    def give_back(self, run_id: str, attempt: int, failed: str | None) -> None:
+        """Let go of a run that this attempt holds: with a reason it has failed, without one it is as it was."""
+        with self._lock, answering():
+            claim = self._held.pop(run_id, None)
+            if claim is None or claim.attempt != attempt:
+                return
+            if failed is None:
+                claims.release(self._opened(), [claim])
+            else:
+                claims.fail(self._opened(), claim, failed)
+
+    def look(self) -> None:
+        """Move the expiry of all that is held forward, three times within the time it lasts."""
+        if time.monotonic() - self._moved < self._ttl / 3:
+            return
+        self._moved = time.monotonic()
+        with self._lock:
+            for claim in list(self._held.values()):
+                try:
+                    with answering():
+                        claims.heartbeat(self._opened(), [claim], self._ttl)
+                except StaleClaim:
+                    self._held.pop(claim.run_id, None)  # its worker is told the same at its next write
+                except ServiceDown:
+                    self._drop()
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._drop()
+
+    def _opened(self) -> Connection:
+        if self._connection is None or self._connection.closed or self._connection.broken:
+            self._connection = self._connect()
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

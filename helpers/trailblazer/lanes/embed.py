@@ -1,0 +1,75 @@
+"""Embedding runs: gated by preflight, claimed in Postgres, embedded in warm worker processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from trailblazer.config import Config
+from trailblazer.database.connection import connect
+from trailblazer.holdings import Holdings
+from trailblazer.outcomes import Item, Outcome, Refusal, Status
+from trailblazer.processes import Children
+from trailblazer.record import Record
+from trailblazer.workers import Workers, python_module
+
+
+class EmbedLane:
+    """The four answers for embedding runs. `flags` are the settings from the command line, by dotted key."""
+
+    def __init__(
+        self, config: Config, flags: Mapping[str, Any], record: Record, children: Children, *, only_changed: bool
+    ) -> None:
+        self._config, self._record = config, record
+        self._request = {
+            "flags": dict(flags),
+            "only_changed": only_changed,
+            "since": record.manifest["parameters"]["since"],
+        }
+        environment = {**os.environ, "TRACEPARENT": record.manifest["traceparent"]}
+        limit = 60 * config["dispatch.item_timeout_minutes"]
+        self._workers = Workers(
+            python_module("trailblazer.pipeline.worker"), children, record.folder, environment, limit
+        )
+        self._holdings = Holdings(lambda: connect(config), 60 * config["backlog.claim_ttl_minutes"])
+
+    def gate(self, item: Item) -> Outcome | None:
+        """Preflight, always; and, where asked, whether anything has changed at all (E7)."""
+        reply = self._ask("gate", item, 0)
+        if reply["refused"]:
+            return Outcome(Status.SKIPPED, reply["refused"], Refusal.GATE)
+        if reply["unchanged"]:
+            return Outcome(Status.UNCHANGED, "nothing changed")
+        return None
+
+    def claim(self, item: Item) -> int | Outcome:
+        """Claim the run in processed_runs; one that somebody else holds is skipped with the holder's name."""
+        claimed = self._holdings.claim(item.id)
+        if isinstance(claimed, str):
+            return Outcome(Status.SKIPPED, f"held by {claimed}", Refusal.HELD)
+        return claimed
+
+    def attempt(self, item: Item, number: int) -> Outcome:
+        """Have the run embedded by this slot's worker, which completes the claim with its last write."""
+        self._record.start(item, number, self._workers.identity())
+        reply = self._ask("embed", item, number)
+        self._holdings.forget(item.id)
+        usage = {"tokens": reply["tokens"], "chunks": reply["embedded"], "estCostUSD": reply["cost"]}
+        return Outcome(Status.SUCCESS, details={"usage": usage, "kept": reply["kept"], "total_chunks": reply["chunks"]})
+
+    def give_back(self, item: Item, number: int, outcome: Outcome) -> None:
+        """Let go of the run: failed when it failed, as it was when it was only interrupted."""
+        self._holdings.give_back(item.id, number, failed=outcome.reason if outcome.status is Status.ERROR else None)
+
+    def look(self) -> None:
+        """Move the expiry of the claims forward."""
+        self._holdings.look()
+
+    def close(self) -> None:
+        """End the workers and the connection."""
+        self._workers.close()
+        self._holdings.close()
+
+    def _ask(self, what: str, item: Item, number: int) -> dict[str, Any]:
+        return self._workers.ask({"do": what, "run": item.id, "attempt": number, **self._request})

@@ -1,0 +1,238 @@
+"""The story of one dispatch of embedding runs, from the words on the command line to the seal."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trailblazer import plan as plans
+from trailblazer import proof, record
+from trailblazer.audience import Telling
+from trailblazer.closing import close_dispatch
+from trailblazer.config import Config, load_config
+from trailblazer.database.connection import answering, connect, statement
+from trailblazer.dispatching import Closing, Limits, carry_out
+from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
+from trailblazer.events import Emitter, Words
+from trailblazer.lanes.embed import EmbedLane
+from trailblazer.outcomes import Item, Refusal, Standing, Status
+from trailblazer.pipeline.ask import build_index
+from trailblazer.processes import Children, ask_git
+from trailblazer.progress import Progress
+from trailblazer.record import Record
+
+FLAGS = {
+    "embed.provider": "provider",
+    "embed.model": "model",
+    "embed.dimension": "dimension",
+    "embed.batch_size": "batch_size",
+    "dispatch.workers": "workers",
+    "dispatch.retries": "retries",
+    "dispatch.fail_fast": "fail_fast",
+}
+
+
+def carry_out_runs(words: argparse.Namespace) -> int:
+    """Choose the plan, ask all that is free to ask, dispatch, prove; return the exit code."""
+    flags = {key: value for key, name in FLAGS.items() if (value := getattr(words, name)) is not None}
+    if words.resume is not None and (words.plan or words.plan_file or words.plan_preflight_dir or words.qa_dir):
+        raise WordsWrong("a resumed dispatch has its plan already", "Leave out the plan, or leave out resume.")
+    config = load_config(flags)
+    people = Words(config.places.logs / "dispatcher.out", quiet=words.quiet)
+    if words.resume is not None:
+        folder = record.find_folder(config.places, words.resume)
+        parameters = record.read_manifest(folder)["parameters"]
+        flags = parameters["flags"] | flags
+        config = load_config(flags)
+        if words.dry_run:
+            return _tell_dry_run(_waiting(folder), f"dispatch {folder.name}", people)
+        _ask_what_is_free(config)
+        opened = record.reopen_record(folder)
+        opened.publish(workers=config["dispatch.workers"])
+        people.say(f"Resuming dispatch {opened.dispatch_id}: {opened.standing.good} of {opened.standing.planned} done")
+    else:
+        chosen = _choose(words, config)
+        if words.dry_run:
+            return _tell_dry_run(chosen.items, chosen.source, people)
+        opened = _open(words, config, flags, chosen, people)
+    return _carry_out(opened, config, flags, words, people)
+
+
+def _choose(words: argparse.Namespace, config: Config) -> plans.Plan:
+    named = [word for word in (words.plan, words.plan_file, words.plan_preflight_dir) if word]
+    if len(named) > 1:
+        raise WordsWrong("more than one plan is named", f"Keep one of: {', '.join(named)}.")
+    if words.qa_dir is not None and not Path(words.qa_dir).expanduser().is_dir():
+        raise PlanUnusable(f"there is no QA folder at {words.qa_dir}", "Name a folder of var/retrieval_qc.")
+    asked = plans.Asked(
+        bundle=Path(words.plan_preflight_dir) if words.plan_preflight_dir else None,
+        file=Path(words.plan_file) if words.plan_file else None,
+        plan=words.plan,
+    )
+    return plans.choose_plan(asked, config.places)
+
+
+def _ask_what_is_free(config: Config) -> dict[str, Any]:
+    """Return provider, model, dimension and the database's time, once both have answered."""
+    from trailblazer.pipeline.embedders import load_embedder
+
+    embedder = load_embedder(config)
+    embedder.probe()
+    with answering(), connect(config) as connection:
+        row = connection.execute(statement("present_moment")).fetchone()
+    moment = row[0].isoformat() if row else ""
+    return {
+        "provider": embedder.provider,
+        "model": embedder.model,
+        "dimension": embedder.dimension,
+        "since": moment,
+    }
+
+
+def _open(
+    words: argparse.Namespace, config: Config, flags: Mapping[str, Any], chosen: plans.Plan, people: Words
+) -> Record:
+    free = _ask_what_is_free(config)
+    qa_dir = Path(words.qa_dir).expanduser() if words.qa_dir else None
+    seed = {
+        "planPreflightDir": str(chosen.bundle) if chosen.bundle else None,
+        "planFileUsed": str(chosen.file),
+        "runsPlanned": len(chosen.items),
+        "provider": free["provider"],
+        "model": free["model"],
+        "dimension": free["dimension"],
+        "workers": config["dispatch.workers"],
+        "batchSize": config["embed.batch_size"],
+        "gitCommit": ask_git(config.places.root, "rev-parse", "--short", "HEAD") or None,
+        "qaDir": str(qa_dir) if qa_dir else None,
+        "notes": words.notes,
+        "mode": "reembed-if-changed" if words.skip_unchanged else "embed",
+    }
+    parameters = {
+        "lane": "embed",
+        "flags": dict(flags),
+        "force": words.force,
+        "since": free["since"],
+        "retries": config["dispatch.retries"],
+        "failFast": config["dispatch.fail_fast"],
+    }
+    opened = record.open_record(config.places, seed, planned=len(chosen.items), parameters=parameters)
+    record.write_plan(opened.folder, chosen.items)
+    inputs = [
+        {"name": "plan.txt", "uri": str(chosen.file), "digest": {"sha256": proof.digest(opened.folder / "plan.txt")}}
+    ]
+    if chosen.bundle:
+        inputs += proof.archive(chosen.bundle, opened.folder / "plan_preflight")
+    else:
+        inputs.append(proof.archive_file(chosen.file, opened.folder / "plan"))
+    if qa_dir:
+        inputs += proof.archive(qa_dir, opened.folder / "retrieval_qc")
+    opened.publish(inputs=inputs)
+    people.say(_start_line(chosen, seed), "green")
+    if chosen.bundle and (totals := _totals(chosen.bundle)):
+        people.say(totals)
+    return opened
+
+
+def _start_line(chosen: plans.Plan, seed: Mapping[str, Any]) -> str:
+    how = "/".join(str(seed[name]) for name in ("provider", "model", "dimension", "workers", "batchSize"))
+    return f"Using plan: {chosen.source} (planned: {len(chosen.items)}; {how})"
+
+
+def _totals(bundle: Path) -> str:
+    from trailblazer.bundle import read_totals
+
+    totals = read_totals(bundle)
+    named = {"ready": totals.ready, "blocked": totals.blocked, "estTokens": totals.tokens, "estCostUSD": totals.cost}
+    known = [f"{name}: {value}" for name, value in named.items() if value is not None]
+    return f"Bundle totals: {', '.join(known)}" if known else ""
+
+
+def _waiting(folder: Path) -> list[str]:
+    standing, _, _ = record.read_standing(folder)
+    return [rid for index, rid in enumerate(record.read_plan(folder)) if standing.of(index) not in record.GOOD]
+
+
+def _tell_dry_run(items: list[str], source: str, people: Words) -> int:
+    people.say(f"Dry run: {source} would dispatch {len(items)} runs; nothing was done", "green")
+    for item in items:
+        print(item)
+    return 0
+
+
+def _carry_out(
+    opened: Record, config: Config, flags: Mapping[str, Any], words: argparse.Namespace, people: Words
+) -> int:
+    children = Children()
+    progress = Progress(people, interval=words.monitor_interval, quiet=words.quiet)
+    emitter = Emitter("embed", "embed", opened.folder / "events.ndjson", to_stdout=True, dispatch_id=opened.dispatch_id)
+    only_changed = opened.manifest["mode"] == "reembed-if-changed" and not opened.manifest["parameters"]["force"]
+    lane = EmbedLane(config, flags, opened, children, only_changed=only_changed)
+    limits = Limits(config["dispatch.workers"], config["dispatch.retries"], config["dispatch.fail_fast"])
+    emitter.emit("dispatch.start", "start", planned=opened.standing.planned)
+    items = (Item(index, rid) for index, rid in enumerate(record.read_plan(opened.folder)))
+    closing = carry_out(items, lane, opened, children, limits, Telling(progress, emitter, "runs"))
+    lane.close()
+    progress.end(opened.standing)
+    if opened.standing.counts[Status.SUCCESS] and closing.exit_code < 128:
+        closing = _index(config, opened, closing, people)
+    emitter.emit("dispatch.complete", "complete", exit_code=closing.exit_code, counts=opened.manifest["counts"])
+    emitter.close()
+    people.say(_end_line(opened.standing))
+    return close_dispatch(
+        opened, closing, people, "trailblazer dispatch", lambda seal: _keep_seal(config, opened, seal)
+    )
+
+
+def _end_line(standing: Standing) -> str:
+    skipped = standing.counts[Status.SKIPPED]
+    held = min(standing.refused[Refusal.HELD], skipped)
+    unchanged = standing.counts[Status.UNCHANGED]
+    line = (
+        f"Queued: {standing.settled - skipped - unchanged}, Skipped (preflight): {skipped - held}, "
+        f"Skipped (unchanged): {unchanged}, Errors: {standing.failed}/{standing.planned}"
+    )
+    line += f", Skipped (held by others): {held}" if held else ""
+    return line + (f", Not run: {standing.unrun}" if standing.unrun else "")
+
+
+def _index(config: Config, opened: Record, closing: Closing, people: Words) -> Closing:
+    """Make the index after the load; a database that is away then leaves the search exact, and says so."""
+    manifest = opened.manifest
+    try:
+        with answering(), connect(config) as connection:
+            build_index(connection, manifest["provider"], manifest["model"], manifest["dimension"])
+    except Trouble as trouble:
+        people.say(f"Warning: no index was made ({trouble.what}); `ask` searches without one", "yellow")
+    return closing
+
+
+def _keep_seal(config: Config, opened: Record, seal: str) -> None:
+    """Write the seal's own SHA-256 where whoever can change the folder cannot change it."""
+    import json
+
+    manifest = opened.manifest
+    row = {
+        "dispatch_id": opened.dispatch_id,
+        "started_at": manifest["startedOn"],
+        "finished_at": manifest["finishedOn"],
+        "status": manifest["status"],
+        "folder": str(opened.folder),
+        "seal_sha256": seal,
+        "counts": json.dumps(manifest["counts"]),
+    }
+    with answering(), connect(config) as connection:
+        connection.execute(statement("keep_dispatch"), row)
+
+
+def print_status(name: str) -> int:
+    """Print how a dispatch stands as one JSON object; the exit code is 0 whatever it says."""
+    import json
+
+    from trailblazer.monitoring import Watch
+
+    folder = record.find_folder(load_config().places, name)
+    print(json.dumps(Watch(folder).look(), indent=2))
+    return 0

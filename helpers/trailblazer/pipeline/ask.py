@@ -1,0 +1,85 @@
+"""Which stored chunks answer a question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trailblazer.database.connection import statement
+
+if TYPE_CHECKING:
+    from trailblazer.database.connection import Connection
+    from trailblazer.pipeline.embedders import Embedder
+
+INDEXABLE = 2000  # pgvector's HNSW takes vectors of at most so many numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A chunk that answers: cosine similarity from -1 to 1, its document and section, and the text itself."""
+
+    score: float
+    title: str
+    section: str
+    url: str
+    run_id: str
+    chunk_id: str
+    text: str
+
+
+def find_answers(connection: Connection, embedder: Embedder, question: str, most: int) -> list[Answer]:
+    """Return the chunks nearest to a question, best first; the same text in two runs is one answer."""
+    vector = embedder.embed([question])[0]
+    cast = int(embedder.dimension)
+    rows = connection.execute(
+        statement("nearest_chunks").replace("__dimension__", str(cast)),
+        {
+            "provider": embedder.provider,
+            "model": embedder.model,
+            "dimension": cast,
+            "question": "[" + ",".join(str(float(number)) for number in vector) + "]",
+            "candidates": 8 * most,
+        },
+    ).fetchall()
+    answers: dict[str, Answer] = {}
+    for score, title, meta, url, run_id, chunk_id, text in rows:
+        section = (meta or {}).get("section") or ""
+        answers.setdefault(text, Answer(float(score), title or "", section, url or "", run_id, chunk_id, text))
+    return list(answers.values())[:most]
+
+
+def index_name(provider: str, model: str, dimension: int) -> str:
+    """Return the name of the HNSW index over the vectors of one model."""
+    import hashlib
+
+    return "hnsw_" + hashlib.sha256(f"{provider}\0{model}\0{dimension}".encode()).hexdigest()[:16]
+
+
+def build_index(connection: Connection, provider: str, model: str, dimension: int) -> bool:
+    """Make the HNSW index of one model where it is missing, after the load, and say whether it was made.
+
+    A dimension that HNSW does not take is searched exactly instead.
+    """
+    if dimension > INDEXABLE:
+        return False
+    name = index_name(provider, model, dimension)
+    with connection.transaction():
+        connection.execute(statement("lock_index"), {"name": name})
+        if connection.execute(statement("has_index"), {"name": name}).fetchone():
+            return False
+        connection.execute("SET LOCAL maintenance_work_mem = '512MB'")
+        connection.execute(
+            f"CREATE INDEX {name} ON chunk_embeddings USING hnsw ((embedding::vector({int(dimension)}))"
+            f" vector_cosine_ops) WHERE provider = {_quoted(provider)} AND model = {_quoted(model)}"
+            f" AND dimension = {int(dimension)}"
+        )
+    return True
+
+
+def drop_index(connection: Connection, provider: str, model: str, dimension: int) -> None:
+    """Drop the HNSW index of one model before a large load: a live one makes each write sixty times slower."""
+    connection.execute(f"DROP INDEX IF EXISTS {index_name(provider, model, dimension)}")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

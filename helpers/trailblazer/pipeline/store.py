@@ -1,0 +1,160 @@
+"""The chunks of one run become vectors in Postgres, under a claim that is checked at every write."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trailblazer.database.connection import copy_rows, statement
+from trailblazer.schemas import read_lines
+
+if TYPE_CHECKING:
+    from trailblazer.database.connection import Connection
+    from trailblazer.pipeline.embedders import Embedder
+
+ROWS_PER_COMMIT = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What embedding a run did: counts of documents, chunks (all, embedded now, kept as they were) and tokens."""
+
+    documents: int
+    chunks: int
+    embedded: int
+    kept: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunContent:
+    """What a run holds that is to be embedded: documents and chunks as read, those on the skip list left out."""
+
+    documents: list[dict[str, Any]]
+    chunks: list[dict[str, Any]]
+    skipped: int
+
+
+def read_content(run: Path) -> RunContent:
+    """Return the documents and chunks of a run folder, without the documents that preflight put on the skip list."""
+    skiplist = run / "preflight" / "doc_skiplist.json"
+    skipped = set(json.loads(skiplist.read_bytes())["skip"]) if skiplist.is_file() else set()
+    enriched = run / "enrich" / "enriched.jsonl"
+    source = enriched if enriched.is_file() else run / "normalize" / "normalized.ndjson"
+    documents = [document for document in read_lines(source) if document["id"] not in skipped]
+    chunks = [chunk for chunk in read_lines(run / "chunk" / "chunks.ndjson") if chunk["doc_id"] not in skipped]
+    return RunContent(documents, chunks, len(skipped))
+
+
+def store_run(
+    connection: Connection,
+    embedder: Embedder,
+    rid: str,
+    content: RunContent,
+    *,
+    batch_size: int,
+    kept_since: datetime | None,
+    fence: Callable[[], None],
+    complete: Callable[[int, int], None],
+) -> Stored:
+    """Embed what has no vector of its present text yet, and complete the claim with the last write.
+
+    `kept_since` None keeps every vector whose text is unchanged; a moment (the database's) keeps only those that
+    were made since, so that an interrupted embedding goes on where it was. `fence` raises StaleClaim when the claim
+    has been lost, and nothing of that transaction stays; `complete` is given the counts of chunks and documents.
+    """
+    key = {"run_id": rid, "provider": embedder.provider, "model": embedder.model, "dimension": embedder.dimension}
+    present = {chunk["chunk_id"]: chunk["content_sha256"] for chunk in content.chunks}
+    with connection.transaction():
+        fence()
+        rows = connection.execute(statement("vectors_of_run"), {**key, "since": kept_since}).fetchall()
+        kept = {chunk_id for chunk_id, sha256 in rows if present.get(chunk_id) == sha256}
+        connection.execute(statement("delete_vectors_but"), {**key, "keep": list(kept)})
+        _replace_texts(connection, rid, content)
+    waiting = [chunk for chunk in content.chunks if chunk["chunk_id"] not in kept]
+    tokens = sum(chunk["token_count"] for chunk in waiting)
+    for part in _parts(waiting, ROWS_PER_COMMIT):
+        with connection.transaction():
+            fence()
+            copy_rows(
+                connection,
+                "COPY chunk_embeddings (run_id, chunk_id, provider, model, dimension, content_sha256, embedding)"
+                " FROM STDIN (FORMAT BINARY)",
+                ["text", "text", "text", "text", "int4", "text", "vector"],
+                _vector_rows(part, embedder, key, batch_size),
+            )
+    with connection.transaction():
+        complete(len(content.chunks), len(content.documents))
+    return Stored(len(content.documents), len(content.chunks), len(waiting), len(kept), tokens)
+
+
+def _vector_rows(
+    chunks: Sequence[dict[str, Any]], embedder: Embedder, key: dict[str, Any], batch_size: int
+) -> Iterator[tuple[Any, ...]]:
+    run_id, provider, model, dimension = key["run_id"], key["provider"], key["model"], key["dimension"]
+    for batch in _parts(chunks, batch_size):
+        vectors = embedder.embed([chunk["text_md"] for chunk in batch])
+        for chunk, vector in zip(batch, vectors, strict=True):
+            yield run_id, chunk["chunk_id"], provider, model, dimension, chunk["content_sha256"], vector
+
+
+def _replace_texts(connection: Connection, rid: str, content: RunContent) -> None:
+    connection.execute(statement("delete_documents"), {"run_id": rid})
+    connection.execute(statement("delete_chunks"), {"run_id": rid})
+    copy_rows(
+        connection,
+        "COPY documents (run_id, doc_id, source_system, title, space_key, url, created_at, updated_at,"
+        " content_sha256, meta) FROM STDIN (FORMAT BINARY)",
+        ["text", "text", "text", "text", "text", "text", "timestamptz", "timestamptz", "text", "jsonb"],
+        _document_rows(rid, content.documents),
+    )
+    copy_rows(
+        connection,
+        "COPY chunks (run_id, chunk_id, doc_id, ord, text_md, char_count, token_count, chunk_type, content_sha256,"
+        " char_start, char_end, meta) FROM STDIN (FORMAT BINARY)",
+        ["text", "text", "text", "int4", "text", "int4", "int4", "text", "text", "int4", "int4", "jsonb"],
+        _chunk_rows(rid, content.chunks),
+    )
+
+
+def _document_rows(rid: str, documents: Iterable[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    import hashlib
+
+    for document in documents:
+        sha256 = hashlib.sha256(document["text_md"].encode()).hexdigest()
+        yield (
+            *(rid, document["id"], document.get("source_system"), document.get("title"), document.get("space_key")),
+            *(document.get("url"), _moment(document.get("created_at")), _moment(document.get("updated_at")), sha256),
+            json.dumps({"labels": document.get("labels") or [], "breadcrumbs": document.get("breadcrumbs") or []}),
+        )
+
+
+def _chunk_rows(rid: str, chunks: Iterable[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    for chunk in chunks:
+        yield (
+            *(rid, chunk["chunk_id"], chunk["doc_id"], chunk["ord"], chunk["text_md"], chunk["char_count"]),
+            *(chunk["token_count"], chunk["chunk_type"], chunk["content_sha256"]),
+            *(chunk["char_start"], chunk["char_end"], json.dumps(chunk.get("meta") or {})),
+        )
+
+
+def _moment(text: object) -> datetime | None:
+    """Return a document's own time, or None when it has none that can be read: it never stops an embedding."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _parts(chunks: Sequence[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    rest = iter(chunks)
+    while part := list(itertools.islice(rest, size)):
+        yield part

@@ -1,0 +1,117 @@
+"""What makes a dispatch folder proof: archives of what went in, a seal over what came out, and its verification."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from trailblazer.atomic import make_folder, sync_folder, write_whole
+from trailblazer.errors import PlanUnusable, storage_trouble
+
+SEAL = "SHA256SUMS"
+MOST_FILES = 10_000
+MOST_BYTES = 4 << 30
+
+
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a file, in hex; a link is refused with OSError."""
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def archive(source: Path, target: Path) -> list[dict[str, Any]]:
+    """Copy a folder's regular files and return them as in-toto would: name, uri, digest.
+
+    Links are written down as what they point to and never followed; more than 10,000 files or 4 GiB are refused.
+    """
+    inputs: list[dict[str, Any]] = []
+    total = 0
+    make_folder(target)
+    for file in walk(source):
+        name = f"{target.name}/{file.relative_to(source)}"
+        if file.is_symlink():
+            inputs.append({"name": name, "uri": str(file), "link": str(file.readlink())})
+            continue
+        if not file.is_file():
+            continue
+        total += file.stat().st_size
+        if len(inputs) >= MOST_FILES or total > MOST_BYTES:
+            raise PlanUnusable(f"{source} is too large to archive", "At most 10,000 files and 4 GiB: is it a bundle?")
+        inputs.append({"name": name, "uri": str(file), "digest": {"sha256": _copy(file, target, source)}})
+    return inputs
+
+
+def archive_file(source: Path, target: Path) -> dict[str, Any]:
+    """Copy one file into a folder and return it as name, uri, digest."""
+    make_folder(target)
+    sha256 = _copy(source.resolve(), target, source.resolve().parent)
+    return {"name": f"{target.name}/{source.resolve().name}", "uri": str(source), "digest": {"sha256": sha256}}
+
+
+def _copy(file: Path, target: Path, base: Path) -> str:
+    copy = target / file.relative_to(base)
+    try:
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+            content = opened.read()
+    except OSError as error:
+        raise PlanUnusable(f"cannot read {file}: {error.strerror}", "All of a bundle is archived, or none.") from error
+    write_whole(copy, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield everything below a folder that is no folder, sorted, links not followed."""
+    for parent, folders, files in os.walk(folder, followlinks=False):
+        linked = [name for name in folders if (Path(parent) / name).is_symlink()]
+        folders[:] = sorted(set(folders) - set(linked))
+        for name in sorted([*files, *linked]):
+            yield Path(parent) / name
+
+
+def seal(folder: Path) -> str:
+    """Write SHA256SUMS over every regular file of the folder, last of all, and return its own SHA-256.
+
+    `sha256sum -c SHA256SUMS` proves it without us. What the files hold is on the disk before the seal is.
+    """
+    lines = []
+    try:
+        for file in walk(folder):
+            name = str(file.relative_to(folder))
+            if name != SEAL and stat.S_ISREG(file.lstat().st_mode) and not name.endswith(".tmp"):
+                lines.append(_sum_line(digest(file), name))
+        os.sync()
+    except OSError as error:
+        raise storage_trouble(error, "seal") from error
+    text = "".join(lines)
+    write_whole(folder / SEAL, text)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sum_line(sha256: str, name: str) -> str:
+    if "\\" in name or "\n" in name:
+        return "\\" + sha256 + "  " + name.replace("\\", "\\\\").replace("\n", "\\n") + "\n"
+    return f"{sha256}  {name}\n"
+
+
+def unseal(folder: Path) -> bool:
+    """Remove a folder's seal, and say whether it had one."""
+    with contextlib.suppress(FileNotFoundError):
+        (folder / SEAL).unlink()
+        sync_folder(folder)
+        return True
+    return False
+
+
+def read_seal(folder: Path) -> dict[str, str]:
+    """Return what was sealed: SHA-256 by name."""
+    sums = {}
+    for line in (folder / SEAL).read_text().splitlines():
+        escaped = line.startswith("\\")
+        sha256, _, name = line.removeprefix("\\").partition("  ")
+        sums[name.replace("\\n", "\n").replace("\\\\", "\\") if escaped else name] = sha256
+    return sums

@@ -1,0 +1,65 @@
+"""summary.json: what came of every item, in plan order, made from the journal at any time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from pathlib import Path
+from typing import Any
+
+from trailblazer import record, schemas
+from trailblazer.atomic import whole_file
+
+SUMMARY = "summary.json"
+_OF_THE_JOURNAL = frozenset({"kind", "prev"})
+
+
+def write_summary(folder: Path) -> Path:
+    """Write the summary of a dispatch as its journal has it, and return the file.
+
+    Items are streamed: what is held is one number an item, the place of its newest outcome in the journal.
+    """
+    manifest = schemas.read_json(folder / record.MANIFEST)
+    standing, _, _ = record.read_standing(folder)
+    places, head = _places(folder / record.JOURNAL, standing.planned)
+    header = {
+        "$schema": "https://trailblazer.invalid/schemas/summary.schema.json",
+        "dispatchId": folder.name,
+        "status": manifest["status"],
+        "startedOn": manifest["startedOn"],
+        "counts": record.counts_of(standing),
+        "usage": dict(sorted(standing.usage.items())),
+        "journalHead": head,
+    }
+    schemas.check("summary", {**header, "items": []}, SUMMARY)
+    target = folder / SUMMARY
+    with whole_file(target, durable=False) as file, (folder / record.JOURNAL).open("rb") as journal:
+        file.write(json.dumps(header, ensure_ascii=False, indent=1).encode()[:-2] + b',\n "items": [')
+        separator = b"\n  "
+        for place in places:
+            if place >= 0:
+                journal.seek(place)
+                file.write(separator + json.dumps(_entry(journal.readline()), ensure_ascii=False).encode())
+                separator = b",\n  "
+        file.write(b"\n ]\n}\n")
+    return target
+
+
+def _places(journal: Path, planned: int) -> tuple[array[int], str]:
+    """Return where in the journal each item's newest outcome begins (-1: it has none), and the SHA-256 of its end."""
+    places = array("q", [-1]) * planned
+    position, last = 0, b""
+    with journal.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            if b'"kind":"settle"' in line:
+                places[json.loads(line)["index"]] = position
+            position += len(line)
+            last = line[:-1]
+    return places, hashlib.sha256(last).hexdigest()
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    return {key: value for key, value in json.loads(line).items() if key not in _OF_THE_JOURNAL}

@@ -1,0 +1,50 @@
+"""Carry out a plan of embedding runs: gate, claim, embed, prove.
+
+  trailblazer dispatch plan=latest workers=4 skip-unchanged
+  trailblazer dispatch --plan-file list.txt --notes "second try"
+  trailblazer dispatch resume=latest
+
+A bare name=value is --name=value, a bare name is --name. Without a plan: the newest bundle with a ready.txt,
+else var/temp_runs_to_embed.txt. Words go to stderr and var/logs/dispatcher.out, events to stdout (but not to a
+terminal)."""
+
+from __future__ import annotations
+
+import argparse
+
+BARE_WORDS = True
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add the words of a dispatch."""
+    plan = parser.add_argument_group("the plan")
+    plan.add_argument("--plan", metavar="WHAT", help="a bundle folder, a ready.txt, a list of run ids, or: latest")
+    plan.add_argument("--plan-preflight-dir", metavar="DIR", help="the bundle whose ready.txt is the plan")
+    plan.add_argument("--plan-file", metavar="FILE", help="a list of run ids, one a line")
+    plan.add_argument("--qa-dir", "--qa", metavar="DIR", help="a retrieval QC folder to archive with the dispatch")
+    plan.add_argument("--resume", metavar="DISPATCH", help="go on with a dispatch: its DISPATCH_TS, or: latest")
+    how = parser.add_argument_group("how")
+    how.add_argument("--skip-unchanged", action="store_true", help="embed only what changed since it was embedded")
+    how.add_argument("--force", action="store_true", help="with --skip-unchanged: embed all the same")
+    how.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    how.add_argument("--notes", metavar="TEXT", default="", help="words for the manifest")
+    how.add_argument("--provider", help="local, minilm or openai")
+    how.add_argument("--model", help="the provider's model")
+    how.add_argument("--dimension", type=int, metavar="N", help="numbers in a vector")
+    how.add_argument("--batch-size", type=int, metavar="N", help="texts per call of the provider")
+    how.add_argument("--workers", type=int, metavar="N", help="worker processes")
+    how.add_argument("--retries", type=int, metavar="N", help="more attempts when the provider or database was away")
+    how.add_argument("--fail-fast", type=int, metavar="N", help="stop when the first N all fail; 0 is never")
+    seen = parser.add_argument_group("what is shown")
+    seen.add_argument("--monitor-interval", type=float, metavar="S", default=10, help="seconds between lines; 0 is off")
+    seen.add_argument("--quiet", action="store_true", help="no words on stderr")
+    seen.add_argument("--status", metavar="DISPATCH", help="print how a dispatch stands as JSON, and do nothing")
+
+
+def run(words: argparse.Namespace) -> int:
+    """Carry the plan out and return the exit code of the house."""
+    from trailblazer.lanes.embed_dispatch import carry_out_runs, print_status
+
+    if words.status is not None:
+        return print_status(words.status)
+    return carry_out_runs(words)

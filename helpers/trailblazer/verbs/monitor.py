@@ -1,0 +1,32 @@
+"""Show how a dispatch is getting on, until it ends: single lines without a terminal, a live screen with one."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add the dispatch and its flags."""
+    parser.add_argument("dispatch", nargs="?", default="latest", help="a DISPATCH_TS, a folder, or: latest (default)")
+    parser.add_argument("--once", action="store_true", help="one look, then end")
+    parser.add_argument(
+        "--interval", type=float, default=0, metavar="S", help="seconds between looks (1 live, else 10)"
+    )
+    parser.add_argument("--plain", action="store_true", help="single lines on a terminal too")
+
+
+def run(words: argparse.Namespace) -> int:
+    """Look now and then until the dispatch has ended."""
+    import sys
+
+    from trailblazer import monitoring
+    from trailblazer.config import load_config
+    from trailblazer.events import is_colourful
+    from trailblazer.record import find_folder
+
+    folder = find_folder(load_config().places, words.dispatch)
+    if words.once or words.plain or not is_colourful(sys.stdout):
+        monitoring.print_lines(folder, interval=words.interval or 10, once=words.once)
+    else:
+        monitoring.draw(folder, interval=words.interval or 1)
+    return 0

@@ -1,0 +1,111 @@
+"""Whether a sealed dispatch folder is what was sealed, in the manner of pg_verifybackup: all findings are listed."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trailblazer import proof, record, schemas
+from trailblazer.config import Config
+from trailblazer.errors import Trouble
+from trailblazer.journal import FIRST, read_journal
+from trailblazer.outcomes import Status
+
+DERIVED = frozenset({"report.html"})
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was proved, what could not be, and what does not hold."""
+
+    proved: list[str] = field(default_factory=list)
+    unproved: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+
+def kept_seal(config: Config, dispatch_id: str) -> tuple[str | None, str]:
+    """Return the seal that the database keeps for a dispatch, None with the reason when it cannot be had."""
+    from trailblazer.database.connection import answering, connect, statement
+
+    try:
+        with answering(), connect(config) as connection:
+            row = connection.execute(statement("kept_seal"), {"dispatch_id": dispatch_id}).fetchone()
+    except Trouble as trouble:
+        return None, trouble.what
+    return (row[0], "the database") if row and row[0] else (None, "the database has none")
+
+
+def verify_folder(folder: Path, seal: str | None, whence: str) -> Verdict:
+    """Return the verdict on a folder.
+
+    `seal` is the SHA-256 of its SHA256SUMS as `whence` has it, or None when it cannot be had; `whence` then says why.
+    """
+    verdict = Verdict()
+    if not (folder / proof.SEAL).is_file():
+        verdict.findings.append(f"{folder} has no {proof.SEAL}: it was never sealed, or is being carried out")
+        return verdict
+    _check_seal(folder, seal, whence, verdict)
+    _check_files(folder, verdict)
+    try:
+        _check_story(folder, verdict)
+    except Trouble as trouble:
+        verdict.findings.append(trouble.what)
+    return verdict
+
+
+def _check_seal(folder: Path, seal: str | None, whence: str, verdict: Verdict) -> None:
+    own = hashlib.sha256((folder / proof.SEAL).read_bytes()).hexdigest()
+    if seal is None:
+        verdict.unproved.append(f"that {proof.SEAL} itself is the original: {whence}")
+    elif seal != own:
+        verdict.findings.append(f"{proof.SEAL} is not the one that was sealed: {own}, but {whence} says {seal}")
+    else:
+        verdict.proved.append(f"{proof.SEAL} is the one that was sealed, by {whence}")
+
+
+def _check_files(folder: Path, verdict: Verdict) -> None:
+    sealed = proof.read_seal(folder)
+    before = len(verdict.findings)
+    found = {str(file.relative_to(folder)): file for file in proof.walk(folder)}
+    for name, sha256 in sealed.items():
+        file = found.pop(name, None)
+        if file is None:
+            verdict.findings.append(f"{name} was removed")
+        elif not stat.S_ISREG(file.lstat().st_mode):
+            verdict.findings.append(f"{name} is no longer a regular file")
+        elif proof.digest(file) != sha256:
+            verdict.findings.append(f"{name} was changed")
+    verdict.findings += [f"{name} was added" for name in found if name != proof.SEAL and name not in DERIVED]
+    if len(verdict.findings) == before:
+        verdict.proved.append(f"{len(sealed)} files are there, unchanged, and no other")
+
+
+def _check_story(folder: Path, verdict: Verdict) -> None:
+    """Hold manifest, journal, plan and archives against each other: they would differ had one been made up."""
+    before = len(verdict.findings)
+    manifest = schemas.read_json(folder / record.MANIFEST)
+    for violation in schemas.violations_in("dispatch_manifest")(manifest):
+        verdict.findings.append(f"{record.MANIFEST}: {violation}")
+    head = FIRST
+    for line in read_journal(folder / record.JOURNAL):
+        head = line["prev"]
+    last = (folder / record.JOURNAL).read_bytes().splitlines()[-1:]
+    head = hashlib.sha256(last[0]).hexdigest() if last else head
+    if head != manifest.get("journalHead"):
+        verdict.findings.append("the journal does not end where the manifest says it does")
+    standing, _, _ = record.read_standing(folder)
+    counted = {"planned": standing.planned, **{status.value: standing.counts[status] for status in Status}}
+    said = manifest.get("counts", {})
+    verdict.findings += [
+        f"the manifest counts {said.get(name)} {name}, the journal {number}"
+        for name, number in counted.items()
+        if said.get(name) != number
+    ]
+    for entry in manifest.get("inputs", []):
+        file = folder / entry["name"]
+        if "digest" in entry and (not file.is_file() or proof.digest(file) != entry["digest"]["sha256"]):
+            verdict.findings.append(f"{entry['name']} is not the file that went in")
+    if len(verdict.findings) == before:
+        verdict.proved.append(f"journal, manifest, plan and archives agree: {standing.settled} outcomes")
