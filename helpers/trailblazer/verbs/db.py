@@ -1,0 +1,135 @@
+"""Start, stop, status, doctor, migrate and url of the database."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trailblazer.config import Config
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add the six actions and their flags."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("start", help="start the embedded server unless it runs, and bring its tables up to date")
+    actions.add_parser("stop", help="stop the embedded server; it starts again when a command needs it")
+    status = actions.add_parser("status", help="say whether the database answers; exit 8 when it should and does not")
+    status.add_argument("--json", action="store_true", help="the same as one JSON object")
+    doctor = actions.add_parser("doctor", help="name what is missing and what to do; exit 0 when all is well, else 8")
+    doctor.add_argument("--json", action="store_true", help="the same as one JSON object")
+    actions.add_parser("migrate", help="apply what is pending; a second time changes nothing")
+    actions.add_parser("url", help="print an address that psql takes, password included")
+
+
+def run(words: argparse.Namespace) -> int:
+    """Carry out one action: answers to stdout, words for people to stderr."""
+    from trailblazer.config import load_config
+
+    config = load_config()
+    return {"start": _start, "stop": _stop, "status": _status, "doctor": _doctor, "migrate": _migrate, "url": _url}[
+        words.action
+    ](config, words)
+
+
+def _start(config: Config, _words: argparse.Namespace) -> int:
+    from trailblazer.database.connection import connect
+    from trailblazer.database.vitals import address, base_of, is_alive
+
+    ran = is_alive(base_of(config.places))
+    connect(config).close()
+    if config["db.url"]:
+        _say("The configured server answers; it is not ours to start.")
+    else:
+        _say("It ran already." if ran else "Started.")
+        print(address(base_of(config.places)))
+    return 0
+
+
+def _stop(config: Config, _words: argparse.Namespace) -> int:
+    from trailblazer.database import server
+    from trailblazer.database.vitals import base_of
+    from trailblazer.errors import ConfigWrong
+
+    if config["db.url"]:
+        raise ConfigWrong(
+            f"{config.settings['db.url'].origin}: db.url names a server that is not ours to stop",
+            "Unset db.url to stop the embedded one.",
+        )
+    _say("Stopped." if server.stop(base_of(config.places)) else "No server ran.")
+    return 0
+
+
+def _status(config: Config, words: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from trailblazer.database.vitals import base_of, status
+
+    if config["db.url"]:
+        from trailblazer.database.connection import open_connection
+
+        open_connection(config).close()
+        shown: dict[str, object] = {"kind": "external", "running": True, "ready": True}
+    else:
+        shown = {"kind": "embedded", **asdict(status(base_of(config.places)))}
+    if words.json:
+        print(json.dumps(shown, indent=2))
+    else:
+        state = "ready" if shown["ready"] else "not ready" if shown["running"] else "stopped"
+        print(f"{shown['kind']} server: {state}")
+        for key in ("pid", "folder", "dsn"):
+            if shown.get(key):
+                print(f"  {key:<7} {shown[key]}")
+        if state == "stopped":
+            _say("It starts by itself when a command needs it.")
+    return 8 if shown["running"] and not shown["ready"] else 0
+
+
+def _doctor(config: Config, words: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from trailblazer.database.doctor import examine
+    from trailblazer.plain import one_line
+
+    findings = examine(config)
+    well = all(finding.well for finding in findings)
+    if words.json:
+        print(json.dumps({"well": well, "findings": [asdict(finding) for finding in findings]}, indent=2))
+    else:
+        for finding in findings:
+            print(f"{'ok  ' if finding.well else 'FAIL'} {finding.name:<11} {one_line(finding.found)}")
+            if not finding.well:
+                print(f"     {'':<11} {one_line(finding.remedy)}")
+    _say("All is well." if well else "Not all is well: see FAIL above.")
+    return 0 if well else 8
+
+
+def _migrate(config: Config, _words: argparse.Namespace) -> int:
+    from trailblazer.database.connection import answering, open_connection
+    from trailblazer.database.migrating import bring_up_to_date
+
+    with open_connection(config) as connection, answering():
+        done = bring_up_to_date(connection)
+    for migration in done:
+        print(f"{migration.number:03} {migration.slug}")
+    _say(f"{len(done)} applied." if done else "Nothing was pending.")
+    return 0
+
+
+def _url(config: Config, _words: argparse.Namespace) -> int:
+    from trailblazer.database.connection import connect
+    from trailblazer.database.vitals import address, base_of
+
+    connect(config).close()
+    print(config["db.url"] or address(base_of(config.places)))
+    if sys.stdout.isatty():
+        from trailblazer.database.server import find_binaries
+
+        _say(f'Use it as: "{find_binaries()}/psql" "$(trailblazer db url)"')
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
