@@ -8,15 +8,17 @@ import time
 import traceback
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from trailblazer.atomic import write_whole
 from trailblazer.errors import ProviderRefused, ServiceDown, StorageTrouble, Trouble
+from trailblazer.halting import Halts
 from trailblazer.outcomes import FAILED, AttemptEnded, Item, Outcome, Refusal, Standing, Status
 from trailblazer.plain import one_line
 from trailblazer.processes import Children
 from trailblazer.record import Record
+from trailblazer.throttle import Throttle
 
 LOOK_SECONDS = 0.1
 COMMIT_SECONDS = 0.5
@@ -59,12 +61,17 @@ class Audience(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many at once, how often again, and when to stop early (0 is never)."""
+    """How many at once, how often again, when to stop early, and when the next may start.
+
+    An item is tried again when its no was transient; with `retry_failures` after any failure.
+    """
 
     slots: int
     retries: int = 0
-    fail_fast: int = 0
+    retry_failures: bool = False
     back_off_seconds: float = 1.0
+    halts: Halts = field(default_factory=Halts)
+    throttle: Throttle = field(default_factory=Throttle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +114,13 @@ class _Engine:
         self.signal = 0
         self.signals_seen = 0
         self.halted: Closing | None = None
-        self.failed_so_far = 0
-        self.has_succeeded = False
 
     # -- one item ---------------------------------------------------------------------------------------------
 
     def wait_for_room(self) -> bool:
         """Return True when a slot is free, False when no more items shall start."""
         self.room.acquire()
+        self.limits.throttle.wait(self.stopping)
         return not self.stopping.is_set() and not self.signal
 
     def carry_one(self, item: Item) -> None:
@@ -133,11 +139,14 @@ class _Engine:
         repeat = 0
         while True:
             number, outcome = self._try_once(item)
-            is_over = outcome.refusal is not Refusal.TRANSIENT or repeat >= self.limits.retries
+            is_over = repeat >= self.limits.retries or not self._may_repeat(outcome)
             if is_over or self.stopping.wait(self.limits.back_off_seconds * 2**repeat):
                 return number, outcome
             self.record.journal.append("retry", item=item.id, index=item.index, attempt=number, reason=outcome.reason)
             repeat += 1
+
+    def _may_repeat(self, outcome: Outcome) -> bool:
+        return outcome.refusal is Refusal.TRANSIENT or (self.limits.retry_failures and outcome.status in FAILED)
 
     def _try_once(self, item: Item) -> tuple[int, Outcome]:
         number = 0
@@ -169,19 +178,10 @@ class _Engine:
         with self.lock:
             self.record.settle(item, number, outcome)
             self.audience.settled(item, outcome, self.record.standing)
-            self._judge(outcome)
-
-    def _judge(self, outcome: Outcome) -> None:
-        """Stop early when a provider said no for good, or when the first so many items all failed."""
-        self.has_succeeded |= outcome.status is Status.SUCCESS
-        self.failed_so_far += outcome.status in FAILED
-        if outcome.refusal is Refusal.FINAL:
-            self.halt(Closing(8, f"stopped: {outcome.reason}", "No other item would fare better."), now=False)
-        limit = self.limits.fail_fast
-        if limit and self.failed_so_far >= limit and not self.has_succeeded:
-            why = f"stopped: the first {self.failed_so_far} items all failed; the last one: {outcome.reason}"
-            code = 8 if outcome.refusal is Refusal.TRANSIENT else 6
-            self.halt(Closing(code, why, "Mend the cause, then resume; --fail-fast 0 goes on regardless."), now=False)
+            verdict = self.limits.halts.judge(outcome, self.record.standing)
+            if verdict is not None:
+                hint = "Mend the cause, then resume."
+                self.halt(Closing(verdict.exit_code, verdict.why, hint), now=verdict.now)
 
     # -- stopping ---------------------------------------------------------------------------------------------
 

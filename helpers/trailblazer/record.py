@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ class Record:
     manifest: dict[str, Any]
     journal: Journal
     standing: Standing
+    attempts: array[int]
     lock: Lock
-    attempts: dict[int, int] = field(default_factory=dict)
 
     @property
     def dispatch_id(self) -> str:
@@ -47,6 +48,7 @@ class Record:
 
     def start(self, item: Item, number: int, child: Identity | None) -> None:
         """Write down that an attempt begins, and in which process: who survives us is ended by this line."""
+        self.attempts[item.index] = number
         who = {"pid": child.pid, "ticks": child.ticks, "boot": child.boot} if child else {}
         self.journal.append("start", item=item.id, index=item.index, attempt=number, **who)
 
@@ -119,7 +121,7 @@ def open_record(places: Places, seed: Mapping[str, Any], *, planned: int, parame
         "traceparent": os.environ.get("TRACEPARENT") or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00",
         "resumes": [],
     }
-    record = Record(folder, manifest, Journal(folder / JOURNAL), Standing(planned), lock)
+    record = Record(folder, manifest, Journal(folder / JOURNAL), Standing(planned), array("I", [0]) * planned, lock)
     record.journal.append("open", dispatch=folder.name, planned=planned)
     record.publish()
     return record
@@ -204,29 +206,30 @@ def reopen_record(folder: Path) -> Record:
     ended = end_leftovers(left)
     had_seal = proof.unseal(folder)
     journal = Journal(folder / JOURNAL)
-    record = Record(folder, manifest, journal, standing, lock, attempts)
+    record = Record(folder, manifest, journal, standing, attempts, lock)
     journal.append("resume", unsealed=had_seal, children_ended=ended, pid=os.getpid())
     resumes = [*manifest["resumes"], timestamp()]
     record.publish(status="running", finishedOn=None, exitCode=None, reason="", builder=_builder(), resumes=resumes)
     return record
 
 
-def read_standing(folder: Path) -> tuple[Standing, dict[int, int], list[Identity]]:
+def read_standing(folder: Path) -> tuple[Standing, array[int], list[Identity]]:
     """Return from a journal how the items stand, their newest attempts, and the processes of unsettled attempts."""
     standing = Standing(0)
-    attempts: dict[int, int] = {}
+    attempts = array("I")
     running: dict[int, Identity] = {}
     for line in read_journal(folder / JOURNAL):
         match line["kind"]:
             case "open":
                 standing = Standing(line["planned"])
+                attempts = array("I", [0]) * line["planned"]
             case "start":
                 attempts[line["index"]] = line["attempt"]
                 if "pid" in line:
                     running[line["index"]] = Identity(line["pid"], line["ticks"], line["boot"])
             case "settle":
                 running.pop(line["index"], None)
-                attempts[line["index"]] = max(line["attempt"], attempts.get(line["index"], 0))
+                attempts[line["index"]] = max(line["attempt"], attempts[line["index"]])
                 standing.settle(line["index"], _outcome(line))
     return standing, attempts, list(running.values())
 

@@ -16,6 +16,7 @@ from trailblazer.database.connection import answering, connect, statement
 from trailblazer.dispatching import Closing, Limits, carry_out
 from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
 from trailblazer.events import Emitter, Words
+from trailblazer.halting import Halts
 from trailblazer.lanes.embed import EmbedLane
 from trailblazer.outcomes import Item, Refusal, Standing, Status
 from trailblazer.pipeline.ask import build_index
@@ -170,7 +171,7 @@ def _carry_out(
     emitter = Emitter("embed", "embed", opened.folder / "events.ndjson", to_stdout=True, dispatch_id=opened.dispatch_id)
     only_changed = opened.manifest["mode"] == "reembed-if-changed" and not opened.manifest["parameters"]["force"]
     lane = EmbedLane(config, flags, opened, children, only_changed=only_changed)
-    limits = Limits(config["dispatch.workers"], config["dispatch.retries"], config["dispatch.fail_fast"])
+    limits = Limits(config["dispatch.workers"], config["dispatch.retries"], halts=Halts(config["dispatch.fail_fast"]))
     emitter.emit("dispatch.start", "start", planned=opened.standing.planned)
     items = (Item(index, rid) for index, rid in enumerate(record.read_plan(opened.folder)))
     closing = carry_out(items, lane, opened, children, limits, Telling(progress, emitter, "runs"))
