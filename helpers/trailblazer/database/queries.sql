@@ -41,3 +41,79 @@ SELECT
     ) AS may_create_extension,
     coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables,
     pg_is_in_recovery() AS is_read_only
+
+-- name: present_moment
+-- The database's clock is the only one that is compared with what the database wrote.
+SELECT now()
+
+-- name: vectors_of_run
+-- What need not be embedded again: vectors of one model, with the digest of the text they were made of.
+SELECT chunk_id, content_sha256
+FROM chunk_embeddings
+WHERE
+    run_id = %(run_id)s AND provider = %(provider)s AND model = %(model)s AND dimension = %(dimension)s
+    AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s::timestamptz)
+
+-- name: delete_vectors_but
+-- Vectors of texts that are gone or changed; those of other models stay.
+DELETE FROM chunk_embeddings
+WHERE
+    run_id = %(run_id)s AND provider = %(provider)s AND model = %(model)s AND dimension = %(dimension)s
+    AND chunk_id <> ALL (%(keep)s::text[])
+
+-- name: count_vectors
+-- Whether the vectors that a manifest speaks of are really there.
+SELECT count(*)
+FROM chunk_embeddings
+WHERE run_id = %(run_id)s AND provider = %(provider)s AND model = %(model)s AND dimension = %(dimension)s
+
+-- name: delete_documents
+-- The texts of a run are replaced as a whole, in one transaction.
+DELETE FROM documents WHERE run_id = %(run_id)s
+
+-- name: delete_chunks
+-- See delete_documents.
+DELETE FROM chunks WHERE run_id = %(run_id)s
+
+-- name: nearest_chunks
+-- The cast makes the expression the one that the model's HNSW index stands on.
+WITH nearest AS MATERIALIZED (
+    SELECT run_id, chunk_id, embedding::vector(__dimension__) <=> %(question)s::vector(__dimension__) AS distance
+    FROM chunk_embeddings
+    WHERE provider = '__provider__' AND model = '__model__' AND dimension = __dimension__
+    ORDER BY embedding::vector(__dimension__) <=> %(question)s::vector(__dimension__)
+    LIMIT %(candidates)s
+)
+SELECT 1 - nearest.distance, documents.title, chunks.meta, documents.url, run_id, chunk_id, chunks.text_md
+FROM nearest
+INNER JOIN chunks USING (run_id, chunk_id)
+INNER JOIN documents USING (run_id, doc_id)
+ORDER BY nearest.distance, run_id, chunk_id
+
+-- name: lock_index
+-- Two dispatches that end at once build one index, not two.
+SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 0))
+
+-- name: has_index
+-- An index that was left half-built is not valid and does not count.
+SELECT 1
+FROM pg_index
+INNER JOIN pg_class ON pg_class.oid = pg_index.indexrelid
+WHERE pg_class.relname = %(name)s AND pg_index.indisvalid
+
+-- name: keep_dispatch
+-- The seal's digest stands here, where whoever can change the folder cannot change it.
+INSERT INTO dispatches (dispatch_id, started_at, finished_at, status, folder, seal_sha256, counts)
+VALUES (
+    %(dispatch_id)s, %(started_at)s, %(finished_at)s, %(status)s, %(folder)s, %(seal_sha256)s, %(counts)s
+)
+ON CONFLICT (dispatch_id) DO UPDATE SET
+    finished_at = excluded.finished_at,
+    status = excluded.status,
+    folder = excluded.folder,
+    seal_sha256 = excluded.seal_sha256,
+    counts = excluded.counts
+
+-- name: kept_seal
+-- What verify holds a folder's SHA256SUMS against.
+SELECT seal_sha256 FROM dispatches WHERE dispatch_id = %(dispatch_id)s

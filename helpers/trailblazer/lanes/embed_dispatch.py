@@ -212,8 +212,6 @@ def _index(config: Config, opened: Record, closing: Closing, people: Words) -> C
 
 def _keep_seal(config: Config, opened: Record, seal: str) -> None:
     """Write the seal's own SHA-256 where whoever can change the folder cannot change it."""
-    import json
-
     manifest = opened.manifest
     row = {
         "dispatch_id": opened.dispatch_id,
@@ -222,7 +220,7 @@ def _keep_seal(config: Config, opened: Record, seal: str) -> None:
         "status": manifest["status"],
         "folder": str(opened.folder),
         "seal_sha256": seal,
-        "counts": json.dumps(manifest["counts"]),
+        "counts": manifest["counts"],
     }
     with answering(), connect(config) as connection:
         connection.execute(statement("keep_dispatch"), row)

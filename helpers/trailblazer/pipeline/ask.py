@@ -30,17 +30,15 @@ class Answer:
 def find_answers(connection: Connection, embedder: Embedder, question: str, most: int) -> list[Answer]:
     """Return the chunks nearest to a question, best first; the same text in two runs is one answer."""
     vector = embedder.embed([question])[0]
-    cast = int(embedder.dimension)
-    rows = connection.execute(
-        statement("nearest_chunks").replace("__dimension__", str(cast)),
-        {
-            "provider": embedder.provider,
-            "model": embedder.model,
-            "dimension": cast,
-            "question": "[" + ",".join(str(float(number)) for number in vector) + "]",
-            "candidates": 8 * most,
-        },
-    ).fetchall()
+    query = (
+        statement("nearest_chunks")
+        .replace("__dimension__", str(int(embedder.dimension)))
+        .replace("'__provider__'", _quoted(embedder.provider))
+        .replace("'__model__'", _quoted(embedder.model))
+    )
+    with connection.transaction():
+        connection.execute(f"SET LOCAL hnsw.ef_search = {min(1000, max(40, 8 * most))}")
+        rows = connection.execute(query, {"question": vector, "candidates": 8 * most}).fetchall()
     answers: dict[str, Answer] = {}
     for score, title, meta, url, run_id, chunk_id, text in rows:
         section = (meta or {}).get("section") or ""
@@ -82,4 +80,5 @@ def drop_index(connection: Connection, provider: str, model: str, dimension: int
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    """Return text as an SQL literal: the predicate of a partial index takes no parameters."""
+    return "'" + text.replace("'", "''").replace("%", "%%") + "'"

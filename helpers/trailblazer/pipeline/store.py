@@ -130,7 +130,7 @@ def _document_rows(rid: str, documents: Iterable[dict[str, Any]]) -> Iterator[tu
         yield (
             *(rid, document["id"], document.get("source_system"), document.get("title"), document.get("space_key")),
             *(document.get("url"), _moment(document.get("created_at")), _moment(document.get("updated_at")), sha256),
-            json.dumps({"labels": document.get("labels") or [], "breadcrumbs": document.get("breadcrumbs") or []}),
+            {"labels": document.get("labels") or [], "breadcrumbs": document.get("breadcrumbs") or []},
         )
 
 
@@ -139,7 +139,7 @@ def _chunk_rows(rid: str, chunks: Iterable[dict[str, Any]]) -> Iterator[tuple[An
         yield (
             *(rid, chunk["chunk_id"], chunk["doc_id"], chunk["ord"], chunk["text_md"], chunk["char_count"]),
             *(chunk["token_count"], chunk["chunk_type"], chunk["content_sha256"]),
-            *(chunk["char_start"], chunk["char_end"], json.dumps(chunk.get("meta") or {})),
+            *(chunk["char_start"], chunk["char_end"], chunk.get("meta") or {}),
         )
 
 

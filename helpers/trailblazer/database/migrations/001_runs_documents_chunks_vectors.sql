@@ -66,7 +66,7 @@ CREATE TABLE dispatches (
     folder text NOT NULL,
     seal_sha256 text,
     counts jsonb NOT NULL DEFAULT '{}',
-    CONSTRAINT dispatches_status_known CHECK (status IN ('running', 'completed', 'failed', 'interrupted')),
+    CONSTRAINT dispatches_status_known CHECK (status IN ('running', 'finished', 'failed', 'interrupted')),
     CONSTRAINT dispatches_finished_when_not_running CHECK ((status = 'running') = (finished_at IS NULL)),
     CONSTRAINT dispatches_seal_is_a_digest CHECK (seal_sha256 ~ '^[0-9a-f]{64}$')
 );
