@@ -1,4 +1,4 @@
-"""The named statements of queries.sql."""
+"""The named statements of queries.sql, claims_queries.sql and backlog_queries.sql."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import re
 from pathlib import Path
 
 _NAME = re.compile(r"^-- name: *(\w+) *$", re.MULTILINE)
+_PART = re.compile(r"\{(\w+)\}")
 
 
 @functools.cache
 def all_statements() -> dict[str, str]:
-    """Return every statement of queries.sql by its name."""
-    text = (Path(__file__).parent / "queries.sql").read_text()
-    parts = _NAME.split(text)[1:]
-    names, bodies = parts[::2], parts[1::2]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ValueError(f"queries.sql names these twice: {', '.join(sorted(twice))}")
-    return {name: _without_comments(body) for name, body in zip(names, bodies, strict=True)}
+    """Return every statement by its name; `{name}` in one stands for the text of another."""
+    bodies: dict[str, str] = {}
+    for file in sorted(Path(__file__).parent.glob("*queries.sql")):
+        parts = _NAME.split(file.read_text())[1:]
+        for name, body in zip(parts[::2], parts[1::2], strict=True):
+            if name in bodies:
+                raise ValueError(f"{file.name}: {name} is there twice")
+            bodies[name] = _without_comments(body)
+    return {name: _PART.sub(lambda part: bodies[part[1]], body) for name, body in bodies.items()}
 
 
 def statement(name: str) -> str:

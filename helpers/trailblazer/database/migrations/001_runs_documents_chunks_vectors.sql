@@ -10,9 +10,9 @@ CREATE TABLE schema_migrations (
     applied_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Keys begin with the run: the same page in two runs is two rows.
+-- Keys begin with the run: the same page in two runs is two rows. They sort by code point on every server.
 CREATE TABLE documents (
-    run_id text NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
     doc_id text NOT NULL,
     source_system text,
     title text,
@@ -26,8 +26,8 @@ CREATE TABLE documents (
 );
 
 CREATE TABLE chunks (
-    run_id text NOT NULL,
-    chunk_id text NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
+    chunk_id text COLLATE "C" NOT NULL,
     doc_id text NOT NULL,
     ord integer NOT NULL,
     text_md text NOT NULL,
@@ -46,8 +46,8 @@ CREATE TABLE chunks (
 
 -- Runs, providers, models and dimensions live side by side: none overwrites another's vectors.
 CREATE TABLE chunk_embeddings (
-    run_id text NOT NULL,
-    chunk_id text NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
+    chunk_id text COLLATE "C" NOT NULL,
     provider text NOT NULL,
     model text NOT NULL,
     dimension integer NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE chunk_embeddings (
 );
 
 CREATE TABLE dispatches (
-    dispatch_id text PRIMARY KEY,
+    dispatch_id text COLLATE "C" PRIMARY KEY,
     started_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
     status text NOT NULL DEFAULT 'running',

@@ -1,7 +1,7 @@
 -- The backlog (B1): the one place that knows what has been done to each run, and who holds it.
 
 CREATE TABLE processed_runs (
-    run_id text PRIMARY KEY,
+    run_id text COLLATE "C" PRIMARY KEY,
     source text,
     normalized_at timestamptz NOT NULL DEFAULT now(),
     chunk_started_at timestamptz,

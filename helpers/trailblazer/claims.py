@@ -1,0 +1,259 @@
+"""The exclusive right to work on a run: taken, kept alive, fenced, settled and given back in Postgres."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from trailblazer.database.backlog import EVERY_RUN, Filters, register
+from trailblazer.database.connection import fetch
+from trailblazer.database.statements import statement
+from trailblazer.errors import StaleClaim
+
+if TYPE_CHECKING:
+    from trailblazer.database.connection import Connection
+
+Phase = Literal["chunk", "embed"]
+
+PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(hours=6)
+MOST_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One run held for one phase; the attempt number is the fencing token that every statement names."""
+
+    run_id: str
+    phase: Phase
+    attempt: int
+    holder: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a completed run has; None leaves the number as it was."""
+
+    total_docs: int | None = None
+    total_chunks: int | None = None
+    embedded_chunks: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a run stands now, told to whoever does not hold it."""
+
+    run_id: str
+    status: str
+    attempt: int
+    claimed_by: str | None
+    claimed_at: datetime | None
+
+    def __str__(self) -> str:
+        if self.claimed_by is None or self.claimed_at is None:
+            return f"nobody; it is {self.status}"
+        return f"{self.claimed_by} since {self.claimed_at:%Y-%m-%d %H:%M:%S %Z} (attempt {self.attempt})"
+
+
+def holder() -> str:
+    """Return how this process signs its claims: host/pid."""
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+def claim_batch(
+    connection: Connection,
+    phase: Phase,
+    *,
+    holder: str,
+    ttl_seconds: float,
+    limit: int = 1,
+    only: Sequence[str] | None = None,
+    again: bool = False,
+    filters: Filters = EVERY_RUN,
+) -> list[Claim]:
+    """Take up to `limit` runs that wait for a phase, in the order of their ids, and return the claims.
+
+    Waiting are runs whose turn it is, failed ones whose pause is over, and those whose holder let his claim expire.
+    `only` takes from these runs alone. With `again` any of them that nobody holds is taken, whatever has been done
+    to it, and one that the table does not know is put there first. What somebody else holds is left out.
+    """
+    if only is None:
+        return _claimed(connection, _CLAIM_NEXT, phase, holder, ttl_seconds, limit, filters.parameters())
+    given = {"only": list(only), "again": again}
+    claims = _claimed(connection, _CLAIM_NAMED, phase, holder, ttl_seconds, limit, given)
+    if again and len(claims) < min(limit, len(set(only))):
+        added = register(connection, only)
+        claims += _claimed(
+            connection, _CLAIM_NAMED, phase, holder, ttl_seconds, limit - len(claims), {"only": added, "again": True}
+        )
+    return sorted(claims, key=lambda claim: claim.run_id)
+
+
+def complete(connection: Connection, claims: Sequence[Claim], counts: Mapping[str, Counts] | None = None) -> None:
+    """Settle claims: what was chunked waits for embedding, what was embedded is done.
+
+    `counts` by run id is kept beside them. A claim that is lost changes nothing and is told by StaleClaim, after the
+    others are settled; inside a transaction of the caller the exception takes all of it back.
+    """
+    rows = connection.execute(statement("settle_claims"), _settling(claims, counts)).fetchall()
+    _refuse_stale(connection, claims, {row[0] for row in rows})
+
+
+def complete_and_claim_next(
+    connection: Connection,
+    claims: Sequence[Claim],
+    phase: Phase,
+    *,
+    holder: str,
+    ttl_seconds: float,
+    limit: int = 1,
+    counts: Mapping[str, Counts] | None = None,
+    filters: Filters = EVERY_RUN,
+) -> list[Claim]:
+    """Settle claims and take the next runs in one statement: one round trip and one commit instead of two.
+
+    When one of the claims is stale nothing new is taken, and StaleClaim says so.
+    """
+    parameters = _settling(claims, counts) | filters.parameters() | _taking(phase, holder, ttl_seconds, limit)
+    settled, run_ids, attempts, expires_at = connection.execute(_SETTLE_AND_CLAIM, parameters).fetchone() or ((),) * 4
+    if len(settled or ()) < len(claims):
+        _refuse_stale(connection, claims, set(settled or ()))
+    return [
+        Claim(run_id, phase, attempt, holder, expires_at)
+        for run_id, attempt in sorted(zip(run_ids or (), attempts or (), strict=True))
+    ]
+
+
+def heartbeat(connection: Connection, claims: Sequence[Claim], ttl_seconds: float) -> None:
+    """Move the expiry of claims forward; StaleClaim tells of those that are lost, after the others were moved.
+
+    Never waits for a worker that has fenced the run in a long transaction: such a claim is safe while that lasts.
+    """
+    rows = connection.execute(statement("move_expiry"), _naming(claims) | {"ttl": timedelta(seconds=ttl_seconds)})
+    _refuse_stale(connection, claims, {row[0] for row in rows})
+
+
+def fence(connection: Connection, claim: Claim, ttl_seconds: float) -> None:
+    """Make sure, until the caller's transaction ends, that nobody else takes or resets the run; else StaleClaim.
+
+    Called last before the commit it locks the run for the shortest time.
+    """
+    rows = connection.execute(statement("fence_claims"), _naming([claim]) | {"ttl": timedelta(seconds=ttl_seconds)})
+    _refuse_stale(connection, [claim], {row[0] for row in rows})
+
+
+def release(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Give claims back unused: each run is again what it was before. StaleClaim tells of those that were lost."""
+    rows = connection.execute(statement("release_claims"), _naming(claims)).fetchall()
+    _refuse_stale(connection, claims, {row[0] for row in rows})
+
+
+def fail(
+    connection: Connection,
+    claim: Claim,
+    reason: str,
+    *,
+    max_attempts: int = MOST_ATTEMPTS,
+    pause_seconds: float = PAUSE.total_seconds(),
+) -> None:
+    """Settle a claim as failed, with its reason; a claim that was lost changes nothing and is told by StaleClaim.
+
+    The run is in line again after a pause that doubles with each failed attempt; after `max_attempts` of them in a
+    row it waits for a reset.
+    """
+    parameters = {
+        "run_id": claim.run_id,
+        "attempt": claim.attempt,
+        "reason": reason.replace("\0", "") or "no reason given",
+        "max_attempts": max_attempts,
+        "pause": timedelta(seconds=pause_seconds),
+        "longest_pause": LONGEST_PAUSE,
+    }
+    rows = connection.execute(statement("fail_claim"), parameters).fetchall()
+    _refuse_stale(connection, [claim], {row[0] for row in rows})
+
+
+def who_holds(connection: Connection, run_ids: Sequence[str]) -> dict[str, str]:
+    """Return, of these runs, those that somebody holds, with who it is and since when."""
+    standings = fetch(connection, "standing_of", Standing, {"run_ids": list(run_ids)})
+    return {standing.run_id: str(standing) for standing in standings if standing.claimed_by is not None}
+
+
+def _claimed(
+    connection: Connection,
+    query: str,
+    phase: Phase,
+    holder: str,
+    ttl_seconds: float,
+    limit: int,
+    parameters: Mapping[str, Any],
+) -> list[Claim]:
+    given = {"settled_ids": [], **parameters, **_taking(phase, holder, ttl_seconds, limit)}
+    rows = connection.execute(query, given).fetchall()
+    return [Claim(run_id, phase, attempt, holder, expires_at) for run_id, attempt, expires_at in sorted(rows)]
+
+
+def _taking(phase: Phase, holder: str, ttl_seconds: float, limit: int) -> dict[str, Any]:
+    return {
+        "phase": phase,
+        "holder": holder,
+        "ttl": timedelta(seconds=ttl_seconds),
+        "limit": limit,
+        "code_version": _code_version(),
+    }
+
+
+def _naming(claims: Sequence[Claim]) -> dict[str, Any]:
+    return {"run_ids": [claim.run_id for claim in claims], "attempts": [claim.attempt for claim in claims]}
+
+
+def _settling(claims: Sequence[Claim], counts: Mapping[str, Counts] | None) -> dict[str, Any]:
+    known = [counts.get(claim.run_id, _NO_COUNTS) for claim in claims] if counts else []
+    return {
+        "settled_ids": [claim.run_id for claim in claims],
+        "attempts": [claim.attempt for claim in claims],
+        "docs": [count.total_docs for count in known],
+        "chunks": [count.total_chunks for count in known],
+        "embedded": [count.embedded_chunks for count in known],
+    }
+
+
+def _refuse_stale(connection: Connection, claims: Sequence[Claim], settled: set[str]) -> None:
+    lost = [claim for claim in claims if claim.run_id not in settled]
+    if not lost:
+        return
+    standings = fetch(connection, "standing_of", Standing, {"run_ids": [claim.run_id for claim in lost]})
+    holders = {standing.run_id: str(standing) for standing in standings}
+    lines = [
+        f"attempt {claim.attempt} at {claim.run_id} has lost its claim: the run is held by "
+        + holders.get(claim.run_id, "nobody; it is gone")
+        for claim in lost
+    ]
+    raise StaleClaim(lines[0], "\n".join([*lines[1:], "Nothing of that attempt was kept; there is nothing to repair."]))
+
+
+@functools.cache
+def _code_version() -> str:
+    from importlib.metadata import version
+
+    return version("trailblazer")
+
+
+_NO_COUNTS = Counts()
+_CLAIM_NEXT = f"WITH chosen AS ({statement('choose_next')}) {statement('take_chosen')}"
+_CLAIM_NAMED = f"WITH chosen AS ({statement('choose_named')}) {statement('take_chosen')}"
+_SETTLE_AND_CLAIM = f"""
+WITH settled AS ({statement("settle_claims")}),
+chosen AS (
+    SELECT run_id FROM ({statement("choose_next")}) AS waiting
+    WHERE (SELECT count(*) FROM settled) = cardinality(%(settled_ids)s::text[])
+),
+taken AS ({statement("take_chosen")})
+SELECT (SELECT array_agg(run_id) FROM settled), array_agg(run_id), array_agg(attempt), max(claim_expires_at) FROM taken
+"""  # noqa: S608 - put together from named statements, not from anybody's words

@@ -1,0 +1,120 @@
+"""Puts the runs that lie in var/runs into the table, once."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from trailblazer.database.statements import statement
+from trailblazer.paths import Places, is_id
+
+if TYPE_CHECKING:
+    from trailblazer.database.connection import Connection
+
+AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a backfill is: run folders found, looked at so far, and put into the table; unreadable ones by name."""
+
+    action: Literal["start", "tick", "complete"]
+    found: int
+    looked_at: int
+    added: int
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """What the files of one run say: chunks is None where there are none of the present text."""
+
+    run_id: str
+    source: str | None
+    documents: int
+    normalized_at: datetime
+    chunks: int | None
+    is_embedded: bool
+
+
+def backfill(connection: Connection, places: Places) -> Iterator[Step]:
+    """Put every run that has a normalize/normalized.ndjson and is not in the table into it, and yield the steps.
+
+    What the table knows already is left as it is, so a second time adds nothing. A run whose chunks are newer than
+    its text is chunked; one that has vectors and a manifest newer than its chunks is embedded.
+    """
+    names = sorted(file.parent.parent.name for file in places.runs.glob("*/normalize/normalized.ndjson"))
+    names = [name for name in names if is_id(name)]
+    yield Step("start", len(names), 0, 0)
+    looked_at, added = 0, 0
+    unreadable: tuple[str, ...] = ()
+    for part in _parts(names):
+        known = {row[0] for row in connection.execute(statement("known_runs"), {"run_ids": part})}
+        folders, bad = _read_all(places, [name for name in part if name not in known])
+        unreadable += bad
+        added += _register(connection, folders)
+        looked_at += len(part)
+        yield Step("tick", len(names), looked_at, added, unreadable)
+    yield Step("complete", len(names), looked_at, added, unreadable)
+
+
+def _parts(names: Sequence[str]) -> Iterator[list[str]]:
+    remaining = iter(names)
+    while part := list(itertools.islice(remaining, AT_ONCE)):
+        yield part
+
+
+def _read_all(places: Places, names: Sequence[str]) -> tuple[list[_Folder], tuple[str, ...]]:
+    folders, unreadable = [], []
+    for name in names:
+        try:
+            folders.append(_read(name, places.run(name)))
+        except (OSError, ValueError, AttributeError):
+            unreadable.append(name)
+    return folders, tuple(unreadable)
+
+
+def _read(name: str, folder: Path) -> _Folder:
+    text, chunks = folder / "normalize" / "normalized.ndjson", folder / "chunk" / "chunks.ndjson"
+    manifest = folder / "embed" / "manifest.json"
+    source, documents = None, 0
+    with text.open("rb") as file:
+        for line in file:
+            if line.strip():
+                documents += 1
+                source = source if documents > 1 else json.loads(line).get("source_system")
+    is_chunked = _is_newer(chunks, text)
+    return _Folder(
+        name,
+        source if isinstance(source, str) else None,
+        documents,
+        datetime.fromtimestamp(text.stat().st_mtime, UTC),
+        _count_lines(chunks) if is_chunked else None,
+        is_chunked and _is_newer(manifest, chunks),
+    )
+
+
+def _is_newer(file: Path, than: Path) -> bool:
+    return file.is_file() and file.stat().st_mtime_ns >= than.stat().st_mtime_ns
+
+
+def _count_lines(file: Path) -> int:
+    with file.open("rb") as lines:
+        return sum(1 for line in lines if line.strip())
+
+
+def _register(connection: Connection, folders: Sequence[_Folder]) -> int:
+    parameters = {
+        "run_ids": [folder.run_id for folder in folders],
+        "sources": [folder.source for folder in folders],
+        "docs": [folder.documents for folder in folders],
+        "moments": [folder.normalized_at for folder in folders],
+        "chunks": [folder.chunks for folder in folders],
+        "embedded": [folder.is_embedded for folder in folders],
+    }
+    return len(connection.execute(statement("register_runs"), parameters).fetchall()) if folders else 0

@@ -1,0 +1,212 @@
+"""The table of all runs: who is put in line, what it amounts to, what is reset, and how to wait for work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from trailblazer.database.connection import fetch
+from trailblazer.database.statements import statement
+
+if TYPE_CHECKING:
+    from trailblazer.database.connection import Connection
+
+Scope = Literal["processed", "embeddings", "all"]
+
+STATUSES = ("normalized", "chunking", "chunked", "embedding", "embedded", "failed", "reset")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which runs are meant: of one source, with ids that match a glob, normalised in a span of time."""
+
+    source: str | None = None
+    glob: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what the statements take; `until` itself lies outside the span."""
+        pattern = None if self.glob is None else _pattern(self.glob)
+        return {"source": self.source, "pattern": pattern, "since": self.since, "until": self.until}
+
+
+EVERY_RUN = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that the table says of a run; `line` is the phase it stands in line for, or is in."""
+
+    run_id: str
+    source: str | None
+    status: str
+    line: str | None
+    attempt: int
+    normalized_at: datetime
+    chunk_started_at: datetime | None
+    chunk_completed_at: datetime | None
+    embed_started_at: datetime | None
+    embed_completed_at: datetime | None
+    total_docs: int | None
+    total_chunks: int | None
+    embedded_chunks: int | None
+    claimed_by: str | None
+    claimed_at: datetime | None
+    claim_expires_at: datetime | None
+    failed_phase: str | None
+    failure_reason: str | None
+    failed_attempts: int
+    next_attempt_at: datetime | None
+    code_version: str | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What stands in line: how many, first and last moment of normalising, the first ten run ids."""
+
+    total: int
+    first_normalized_at: datetime | None
+    last_normalized_at: datetime | None
+    sample: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ResetCounts:
+    """What a reset changed, or would change: runs put back, rows deleted."""
+
+    runs: int
+    embeddings: int
+    chunks: int
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    embeddings: int
+    chunks: int
+    documents: int
+
+
+def upsert_run(
+    connection: Connection, run_id: str, *, source: str | None = None, total_docs: int | None = None
+) -> None:
+    """Put a run that has just been normalised in line for chunking, whatever has been done to its former text.
+
+    Its history stays; an attempt that is at work on the former text has lost its claim.
+    """
+    connection.execute(statement("upsert_run"), {"run_id": run_id, "source": source, "total_docs": total_docs})
+
+
+def register(connection: Connection, run_ids: Sequence[str]) -> list[str]:
+    """Put the runs that the table does not know into it, as normalised, and return them."""
+    nothing = [None] * len(run_ids)
+    parameters = {
+        "run_ids": list(run_ids),
+        "sources": nothing,
+        "docs": nothing,
+        "moments": nothing,
+        "chunks": nothing,
+        "embedded": nothing,
+    }
+    return [row[0] for row in connection.execute(statement("register_runs"), parameters)]
+
+
+def reset(connection: Connection, scope: Scope, filters: Filters = EVERY_RUN, *, dry_run: bool = False) -> ResetCounts:
+    """Put runs back in line, whoever holds them, and return what that changed.
+
+    processed: the runs are done anew from chunking on, and nothing is deleted; embeddings: their vectors are deleted
+    and made anew from the chunks they have; all: vectors, chunks and documents are deleted. With `dry_run` nothing
+    is changed and the same numbers are returned.
+    """
+    with connection.transaction():
+        parameters = {"keeps_chunks": scope == "embeddings", **filters.parameters()}
+        chosen = connection.execute(statement("runs_in_scope" if dry_run else "reset_runs"), parameters)
+        run_ids = [row[0] for row in chosen]
+        rows = fetch(connection, "count_rows_of_runs", _Rows, {"run_ids": run_ids})[0]
+        deletes_vectors, deletes_texts = scope != "processed", scope == "all"
+        if not dry_run:
+            _delete(connection, run_ids, deletes_vectors, deletes_texts)
+            connection.execute(statement("notify_waiting"), {"phases": ["chunk", "embed"] if run_ids else []})
+    return ResetCounts(
+        len(run_ids),
+        rows.embeddings if deletes_vectors else 0,
+        rows.chunks if deletes_texts else 0,
+        rows.documents if deletes_texts else 0,
+    )
+
+
+def _delete(connection: Connection, run_ids: Sequence[str], vectors: bool, texts: bool) -> None:
+    if vectors:
+        connection.execute(statement("delete_vectors_of_runs"), {"run_ids": run_ids})
+    if texts:
+        connection.execute(statement("delete_chunks_of_runs"), {"run_ids": run_ids})
+        connection.execute(statement("delete_documents_of_runs"), {"run_ids": run_ids})
+
+
+def totals(connection: Connection, filters: Filters = EVERY_RUN) -> dict[str, int]:
+    """Return how many runs are in each state, every state named."""
+    found: dict[str, int] = dict(connection.execute(statement("count_statuses"), filters.parameters()).fetchall())
+    return {status: found.get(status, 0) for status in STATUSES}
+
+
+def measure_backlog(
+    connection: Connection, phases: Sequence[str] = ("chunk", "embed"), filters: Filters = EVERY_RUN
+) -> Backlog:
+    """Return what stands in line for any of these phases, held by somebody or not."""
+    return fetch(connection, "measure_backlog", Backlog, {"phases": list(phases), **filters.parameters()})[0]
+
+
+def list_runs(
+    connection: Connection,
+    filters: Filters = EVERY_RUN,
+    *,
+    statuses: Sequence[str] | None = None,
+    only: Sequence[str] | None = None,
+    limit: int | None = None,
+) -> list[Run]:
+    """Return runs in the order of their ids."""
+    given = {
+        "statuses": None if statuses is None else list(statuses),
+        "only": None if only is None else list(only),
+        "limit": limit,
+    }
+    return fetch(connection, "list_runs", Run, given | filters.parameters())
+
+
+def show_run(connection: Connection, run_id: str) -> Run | None:
+    """Return one run, or None when the table does not know it."""
+    return next(iter(list_runs(connection, only=[run_id])), None)
+
+
+def wait_for_work(connection: Connection, seconds: float) -> bool:
+    """Wait until a run is put in line, for so many seconds at most, and say whether to look again.
+
+    The first call on a connection begins to listen and returns True at once: what was put in line before it is not
+    announced any more. Outside a transaction only. What becomes claimable by the passing of time (an expired claim,
+    a pause that is over) is not announced: look again after `seconds` all the same.
+    """
+    listening = connection.execute(statement("is_listening")).fetchone()
+    if not (listening and listening[0]):
+        connection.execute(statement("listen_for_runs"))
+        return True
+    return any(True for _ in connection.notifies(timeout=seconds, stop_after=1))
+
+
+def _pattern(glob: str) -> str:
+    """Return a shell pattern (`*`, `?`, `[a-z]`, `[!x]`) as Postgres' regular expression for a whole run id."""
+    parts = re.split(r"(\*|\?|\[[!^]?\]?[^\]]*\])", glob)
+    return "^(?:" + "".join(_piece(part) for part in parts) + ")$"
+
+
+def _piece(part: str) -> str:
+    if part in {"*", "?"}:
+        return {"*": ".*", "?": "."}[part]
+    if len(part) > 2 and part[0] == "[" and part[-1] == "]":
+        inside = part[1:-1].replace("\\", "\\\\")
+        return "[^" + inside[1:] + "]" if inside[0] == "!" else f"[{inside}]"
+    return re.sub(r"([^\w])", r"\\\1", part)

@@ -1,0 +1,162 @@
+-- Every statement on the backlog but those on claims.
+
+-- name: in_scope
+-- A part of others: the runs that filters let through.
+(%(source)s::text IS NULL OR source = %(source)s::text)
+AND (%(pattern)s::text IS NULL OR run_id ~ %(pattern)s::text)
+AND (%(since)s::timestamptz IS NULL OR normalized_at >= %(since)s::timestamptz)
+AND (%(until)s::timestamptz IS NULL OR normalized_at < %(until)s::timestamptz)
+
+-- name: upsert_run
+-- A run that is normalised again is back in line; who worked on its former text is fenced off, what happened before stays.
+WITH put AS (
+    INSERT INTO processed_runs AS run (run_id, source, total_docs, normalized_at, updated_at)
+    VALUES (%(run_id)s, %(source)s, %(total_docs)s, statement_timestamp(), statement_timestamp())
+    ON CONFLICT (run_id) DO UPDATE SET
+        source = coalesce(excluded.source, run.source),
+        total_docs = coalesce(excluded.total_docs, run.total_docs),
+        normalized_at = excluded.normalized_at,
+        status = 'normalized',
+        claimed_by = NULL,
+        claimed_at = NULL,
+        claim_expires_at = NULL,
+        claimed_from = NULL,
+        failed_attempts = 0,
+        next_attempt_at = NULL,
+        updated_at = excluded.updated_at
+    RETURNING run_id
+)
+
+SELECT pg_notify('runs_waiting', 'chunk') FROM put
+
+-- name: known_runs
+-- Backfill reads only the folders of runs that are not here yet.
+SELECT run_id FROM processed_runs WHERE run_id = ANY (%(run_ids)s::text[])
+
+-- name: register_runs
+-- What was done before this table existed counts: files say what was chunked, vectors say what was embedded. A file's
+-- time may lie ahead of the database's; nothing here does.
+WITH put AS (
+    INSERT INTO processed_runs (
+        run_id, source, total_docs, normalized_at, chunk_completed_at, total_chunks, embed_completed_at,
+        embedded_chunks, status
+    )
+    SELECT
+        given.run_id,
+        given.source,
+        given.total_docs,
+        least(given.normalized_at, statement_timestamp()),
+        CASE WHEN given.total_chunks IS NOT NULL THEN statement_timestamp() END,
+        given.total_chunks,
+        CASE WHEN given.is_embedded AND vectors.count > 0 THEN statement_timestamp() END,
+        nullif(vectors.count, 0),
+        CASE
+            WHEN given.total_chunks IS NULL THEN 'normalized'
+            WHEN given.is_embedded AND vectors.count > 0 THEN 'embedded'
+            ELSE 'chunked'
+        END
+    FROM unnest(
+        %(run_ids)s::text[], %(sources)s::text[], %(docs)s::integer[], %(moments)s::timestamptz[],
+        %(chunks)s::integer[], %(embedded)s::boolean[]
+    ) AS given (run_id, source, total_docs, normalized_at, total_chunks, is_embedded)
+    CROSS JOIN LATERAL (
+        SELECT count(DISTINCT chunk_id)::integer AS count
+        FROM chunk_embeddings
+        WHERE given.is_embedded AND chunk_embeddings.run_id = given.run_id
+    ) AS vectors
+    ON CONFLICT (run_id) DO NOTHING
+    RETURNING run_id, line
+)
+
+SELECT run_id, CASE WHEN line IS NOT NULL THEN pg_notify('runs_waiting', line)::text END FROM put
+
+-- name: reset_runs
+-- Any state ends here. What is kept decides where the run stands in line again: with its chunks, for embedding.
+UPDATE processed_runs
+SET
+    status = 'reset',
+    chunk_started_at = CASE WHEN %(keeps_chunks)s THEN chunk_started_at END,
+    chunk_completed_at = CASE WHEN %(keeps_chunks)s THEN chunk_completed_at END,
+    total_chunks = CASE WHEN %(keeps_chunks)s THEN total_chunks END,
+    embed_started_at = NULL,
+    embed_completed_at = NULL,
+    embedded_chunks = NULL,
+    claimed_by = NULL,
+    claimed_at = NULL,
+    claim_expires_at = NULL,
+    claimed_from = NULL,
+    failed_attempts = 0,
+    next_attempt_at = NULL,
+    updated_at = statement_timestamp()
+WHERE
+    {in_scope}
+RETURNING run_id
+
+-- name: runs_in_scope
+-- What reset_runs would change, for a dry run: nothing is locked.
+SELECT run_id FROM processed_runs WHERE {in_scope}
+
+-- name: notify_waiting
+-- Once for any number of runs.
+SELECT pg_notify('runs_waiting', phase) FROM unnest(%(phases)s::text[]) AS given (phase)
+
+-- name: count_rows_of_runs
+-- What a reset of these runs would delete, or has to.
+SELECT
+    (SELECT count(*) FROM chunk_embeddings WHERE run_id = ANY (%(run_ids)s::text[])) AS embeddings,
+    (SELECT count(*) FROM chunks WHERE run_id = ANY (%(run_ids)s::text[])) AS chunks,
+    (SELECT count(*) FROM documents WHERE run_id = ANY (%(run_ids)s::text[])) AS documents
+
+-- name: delete_vectors_of_runs
+-- All models of these runs.
+DELETE FROM chunk_embeddings WHERE run_id = ANY (%(run_ids)s::text[])
+
+-- name: delete_chunks_of_runs
+-- See delete_vectors_of_runs.
+DELETE FROM chunks WHERE run_id = ANY (%(run_ids)s::text[])
+
+-- name: delete_documents_of_runs
+-- See delete_vectors_of_runs.
+DELETE FROM documents WHERE run_id = ANY (%(run_ids)s::text[])
+
+-- name: list_runs
+-- Ordered by run id, as everything is.
+SELECT
+    run_id, source, status, line, attempt, normalized_at, chunk_started_at, chunk_completed_at, embed_started_at,
+    embed_completed_at, total_docs, total_chunks, embedded_chunks, claimed_by, claimed_at, claim_expires_at,
+    failed_phase, failure_reason, failed_attempts, next_attempt_at, code_version, updated_at
+FROM processed_runs
+WHERE
+    (%(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]))
+    AND (%(only)s::text[] IS NULL OR run_id = ANY (%(only)s::text[]))
+    AND {in_scope}
+ORDER BY run_id
+LIMIT %(limit)s
+
+-- name: count_statuses
+-- Totals for people: one line a status.
+SELECT status, count(*)
+FROM processed_runs
+WHERE
+    {in_scope}
+GROUP BY status
+
+-- name: measure_backlog
+-- The banner of B3: what stands in line for these phases, held or not.
+SELECT
+    count(*) AS total,
+    min(normalized_at) AS first_normalized_at,
+    max(normalized_at) AS last_normalized_at,
+    coalesce((array_agg(run_id ORDER BY run_id))[1:10], '{}') AS sample
+FROM processed_runs
+WHERE
+    line = ANY (%(phases)s::text[])
+    AND {in_scope}
+
+-- name: listen_for_runs
+-- Before the first look, so that nothing falls between the look and the wait.
+LISTEN runs_waiting
+
+-- name: is_listening
+-- A connection that was made anew listens no longer.
+SELECT EXISTS (SELECT FROM pg_listening_channels() AS channel WHERE channel = 'runs_waiting')

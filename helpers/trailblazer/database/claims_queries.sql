@@ -1,0 +1,163 @@
+-- Every statement on claims. Time is the database's, and that of the statement: a claim that is taken at the
+-- end of a long transaction must not be born old.
+
+-- name: is_claimable
+-- A part of others. Expired claims and failed runs whose pause is over stand in line with what never began.
+status IN ('normalized', 'chunked', 'reset')
+OR (status IN ('chunking', 'embedding') AND claim_expires_at < statement_timestamp())
+OR (status = 'failed' AND next_attempt_at <= statement_timestamp())
+
+-- name: choose_next
+-- The claim order: one ordered scan of the one partial index.
+SELECT run_id
+FROM processed_runs
+WHERE
+    line = %(phase)s
+    AND ({is_claimable})
+    AND run_id <> ALL (%(settled_ids)s::text[])
+    AND {in_scope}
+ORDER BY run_id
+LIMIT %(limit)s
+FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: choose_named
+-- A plan names its runs; with `again` any of them that nobody holds may be taken, whatever has been done to it.
+SELECT run_id
+FROM processed_runs
+WHERE
+    run_id = ANY (%(only)s::text[])
+    AND (line = %(phase)s OR %(again)s::boolean)
+    AND ({is_claimable} OR (%(again)s::boolean AND status IN ('embedded', 'failed')))
+ORDER BY run_id
+LIMIT %(limit)s
+FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: take_chosen
+-- The attempt number is the fencing token; what the claim was taken from is kept, also over a claim that expired.
+UPDATE processed_runs AS run
+SET
+    status = CASE %(phase)s WHEN 'chunk' THEN 'chunking' ELSE 'embedding' END,
+    attempt = run.attempt + 1,
+    claimed_by = %(holder)s,
+    claimed_at = statement_timestamp(),
+    claim_expires_at = statement_timestamp() + %(ttl)s,
+    claimed_from = CASE WHEN run.status IN ('chunking', 'embedding') THEN run.claimed_from ELSE run.status END,
+    chunk_started_at = CASE %(phase)s WHEN 'chunk' THEN statement_timestamp() ELSE run.chunk_started_at END,
+    embed_started_at = CASE %(phase)s WHEN 'embed' THEN statement_timestamp() ELSE run.embed_started_at END,
+    code_version = %(code_version)s,
+    updated_at = statement_timestamp()
+FROM chosen
+WHERE run.run_id = chosen.run_id
+RETURNING run.run_id, run.attempt, run.claim_expires_at
+
+-- name: settle_claims
+-- Only the attempt that holds a run completes it. Whoever embeds is told at once of what has been chunked.
+UPDATE processed_runs AS run
+SET
+    status = CASE run.status WHEN 'chunking' THEN 'chunked' ELSE 'embedded' END,
+    chunk_completed_at = CASE run.status WHEN 'chunking' THEN statement_timestamp() ELSE run.chunk_completed_at END,
+    embed_completed_at = CASE run.status WHEN 'embedding' THEN statement_timestamp() ELSE run.embed_completed_at END,
+    total_docs = coalesce(settling.total_docs, run.total_docs),
+    total_chunks = coalesce(settling.total_chunks, run.total_chunks),
+    embedded_chunks = coalesce(settling.embedded_chunks, run.embedded_chunks),
+    claimed_by = NULL,
+    claimed_at = NULL,
+    claim_expires_at = NULL,
+    claimed_from = NULL,
+    failed_phase = NULL,
+    failure_reason = NULL,
+    failed_attempts = 0,
+    next_attempt_at = NULL,
+    updated_at = statement_timestamp()
+FROM unnest(
+    %(settled_ids)s::text[], %(attempts)s::integer[], %(docs)s::integer[], %(chunks)s::integer[],
+    %(embedded)s::integer[]
+) AS settling (run_id, attempt, total_docs, total_chunks, embedded_chunks)
+WHERE
+    run.run_id = settling.run_id
+    AND run.attempt = settling.attempt
+    AND run.status IN ('chunking', 'embedding')
+RETURNING run.run_id, CASE run.line WHEN 'embed' THEN pg_notify('runs_waiting', 'embed')::text END
+
+-- name: move_expiry
+-- A sign of life. A row that this holder's own worker has locked is passed over, never waited for: its lock keeps others
+-- away for as long. Answers which runs the attempts still hold.
+WITH
+held AS (
+    SELECT run.run_id
+    FROM processed_runs AS run
+    INNER JOIN unnest(%(run_ids)s::text[], %(attempts)s::integer[]) AS given (run_id, attempt) USING (run_id, attempt)
+    WHERE run.status IN ('chunking', 'embedding')
+),
+
+free AS (
+    SELECT run.run_id
+    FROM processed_runs AS run
+    INNER JOIN unnest(%(run_ids)s::text[], %(attempts)s::integer[]) AS given (run_id, attempt) USING (run_id, attempt)
+    WHERE run.status IN ('chunking', 'embedding')
+    FOR NO KEY UPDATE OF run SKIP LOCKED
+),
+
+moved AS (
+    UPDATE processed_runs AS run
+    SET claim_expires_at = statement_timestamp() + %(ttl)s, updated_at = statement_timestamp()
+    FROM free
+    WHERE run.run_id = free.run_id
+)
+
+SELECT run_id FROM held
+
+-- name: fence_claims
+-- For a transaction that writes: until it ends, nobody else can take or reset these runs.
+UPDATE processed_runs AS run
+SET claim_expires_at = statement_timestamp() + %(ttl)s, updated_at = statement_timestamp()
+FROM unnest(%(run_ids)s::text[], %(attempts)s::integer[]) AS given (run_id, attempt)
+WHERE
+    run.run_id = given.run_id
+    AND run.attempt = given.attempt
+    AND run.status IN ('chunking', 'embedding')
+RETURNING run.run_id
+
+-- name: release_claims
+-- Back to what it was before, so that an interrupted re-embedding of an embedded run leaves it embedded.
+UPDATE processed_runs AS run
+SET
+    status = run.claimed_from,
+    claimed_by = NULL,
+    claimed_at = NULL,
+    claim_expires_at = NULL,
+    claimed_from = NULL,
+    updated_at = statement_timestamp()
+FROM unnest(%(run_ids)s::text[], %(attempts)s::integer[]) AS given (run_id, attempt)
+WHERE
+    run.run_id = given.run_id
+    AND run.attempt = given.attempt
+    AND run.status IN ('chunking', 'embedding')
+RETURNING run.run_id, CASE WHEN run.line IS NOT NULL THEN pg_notify('runs_waiting', run.line)::text END
+
+-- name: fail_claim
+-- The pause doubles with each failed attempt; after the last one the run waits for a reset.
+UPDATE processed_runs
+SET
+    status = 'failed',
+    failed_phase = CASE status WHEN 'chunking' THEN 'chunk' ELSE 'embed' END,
+    failure_reason = %(reason)s,
+    failed_attempts = failed_attempts + 1,
+    next_attempt_at = CASE
+        WHEN failed_attempts + 1 < %(max_attempts)s
+            THEN statement_timestamp() + least(%(pause)s * power(2, failed_attempts), %(longest_pause)s)
+    END,
+    claimed_by = NULL,
+    claimed_at = NULL,
+    claim_expires_at = NULL,
+    claimed_from = NULL,
+    updated_at = statement_timestamp()
+WHERE run_id = %(run_id)s AND attempt = %(attempt)s AND status IN ('chunking', 'embedding')
+RETURNING run_id
+
+-- name: standing_of
+-- Who holds a run now, for whoever does not.
+SELECT run_id, status, attempt, claimed_by, claimed_at
+FROM processed_runs
+WHERE run_id = ANY (%(run_ids)s::text[])
+ORDER BY run_id
