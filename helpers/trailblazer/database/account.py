@@ -8,7 +8,7 @@ import pwd
 import shutil
 import stat
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def _can(account: Account, base: Path) -> bool:
 
 
 def _runs(account: Account) -> bool:
-    return _succeeds(account, account.command("postgres", "-V"))
+    return all(_succeeds(account, account.command(program, "-V")) for program in ("postgres", "initdb"))
 
 
 def _succeeds(account: Account, command: list[str]) -> bool:
@@ -129,13 +129,16 @@ def _make_searchable(folder: Path) -> None:
 
 def _with_copy(account: Account, base: Path) -> Account:
     """Return the account with a copy of the programs (40 MB) inside the base, made once for each of their versions."""
-    program = (account.binaries / "postgres").stat()
+    package, program = account.binaries.parents[1], (account.binaries / "postgres").stat()
     copy = base / f"programs-{program.st_size}-{int(program.st_mtime)}"
     if not copy.is_dir():
         draft = base / "programs.draft"
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(account.binaries.parent, draft)
+        shutil.copytree(account.binaries.parent, draft / package.name / account.binaries.parent.name)
+        libraries = package.with_name(f"{package.name}.libs")  # found by its place beside the package
+        if libraries.is_dir():
+            shutil.copytree(libraries, draft / libraries.name)
         draft.rename(copy)
     for entry in (copy, *copy.rglob("*")):
         os.chown(entry, account.uid, account.gid, follow_symlinks=False)
-    return Account(account.name, account.uid, account.gid, copy / "bin", account.prefix, account.options)
+    return replace(account, binaries=copy / package.name / account.binaries.parent.name / account.binaries.name)

@@ -92,6 +92,7 @@ def _open(dsn: str, origin: str) -> Connection:
     try:
         given = conninfo_to_dict(dsn)
         known: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "fallback_application_name": "trailblazer"} | given
+        known["client_encoding"] = "utf8"  # a server in SQL_ASCII would make every text bytes
         return psycopg.connect(make_conninfo("", **known), autocommit=True)
     except psycopg.ProgrammingError as error:
         what = re.sub(r'"[^"]*"', '"…"', one_line(str(error), 200))  # what it quotes may be the password

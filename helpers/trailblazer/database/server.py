@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,7 @@ from trailblazer.plain import one_line
 
 START_LIMIT = 60.0
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}  # a wrong LANG breaks initdb, and a key in it would outlive us
+_TIME = re.compile(r"^[\d-]+ [\d:.]+ \w+ \[\d+\]\s*")
 LOG_LIMIT = 16 * 1024 * 1024
 SETTINGS = """
 # Set by trailblazer when the folder was made; edit at will.
@@ -81,7 +83,7 @@ def stop(base: Path) -> bool:
     with _locked(base):
         if not vitals.is_alive(base):
             return False
-        if not vitals.is_ours(base) and not vitals.wait_until_gone(base, 5):
+        if not vitals.is_ours(base) and not vitals.wait_until_gone(base, 2):
             raise ServiceDown(
                 f"the server in {base} is not one of this machine's processes",
                 "Another container or host that shares the folder runs it: stop it there.",
@@ -96,6 +98,8 @@ def _stop(base: Path, account: Account) -> None:
         raise ServiceDown(
             f"the server in {base} does not stop: {one_line(said, 200)}", f"Look at {base / 'server.log'}."
         )
+    with contextlib.suppress(OSError):
+        vitals.socket_folder(base, account.uid).rmdir()
 
 
 def _address(base: Path) -> str:
@@ -228,6 +232,6 @@ def _not_ready(base: Path) -> ServiceDown:
 
 
 def _telling(lines: list[str]) -> str:
-    """Return the line that says what went wrong, as far as one does."""
-    telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "rror" in line] or lines
-    return one_line(telling[-1], 300) if telling else "it said nothing"
+    """Return the last lines that were said, without their times: what went wrong is among them."""
+    said = [_TIME.sub("", line) for line in lines if line.strip() and "system is shut down" not in line]
+    return one_line(" / ".join(said[-3:]), 400) if said else "it said nothing"
