@@ -10,7 +10,7 @@ from typing import Any
 
 from trailblazer import schemas
 from trailblazer.errors import DocumentInvalid, PlanUnusable
-from trailblazer.paths import Places
+from trailblazer.paths import Places, is_id
 
 NORMALIZED = Path("normalize/normalized.ndjson")
 ENRICHED = Path("enrich/enriched.jsonl")
@@ -27,7 +27,7 @@ class Document:
     """One document of a run, with the fields of normalized.ndjson; only `id` and `text_md` are always filled.
 
     `text_md` is markdown-like text in which offsets count characters; `body_repr` names what it was made from.
-    `quality_score` (0 to 1) comes from an enriched document and is None without one.
+    `quality_score` (0 to 1) and `max_tokens` (a lower cap for its chunks) come from an enrich step, else they are None.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Document:
     path_tags: tuple[str, ...] = ()
     meta: dict[str, Any] | None = None
     quality_score: float | None = None
+    max_tokens: int | None = None
 
     def record(self) -> dict[str, Any]:
         """Return the document as a line of normalized.ndjson holds it; optional fields only where they are filled."""
@@ -58,7 +59,7 @@ class Document:
 
 
 _OPTIONAL = ("collection", "path_tags", "meta", "quality_score")
-_REQUIRED = tuple(field.name for field in fields(Document) if field.name not in _OPTIONAL)
+_REQUIRED = tuple(field.name for field in fields(Document) if field.name not in {*_OPTIONAL, "max_tokens"})
 _TEXTS = (
     "title",
     "url",
@@ -75,7 +76,14 @@ _LISTS = ("labels", "links", "attachments", "breadcrumbs", "path_tags")
 
 def storable(text: str) -> str:
     """Return text of the same length in which what no database and no encoder takes is U+FFFD."""
-    return _UNSTORABLE.sub(_REPLACEMENT, text) if _UNSTORABLE.search(text) else text
+    if "\0" not in text:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return text
+    return _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
 def run_folder(places: Places, rid: str) -> Path:
@@ -86,6 +94,18 @@ def run_folder(places: Places, rid: str) -> Path:
             f"there is no run {rid}: {folder} is missing", f"Make it with `trailblazer normalize PATH --run {rid}`."
         )
     return folder
+
+
+def all_runs(places: Places) -> list[str]:
+    """Return the ids of all runs, sorted: the folders of var/runs that have documents or chunks."""
+    if not places.runs.is_dir():
+        return []
+    marks = (NORMALIZED, ENRICHED, Path("chunk/chunks.ndjson"))
+    return sorted(
+        folder.name
+        for folder in places.runs.iterdir()
+        if is_id(folder.name) and any((folder / mark).is_file() for mark in marks)
+    )
 
 
 def source_file(folder: Path) -> Path:
@@ -140,4 +160,7 @@ def _document(record: dict[str, Any], where: str) -> Document:
     score = record.get("quality_score")
     if isinstance(score, (int, float)) and not isinstance(score, bool):
         told["quality_score"] = float(score)
+    hints = record.get("chunk_hints")
+    if isinstance(hints, dict) and isinstance(most := hints.get("maxTokens"), int) and most > 0:
+        told["max_tokens"] = most
     return Document(storable(name), storable(text), **told)

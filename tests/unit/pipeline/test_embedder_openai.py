@@ -142,7 +142,7 @@ def test_the_key_is_in_no_message_and_no_representation() -> None:
 
 def test_the_service_runs_as_a_process() -> None:
     """End-to-end tests start the service by its path and read its port."""
-    command = [sys.executable, embedding_server.__file__, "--behaviour", "flaky", "--dimension", "8"]
+    command = [sys.executable, embedding_server.__file__, "--behaviour", "429", "--failures", "2", "--dimension", "8"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

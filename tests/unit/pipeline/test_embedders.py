@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trailblazer.config import Config, load_config
@@ -43,6 +43,7 @@ def test_the_local_embedder_finds_what_is_alike() -> None:
     assert question @ answer > question @ other
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1).filter(lambda text: not text.isspace()), min_size=1, max_size=8))
 def test_a_vector_depends_on_its_text_alone(texts: list[str]) -> None:
     """A text has the same vector in any batch, whatever stands beside it, control words too."""

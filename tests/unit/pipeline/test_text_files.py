@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trailblazer.pipeline.html_text import read_html
@@ -42,6 +42,7 @@ def test_html_tells_title_and_links() -> None:
     assert "Head" == read_html("<p>x<h3>Head</h3>").title
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([*"ab <>/&;", "<td>", "<tr>", "<table>", "<li>", "</ul>", "<pre>", "</pre>", "<h1>"])))
 def test_any_markup_can_be_read(parts: list[str]) -> None:
     """No markup, however broken, is refused."""
