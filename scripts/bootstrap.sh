@@ -27,7 +27,7 @@ choose_python() {
     ! is_new "$python" || refuse 8 "bootstrap: $("$python" -V) cannot make a virtual environment without ensurepip" \
       "Debian and Ubuntu: apt-get install python3-venv. Or install uv, which needs no ensurepip."
   done
-  refuse 8 "bootstrap: Python 3.11 or newer is needed; $python is $("$python" -V 2>&1 || echo 'not there')" \
+  refuse 8 "bootstrap: Python 3.11 or newer is needed; $python is $("$python" -V 2>/dev/null || echo 'not there')" \
     "Install one, or name one: PYTHON=/path/to/python3 scripts/bootstrap.sh"
 }
 

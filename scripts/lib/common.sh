@@ -26,9 +26,15 @@ enter_project() {
   [ -n "$folder" ] || cd "$checkout" || exit
 }
 
-# become_trailblazer VERB WORDS…: end as the checkout's trailblazer, which is made first where there is none yet.
-become_trailblazer() {
-  [ -x "$checkout/.venv/bin/trailblazer" ] || "$checkout/scripts/bootstrap.sh" || exit
+# find_trailblazer: set `trailblazer` to the checkout's, which is made first where there is none yet.
+find_trailblazer() {
+  trailblazer="$checkout/.venv/bin/trailblazer"
+  [ -x "$trailblazer" ] || "$checkout/scripts/bootstrap.sh" || exit
   enter_project
-  exec "$checkout/.venv/bin/trailblazer" "$@"
+}
+
+# become_trailblazer VERB WORDS…: end as the checkout's trailblazer.
+become_trailblazer() {
+  find_trailblazer
+  exec "$trailblazer" "$@"
 }

