@@ -16,9 +16,17 @@ from typing import Any
 from trailblazer import schemas
 from trailblazer.atomic import whole_file
 from trailblazer.config import Config
-from trailblazer.errors import DocumentInvalid, StorageTrouble
+from trailblazer.errors import DocumentInvalid
 from trailblazer.paths import Places, timestamp
-from trailblazer.pipeline.documents import Document, read_documents, run_folder, source_file
+from trailblazer.pipeline.documents import (
+    Document,
+    digest_of,
+    fingerprint,
+    read_documents,
+    run_folder,
+    source_file,
+    storable,
+)
 from trailblazer.pipeline.sections import Sections, images_in, kind_of
 from trailblazer.pipeline.splitting import Splitter
 from trailblazer.pipeline.tokens import load_tokens, splintr_version
@@ -52,6 +60,7 @@ class _Tally:
     documents: int = 0
     urls: int = 0
     blank: list[str] = field(default_factory=list)
+    fingerprints: list[str] = field(default_factory=list)
     tokens: array[int] = field(default_factory=lambda: array("q"))
     characters: array[int] = field(default_factory=lambda: array("q"))
     strategies: Counter[str] = field(default_factory=Counter)
@@ -69,7 +78,7 @@ def chunk_run(places: Places, config: Config, rid: str, *, force: bool = False) 
     source = source_file(folder)
     made_from = _made_from(folder, source, config)
     before = None if force else read_assurance(folder)
-    if before and made_from == {name: before.get(name) for name in made_from} and _is_intact(folder, before):
+    if before and made_from == {name: before.get(name) for name in made_from} and is_intact(folder, before):
         return _report(rid, before, changed=False)
     target = folder / CHUNKS
     tally = _Tally()
@@ -88,7 +97,36 @@ def is_chunked(places: Places, config: Config, rid: str) -> bool:
     folder = run_folder(places, rid)
     before = read_assurance(folder)
     made_from = _made_from(folder, source_file(folder), config)
-    return bool(before) and made_from == {name: before.get(name) for name in made_from} and _is_intact(folder, before)
+    return bool(before) and made_from == {name: before.get(name) for name in made_from} and is_intact(folder, before)
+
+
+def read_chunks(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the chunks of a chunks.ndjson, ours or another tool's, with every field that storing needs.
+
+    A line without a usable chunk_id, doc_id or text_md is refused with DocumentInvalid; what else is missing is
+    worked out or empty. The digest is always that of the text: other tools' chunks carry none.
+    """
+    for number, record in enumerate(schemas.read_lines(file), start=1):
+        name, document, text = (record.get(key) for key in ("chunk_id", "doc_id", "text_md"))
+        if not (isinstance(name, str) and name and isinstance(document, str) and document and isinstance(text, str)):
+            raise DocumentInvalid(
+                f"{file}: chunk {number} has no usable chunk_id, doc_id or text_md", "Chunk the run again."
+            )
+        text = storable(text)
+        yield {
+            "ord": number - 1,
+            "char_count": len(text),
+            "token_count": len(text) // 4,
+            "chunk_type": "text",
+            "char_start": None,
+            "char_end": None,
+            "title": "",
+            "url": None,
+            "meta": {},
+            **record,
+            "text_md": text,
+            "content_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
 
 
 def read_assurance(folder: Path) -> dict[str, Any]:
@@ -115,7 +153,7 @@ def _report(rid: str, assurance: dict[str, Any], *, changed: bool) -> ChunkRepor
 def _made_from(folder: Path, source: Path, config: Config) -> dict[str, Any]:
     """Return the fields of an assurance that say what the chunks were made from."""
     return {
-        "source": {"file": source.relative_to(folder).as_posix(), "sha256": _digest(source)},
+        "source": {"file": source.relative_to(folder).as_posix(), "sha256": digest_of(source)},
         "chunkerVersion": chunker_version(),
         "tokenizer": {"name": config["chunk.encoding"], "version": splintr_version()},
         "tokenCap": {
@@ -126,23 +164,17 @@ def _made_from(folder: Path, source: Path, config: Config) -> dict[str, Any]:
     }
 
 
-def _is_intact(folder: Path, assurance: dict[str, Any]) -> bool:
+def is_intact(folder: Path, assurance: dict[str, Any]) -> bool:
+    """Say whether a run folder's chunks are the ones that an assurance was written for, by this version of ours."""
     chunks = folder / CHUNKS
-    return chunks.is_file() and _digest(chunks) == assurance.get("chunkSetHash")
+    is_ours = assurance.keys() >= set(schemas.load("chunk_assurance")["required"])
+    return is_ours and chunks.is_file() and digest_of(chunks) == assurance.get("chunkSetHash")
 
 
 @functools.cache
 def chunker_version() -> str:
     """Return the version of what cuts: ours and the splitter's, either of which may cut the same text differently."""
     return f"{_OUR_VERSION}+semantic-text-splitter-{version('semantic-text-splitter')}"
-
-
-def _digest(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise StorageTrouble(f"cannot read {file}: {error.strerror}", "Look at that path.") from error
 
 
 def _lines(source: Path, config: Config, tally: _Tally) -> Iterator[bytes]:
@@ -199,6 +231,7 @@ def _chunks(document: Document, splitter: Splitter, tally: _Tally) -> Iterator[d
     tally.uncovered += _visible(text[reached:])
     tally.text += len(text)
     tally.documents += 1
+    tally.fingerprints.append(fingerprint(document))
     tally.urls += document.url is not None
     if pieces:
         tally.strategies[strategy] += len(pieces)
@@ -219,6 +252,7 @@ def _assurance(rid: str, made_from: dict[str, Any], tally: _Tally, digest: str) 
         **made_from,
         "totalChunks": len(tally.tokens),
         "chunkSetHash": digest,
+        "docFingerprints": tally.fingerprints,
         "tokens": _statistics(tally.tokens),
         "chars": _statistics(tally.characters),
         "splitStrategies": dict(sorted(tally.strategies.items())),
