@@ -1,0 +1,174 @@
+"""How much of the local embedder's own speed is left when chunking goes before it (nothing is stored).
+
+Run as `python benchmarks/embedding.py [FOLDER]`: the corpus is every md, txt, rst and html below FOLDER, without one
+the docstrings of Python's own library. Every measurement is a fresh process that has loaded its tables and has not
+seen the corpus yet; tokenizers remember texts, and a second look at one would be several times quicker.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from trailblazer.config import load_config
+from trailblazer.paths import Places
+from trailblazer.pipeline.chunk import CHUNKS, chunk_run, read_chunks
+from trailblazer.pipeline.documents import NORMALIZED, Document, read_documents
+from trailblazer.pipeline.embedders import load_embedder
+from trailblazer.pipeline.normalize import normalize_files, plan_runs, write_run
+from trailblazer.pipeline.sample import normalize_sample
+
+ROUNDS = 3
+PARTS = 2
+WARM_UP = "package-readmes"
+
+
+def main() -> None:
+    """Measure and print."""
+    if sys.argv[1:2] == ["--measure"]:
+        _measure(sys.argv[2], Path(sys.argv[3]), sys.argv[4:-1], int(sys.argv[-1]))
+        return
+    with tempfile.TemporaryDirectory(prefix="trailblazer-bench-") as name:
+        folder = Path(name)
+        places = Places(folder, folder / "var")
+        rids = _make_corpus(places, Path(sys.argv[1]) if sys.argv[1:] else None)
+        alone = {}
+        for batch in (32, 256, 2048):
+            alone[batch] = _best("alone", folder, [rids], batch)
+            print(f"embedder alone, 1 process, batches of {batch:>4}: {_told(alone[batch])}")
+        best = max(alone, key=lambda batch: alone[batch].rate)
+        both = _best("alone", folder, [rids[:1], rids[1:]], best)
+        print(f"embedder alone, 2 processes, batches of {best:>4}: {_told(both)}")
+        for shares, reference in (([rids], alone[best]), ([rids[:1], rids[1:]], both)):
+            found = _best("pipeline", folder, shares, best)
+            print(f"chunk + embed, processes: {len(shares)}: {_told(found)}")
+            print(f"  of the embedder alone in as many processes: {found.rate / reference.rate:.0%} by the clock,")
+            print(f"  {found.cpu_rate / reference.cpu_rate:.0%} by processor time (which neighbours do not disturb)")
+            print(f"  of the embedder alone in one process: {found.rate / alone[best].rate:.0%} by the clock")
+            print("  time goes to: " + ", ".join(f"{stage} {share:.0%}" for stage, share in found.stages.items()))
+
+
+def _make_corpus(places: Places, folder: Path | None) -> list[str]:
+    """Normalise and chunk the corpus as two runs of about equal size, and the warm-up; return the two ids."""
+    documents = list(_read(places, folder) if folder else _docstrings())
+    documents.sort(key=lambda document: len(document.text_md))
+    rids = [f"part-{number}" for number in range(PARTS)]
+    for number, rid in enumerate(rids):
+        part = sorted(documents[number::PARTS], key=lambda document: document.id)
+        write_run(places, rid, part)
+    for _ in normalize_sample(places, 1):
+        pass
+    config = load_config(start=places.root)
+    chunks = sum(chunk_run(places, config, rid).chunks for rid in (*rids, WARM_UP))
+    text = sum(len(document.text_md) for document in documents)
+    print(f"corpus: {len(documents):,} documents, {text:,} characters; with the warm-up {chunks:,} chunks")
+    return rids
+
+
+def _read(places: Places, folder: Path) -> Iterator[Document]:
+    for source in plan_runs(folder, None):
+        normalize_files(places, source)
+        for document in read_documents(places.run(source.rid) / NORMALIZED):
+            yield Document(f"{source.rid}/{document.id}", document.text_md, document.title)
+
+
+def _docstrings() -> Iterator[Document]:
+    """Yield the docstrings of each module of the standard library as one document."""
+    library = Path(sysconfig.get_paths()["stdlib"])
+    for file in sorted(library.rglob("*.py")):
+        name = file.relative_to(library).as_posix()
+        if name.startswith(("test/", "site-packages/", "dist-packages/", "lib2to3/", "idlelib/")):
+            continue
+        with contextlib.suppress(SyntaxError, UnicodeDecodeError):
+            tree = ast.parse(file.read_text("utf-8"))
+            parts = [
+                f"## {getattr(node, 'name', name)}\n\n{told}"
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+                and (told := ast.get_docstring(node))
+            ]
+            if parts:
+                yield Document(name, "\n\n".join(parts), name)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Texts a second by the clock and by processor time, over all processes, and the share of each stage."""
+
+    rate: float
+    cpu_rate: float
+    stages: dict[str, float]
+
+
+def _best(what: str, folder: Path, shares: list[list[str]], batch: int) -> Found:
+    """Return the best of some rounds."""
+    return max((_round(what, folder, shares, batch) for _ in range(ROUNDS)), key=lambda found: found.rate)
+
+
+def _round(what: str, folder: Path, shares: list[list[str]], batch: int) -> Found:
+    command = [sys.executable, __file__, "--measure", what, str(folder)]
+    children = [
+        subprocess.Popen([*command, *rids, str(batch)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for rids in shares
+    ]
+    for child in children:
+        assert child.stdout is not None
+        child.stdout.readline()
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+    parts = [json.loads(child.communicate()[0]) for child in children]
+    texts = sum(part["texts"] for part in parts)
+    total = sum(sum(part["stages"].values()) for part in parts)
+    return Found(
+        rate=texts / max(part["seconds"] for part in parts),
+        cpu_rate=texts / sum(part["cpu"] for part in parts),
+        stages={stage: sum(part["stages"][stage] for part in parts) / total for stage in parts[0]["stages"]},
+    )
+
+
+def _told(found: Found) -> str:
+    return f"{found.rate:>8,.0f} texts/s"
+
+
+def _measure(what: str, folder: Path, rids: list[str], batch: int) -> None:
+    """Load, warm up, say so, wait for the word, work, and print what it took as JSON."""
+    config = load_config(start=folder)
+    places = config.places
+    embedder = load_embedder(config)
+    chunk_run(places, config, WARM_UP, force=True)
+    embedder.embed([chunk["text_md"] for chunk in read_chunks(places.run(WARM_UP) / CHUNKS)])
+    texts = [[chunk["text_md"] for chunk in read_chunks(places.run(rid) / CHUNKS)] for rid in rids]
+    print("ready", flush=True)
+    sys.stdin.readline()
+    spent = {"chunk": 0.0, "read": 0.0, "embed": 0.0}
+    begin, cpu = time.perf_counter(), time.process_time()
+    for rid, known in zip(rids, texts, strict=True):
+        start = time.perf_counter()
+        todo = known
+        if what == "pipeline":
+            chunk_run(places, config, rid, force=True)
+            chunked = time.perf_counter()
+            todo = [chunk["text_md"] for chunk in read_chunks(places.run(rid) / CHUNKS)]
+            spent["chunk"] += chunked - start
+            spent["read"] += time.perf_counter() - chunked
+            start = time.perf_counter()
+        for place in range(0, len(todo), batch):
+            embedder.embed(todo[place : place + batch])
+        spent["embed"] += time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    print(json.dumps({"texts": sum(map(len, texts)), "seconds": seconds, "cpu": cpu, "stages": spent}))
+
+
+if __name__ == "__main__":
+    main()
