@@ -3,7 +3,7 @@
 # Summary: Make or mend .venv from requirements.lock, every download checked by its hash.
 #
 # Does nothing when .venv is up to date; may be interrupted, repeated and run twice at once. `minilm` adds the embedder
-# of that name (110 MB); `path` prints the line that puts just and trailblazer on the PATH, and does nothing else.
+# of that name (84 MB); `path` prints the line that puts just and trailblazer on the PATH, and does nothing else.
 # PYTHON=python3.12 chooses an interpreter, else the newest on the PATH that fits is taken. uv is used where it is.
 
 set -euo pipefail

@@ -10,15 +10,20 @@ from pathlib import Path
 BACKEND = """
 import zipfile
 
+INFO = {
+    "entry_points.txt": "[console_scripts]\\ntrailblazer = trailblazer:main\\n",
+    "METADATA": "Metadata-Version: 2.1\\nName: trailblazer\\nVersion: 1\\n",
+    "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    "RECORD": "",
+}
+
 
 def build_editable(folder, settings=None, metadata=None):
     name = "trailblazer-1-py3-none-any.whl"
     with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
         wheel.writestr("trailblazer.py", "def main(): print('it runs')")
-        wheel.writestr("trailblazer-1.dist-info/entry_points.txt", "[console_scripts]\\ntrailblazer = trailblazer:main\\n")
-        wheel.writestr("trailblazer-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: trailblazer\\nVersion: 1\\n")
-        wheel.writestr("trailblazer-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr("trailblazer-1.dist-info/RECORD", "")
+        for file, text in INFO.items():
+            wheel.writestr(f"trailblazer-1.dist-info/{file}", text)
     return name
 """
 

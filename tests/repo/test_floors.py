@@ -1,0 +1,81 @@
+"""Imports only look down the floors of the house."""
+
+from __future__ import annotations
+
+import graphlib
+
+import pytest
+
+from repo.tree import imports_of, modules, shown
+
+# From the top down. A module that is named on no floor is a part of the engine or of the pipeline: PARTS.
+FLOORS: list[set[str]] = [
+    {"__main__"},
+    {"cli"},
+    {"verbs"},
+    {"lanes"},
+    {"dispatching", "closing"},
+    set(),
+    {"database", "config", "schemas", "processes"},
+    {"atomic", "errors", "events", "paths", "plain"},
+]
+PARTS = FLOORS.index(set())
+# What is large or replaceable has one door.
+ALONE = {
+    "psycopg": "database.connection",
+    "plumbum": "database.server",
+    "jsonschema": "schemas",
+    "yaml": "config",
+    "rich": "monitoring",
+    "httpx": "pipeline.embedders.openai",
+}
+
+
+def floor_of(module: str) -> int:
+    """Return the floor of a module: 0 is the top."""
+    return next((number for number, names in enumerate(FLOORS) if module.split(".")[0] in names), PARTS)
+
+
+def neighbours(module: str, *, with_types: bool = True) -> set[str]:
+    """Return the modules of the package that a module imports."""
+    known = modules()
+    imported = imports_of(known[module], with_types=with_types)
+    wanted = {name.removeprefix("trailblazer.") for name in imported if name.startswith("trailblazer.")}
+    return {name for name in wanted if name in known and name != module}
+
+
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_imports_look_down(module: str) -> None:
+    """A module imports nothing from a floor above its own."""
+    upwards = {name for name in neighbours(module) if floor_of(name) < floor_of(module)}
+    assert set() == upwards, f"{shown(modules()[module])} looks up to {', '.join(sorted(upwards))}"
+
+
+def test_no_circles() -> None:
+    """No two modules need each other, however far around."""
+    try:
+        graphlib.TopologicalSorter({module: neighbours(module, with_types=False) for module in modules()}).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize(("package", "door"), sorted(ALONE.items()))
+def test_one_door(package: str, door: str) -> None:
+    """A package that is large or may be replaced is imported in one module."""
+    found = {
+        module
+        for module, file in modules().items()
+        if any(name == package or name.startswith(f"{package}.") for name in imports_of(file))
+    }
+    assert {door} == found
+
+
+def test_engine_knows_no_embedding() -> None:
+    """The engine does not know what an embedding is: it imports no lane, pipeline or database."""
+    reached, waiting = set[str](), ["dispatching"]
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting += neighbours(module)
+    assert set() == {name for name in reached if name.split(".")[0] in {"lanes", "pipeline", "database", "verbs"}}
