@@ -182,12 +182,17 @@ def _lines(source: Path, config: Config, tally: _Tally) -> Iterator[bytes]:
     table = load_tokens(config["chunk.encoding"])
     splitters: dict[int, Splitter] = {}
     cap, overlap = config["chunk.max_tokens"], config["chunk.overlap"]
+    checked = False
     for document in read_documents(source):
         wanted = min(cap, max(document.max_tokens or cap, overlap + 1, 16))
         if wanted not in splitters:
             splitters[wanted] = Splitter(table, wanted, overlap)
         encode = _encode_ascii if document.text_md.isascii() and document.title.isascii() else _encode
-        lines = [encode(record) + "\n" for record in _chunks(document, splitters[wanted], tally)]
+        records = list(_chunks(document, splitters[wanted], tally))
+        if records and not checked:  # all are made alike, so one stands for the shape of all
+            schemas.check("chunk", records[0], str(source))
+            checked = True
+        lines = [encode(record) + "\n" for record in records]
         if lines:
             yield "".join(lines).encode()
 

@@ -10,10 +10,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from trailblazer import schemas
 from trailblazer.atomic import whole_file
-from trailblazer.errors import PlanUnusable, WordsWrong
+from trailblazer.errors import PlanUnusable, WordsWrong, storage_trouble
 from trailblazer.paths import Places, check_id, is_id
 from trailblazer.pipeline.documents import LONGEST_ID, NORMALIZED, Document
 from trailblazer.pipeline.text_files import KINDS, read_content
@@ -139,8 +140,15 @@ def _run_id(name: str) -> str:
 
 
 def _text_files(folder: Path) -> Iterator[Path]:
-    """Yield the text files below a folder, sorted; hidden names and links to folders are passed over."""
-    for here, folders, names in os.walk(folder):
+    """Yield the text files below a folder, sorted; hidden names and links to folders are passed over.
+
+    A folder that cannot be looked into is refused with StorageTrouble: its files would be missing unsaid.
+    """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise storage_trouble(error, "look into") from error
+
+    for here, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             file = Path(here, name)
