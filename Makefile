@@ -42,7 +42,7 @@ fmt: ## put Python, shell and the justfile into their one form
 
 bench: ## measure what design and README promise; prints tables
 	@scripts/bootstrap.sh
-	@.venv/bin/python -m benchmarks $(args)
+	@scripts/bench.sh $(args)
 
 clean: ## remove .venv and caches; var/ (runs, vectors, records) stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -75,7 +75,7 @@ lint:
 fmt:
     @scripts/bootstrap.sh && scripts/fmt.sh
 
-# Measure what the README promises: just bench [NAME…]
+# Measure what the README promises: just bench [NAME]
 [group("develop")]
 bench *words:
-    @scripts/bootstrap.sh && python -m benchmarks "$@"
+    @scripts/bootstrap.sh && scripts/bench.sh "$@"

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Usage: scripts/bench.sh [NAME [words]]
+# Summary: Measure what design and README promise: every benchmark, or the one of that name in benchmarks/.
+
+set -euo pipefail
+export PAGER=cat LESS=-RFX
+. "$(dirname -- "${BASH_SOURCE[0]:-$0}")/lib/common.sh"
+
+answer_help "$0" "$@"
+cd "$checkout"
+if [ "$#" != 0 ]; then
+  name="$1"
+  shift
+  [ -f "benchmarks/$name.py" ] || refuse 2 "bench: there is no benchmark $name" "There are: $(cd benchmarks && echo [a-z]*.py)"
+  exec .venv/bin/python "benchmarks/$name.py" "$@"
+fi
+for file in benchmarks/[a-z]*.py; do
+  printf '\n## %s\n\n' "$file"
+  .venv/bin/python "$file"
+done
