@@ -1,6 +1,6 @@
 # What to do with a checkout: `make` lists the targets, each with its line below.
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap dispatch test lint fmt bench clean
+.PHONY: help bootstrap dispatch test lint fmt bench lock clean
 MAKEFLAGS += --no-builtin-rules
 
 # The words of a dispatch: variables of the command line with a lower-case name (`workers=4`; the others stay settings
@@ -43,6 +43,9 @@ fmt: ## put Python, shell and the justfile into their one form
 bench: ## measure what design and README promise; prints tables
 	@scripts/bootstrap.sh
 	@scripts/bench.sh $(args)
+
+lock: ## write the hashed locks anew from pyproject.toml; needs uv
+	@scripts/lock.sh
 
 clean: ## remove .venv and caches; var/ (runs, vectors, records) stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

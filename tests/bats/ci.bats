@@ -1,0 +1,47 @@
+#!/usr/bin/env bats
+# .ci/run: what a clean checkout needs, then make test, then the line that sums up.
+
+setup() {
+  load house
+  make_fake_checkout
+  cp -R "$checkout/.ci" "$fake/"
+  write_program "$fake/scripts/bootstrap.sh" <<<'echo "bootstrap $*" >>record'
+  write_program "$fake/bin/make" <<<'#!/bin/bash
+echo "make $* CI=$CI" >>record
+[ ! -e words ] || read -r word </dev/stdin || true
+echo "a test"
+cat sum
+grep -q " 0 failed" sum || { echo "make: Error 1" >&2; exit 2; }'
+  PATH="$fake/bin:$PATH"
+  echo "12 passed, 0 failed" >"$fake/sum"
+}
+
+@test "the last line sums up, and the exit code is that of make test" {
+  for shell in $shells; do
+    run -0 --separate-stderr "$shell" "$fake/.ci/run"
+    expect "last line" "12 passed, 0 failed" "${lines[-1]}"
+    echo "11 passed, 1 failed" >"$fake/sum"
+    run -2 "$shell" "$fake/.ci/run"
+    expect "last line" "11 passed, 1 failed" "${lines[-1]}"
+    echo "12 passed, 0 failed" >"$fake/sum"
+  done
+}
+
+@test "minilm is installed as well, so that its provider is tested for real" {
+  run -0 "$fake/.ci/run"
+  expect_in first "bootstrap minilm" "$(head -n 1 "$record")"
+  expect_in second "make test CI=true" "$(tail -n 1 "$record")"
+}
+
+@test "programs that are missing are asked of apt-get, and the tests go on without them" {
+  [ "$(id -u)" = 0 ] || skip "only root may install"
+  for tool in bash dirname id tee tail cat grep python3 env; do ln -sf "$(command -v "$tool")" "$fake/bin/$tool"; done
+  write_program "$fake/bin/apt-get" <<<'#!/bin/bash
+echo "apt-get $*" >>record
+[ "$1" = update ]'
+  hide="$fake/bin"
+  PATH="$hide" run -0 bash "$fake/.ci/run"
+  expect_in asked "install -y -qq --no-install-recommends zsh faketime strace tmux" "$(cat "$record")"
+  expect_in words "the tests that need them are skipped" "$output"
+  expect "last line" "12 passed, 0 failed" "${lines[-1]}"
+}
