@@ -30,7 +30,7 @@ bootstrap: ## make or mend .venv from the hashed lock
 
 test: ## run every test: pytest, bats, linters; ends with `N passed, N failed`
 	@scripts/bootstrap.sh
-	@.venv/bin/python -m pytest $(args)
+	@PATH="$$PATH:/usr/sbin:/sbin" .venv/bin/python -m pytest $(args)
 
 lint: ## look for mistakes: ruff, mypy, shellcheck, shfmt, just
 	@scripts/bootstrap.sh

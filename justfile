@@ -4,7 +4,7 @@ set default-list
 set positional-arguments
 
 # Recipes run where you are, so that a path means what it says; the program is the checkout's.
-export PATH := justfile_directory() / ".venv/bin:" + justfile_directory() / "scripts:" + env("PATH")
+export PATH := justfile_directory() / ".venv/bin:" + justfile_directory() / "scripts:" + env("PATH") + ":/usr/sbin:/sbin"
 
 # Dispatch embedding runs from a plan: plan=latest workers=4 notes="second try" skip-unchanged
 [group("embed")]

@@ -14,7 +14,8 @@ from trailblazer.cli import VERBS
 # Written in pieces, so that this file does not hold what it looks for.
 MACHINE = re.compile("|".join(["/ro" + r"ot\b", "/wo" + "rk/", r"/ho" + r"me/\w", "/Us" + r"ers/\w", "/o" + r"pt/\w"]))
 REGISTRY = re.compile(
-    "|".join(["py" + r"pi\.org", "python" + "hosted", "index" + "-url", "artifact" + "ory"]), re.IGNORECASE
+    "|".join(["py" + r"pi\.org", "python" + "hosted", r"(?<!no-emit-)index" + "-url", "artifact" + "ory"]),
+    re.IGNORECASE,
 )
 SUPPRESSION = re.compile(
     r"#\s*(noqa|type:\s*ignore)(?!:\s*[A-Z]+\d+|\[[a-z-]+)|" + r"#\s*(ruff|mypy):\s*(?:noqa|ignore)"
