@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
 
 Phase = Literal["chunk", "embed"]
+PHASES: tuple[Phase, ...] = ("chunk", "embed")
 
 PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
@@ -84,15 +85,16 @@ def claim_batch(
     to it, and one that the table does not know is put there first. What somebody else holds is left out.
     """
     if only is None:
-        return _claimed(connection, _CLAIM_NEXT, phase, holder, ttl_seconds, limit, filters.parameters())
-    given = {"only": list(only), "again": again}
-    claims = _claimed(connection, _CLAIM_NAMED, phase, holder, ttl_seconds, limit, given)
-    if again and len(claims) < min(limit, len(set(only))):
-        added = register(connection, only)
-        claims += _claimed(
-            connection, _CLAIM_NAMED, phase, holder, ttl_seconds, limit - len(claims), {"only": added, "again": True}
+        return complete_and_claim_next(
+            connection, [], phase, holder=holder, ttl_seconds=ttl_seconds, limit=limit, filters=filters
         )
-    return sorted(claims, key=lambda claim: claim.run_id)
+    taking = {**_taking(phase, holder, ttl_seconds), "limit": limit}
+    rows = connection.execute(statement("claim_named"), {**taking, "only": list(only), "again": again}).fetchall()
+    if again and len(rows) < min(limit, len(set(only))):
+        added = register(connection, only)
+        taking["limit"] -= len(rows)
+        rows += connection.execute(statement("claim_named"), {**taking, "only": added, "again": True}).fetchall()
+    return [Claim(run_id, phase, attempt, holder, expires_at) for run_id, attempt, expires_at in sorted(rows)]
 
 
 def complete(connection: Connection, claims: Sequence[Claim], counts: Mapping[str, Counts] | None = None) -> None:
@@ -101,7 +103,8 @@ def complete(connection: Connection, claims: Sequence[Claim], counts: Mapping[st
     `counts` by run id is kept beside them. A claim that is lost changes nothing and is told by StaleClaim, after the
     others are settled; inside a transaction of the caller the exception takes all of it back.
     """
-    rows = connection.execute(statement("settle_claims"), _settling(claims, counts)).fetchall()
+    query = statement("settle_claims").replace("__count__", str(len(claims)))
+    rows = connection.execute(query, _settling(claims, counts)).fetchall()
     _refuse_stale(connection, claims, {row[0] for row in rows})
 
 
@@ -115,13 +118,18 @@ def complete_and_claim_next(
     limit: int = 1,
     counts: Mapping[str, Counts] | None = None,
     filters: Filters = EVERY_RUN,
+    after: str = "",
 ) -> list[Claim]:
     """Settle claims and take the next runs in one statement: one round trip and one commit instead of two.
 
-    When one of the claims is stale nothing new is taken, and StaleClaim says so.
+    When one of the claims is stale nothing new is taken, and StaleClaim says so. With `after` the runs behind that id
+    come first and those before it only when there are too few: for whoever walks through a long line and would else
+    pass over all that he has done, at each step, until the next vacuum. Leave it out now and then.
     """
-    parameters = _settling(claims, counts) | filters.parameters() | _taking(phase, holder, ttl_seconds, limit)
-    settled, run_ids, attempts, expires_at = connection.execute(_SETTLE_AND_CLAIM, parameters).fetchone() or ((),) * 4
+    parameters = {**_settling(claims, counts), **filters.parameters(), **_taking(phase, holder, ttl_seconds)}
+    query = _settle_and_claim(phase, len(claims), limit, filters != EVERY_RUN)
+    row = connection.execute(query, {**parameters, "after": after}).fetchone()
+    settled, run_ids, attempts, expires_at = row or (None, None, None, None)
     if len(settled or ()) < len(claims):
         _refuse_stale(connection, claims, set(settled or ()))
     return [
@@ -185,26 +193,24 @@ def who_holds(connection: Connection, run_ids: Sequence[str]) -> dict[str, str]:
     return {standing.run_id: str(standing) for standing in standings if standing.claimed_by is not None}
 
 
-def _claimed(
-    connection: Connection,
-    query: str,
-    phase: Phase,
-    holder: str,
-    ttl_seconds: float,
-    limit: int,
-    parameters: Mapping[str, Any],
-) -> list[Claim]:
-    given = {"settled_ids": [], **parameters, **_taking(phase, holder, ttl_seconds, limit)}
-    rows = connection.execute(query, given).fetchall()
-    return [Claim(run_id, phase, attempt, holder, expires_at) for run_id, attempt, expires_at in sorted(rows)]
+@functools.lru_cache(64)
+def _settle_and_claim(phase: Phase, count: int, limit: int, is_filtered: bool) -> str:
+    if phase not in PHASES:
+        raise ValueError(f"{phase!r} is not a phase: {', '.join(PHASES)}")
+    query = (
+        statement("settle_and_claim")
+        .replace("__phase__", phase)
+        .replace("__count__", str(count))
+        .replace("__limit__", str(int(limit)))
+    )
+    return query.replace("__scope__", f"({statement('in_scope')})" if is_filtered else "true")
 
 
-def _taking(phase: Phase, holder: str, ttl_seconds: float, limit: int) -> dict[str, Any]:
+def _taking(phase: Phase, holder: str, ttl_seconds: float) -> dict[str, Any]:
     return {
         "phase": phase,
         "holder": holder,
         "ttl": timedelta(seconds=ttl_seconds),
-        "limit": limit,
         "code_version": _code_version(),
     }
 
@@ -225,7 +231,10 @@ def _settling(claims: Sequence[Claim], counts: Mapping[str, Counts] | None) -> d
 
 
 def _refuse_stale(connection: Connection, claims: Sequence[Claim], settled: set[str]) -> None:
-    lost = [claim for claim in claims if claim.run_id not in settled]
+    if len(settled) == len(claims):
+        return
+    newest = {claim.run_id: claim.attempt for claim in sorted(claims, key=lambda claim: claim.attempt)}
+    lost = [claim for claim in claims if claim.run_id not in settled or claim.attempt < newest[claim.run_id]]
     if not lost:
         return
     standings = fetch(connection, "standing_of", Standing, {"run_ids": [claim.run_id for claim in lost]})
@@ -246,14 +255,3 @@ def _code_version() -> str:
 
 
 _NO_COUNTS = Counts()
-_CLAIM_NEXT = f"WITH chosen AS ({statement('choose_next')}) {statement('take_chosen')}"
-_CLAIM_NAMED = f"WITH chosen AS ({statement('choose_named')}) {statement('take_chosen')}"
-_SETTLE_AND_CLAIM = f"""
-WITH settled AS ({statement("settle_claims")}),
-chosen AS (
-    SELECT run_id FROM ({statement("choose_next")}) AS waiting
-    WHERE (SELECT count(*) FROM settled) = cardinality(%(settled_ids)s::text[])
-),
-taken AS ({statement("take_chosen")})
-SELECT (SELECT array_agg(run_id) FROM settled), array_agg(run_id), array_agg(attempt), max(claim_expires_at) FROM taken
-"""  # noqa: S608 - put together from named statements, not from anybody's words

@@ -71,13 +71,18 @@ WITH put AS (
 SELECT run_id, CASE WHEN line IS NOT NULL THEN pg_notify('runs_waiting', line)::text END FROM put
 
 -- name: reset_runs
--- Any state ends here. What is kept decides where the run stands in line again: with its chunks, for embedding.
-UPDATE processed_runs
+-- Any state ends here. What is kept decides where the run stands in line again: with its chunks, for embedding. Rows are
+-- locked in the order in which those who settle many claims lock them.
+WITH chosen AS (
+    SELECT run_id FROM processed_runs WHERE {in_scope} ORDER BY run_id FOR NO KEY UPDATE
+)
+
+UPDATE processed_runs AS run
 SET
     status = 'reset',
-    chunk_started_at = CASE WHEN %(keeps_chunks)s THEN chunk_started_at END,
-    chunk_completed_at = CASE WHEN %(keeps_chunks)s THEN chunk_completed_at END,
-    total_chunks = CASE WHEN %(keeps_chunks)s THEN total_chunks END,
+    chunk_started_at = CASE WHEN %(keeps_chunks)s THEN run.chunk_started_at END,
+    chunk_completed_at = CASE WHEN %(keeps_chunks)s THEN run.chunk_completed_at END,
+    total_chunks = CASE WHEN %(keeps_chunks)s THEN run.total_chunks END,
     embed_started_at = NULL,
     embed_completed_at = NULL,
     embedded_chunks = NULL,
@@ -88,9 +93,9 @@ SET
     failed_attempts = 0,
     next_attempt_at = NULL,
     updated_at = statement_timestamp()
-WHERE
-    {in_scope}
-RETURNING run_id
+FROM chosen
+WHERE run.run_id = chosen.run_id
+RETURNING run.run_id
 
 -- name: runs_in_scope
 -- What reset_runs would change, for a dry run: nothing is locked.

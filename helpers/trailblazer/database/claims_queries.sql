@@ -7,30 +7,29 @@ status IN ('normalized', 'chunked', 'reset')
 OR (status IN ('chunking', 'embedding') AND claim_expires_at < statement_timestamp())
 OR (status = 'failed' AND next_attempt_at <= statement_timestamp())
 
--- name: choose_next
--- The claim order: one ordered scan of the one partial index.
+-- name: waiting
+-- A part of others. One ordered scan of the one partial index, which alone sorts by this collation. What the plan hangs
+-- on stands here as it is and not as a parameter: so the server keeps one plan instead of making one at each claim, which
+-- costs more than the claim.
 SELECT run_id
 FROM processed_runs
-WHERE
-    line = %(phase)s
-    AND ({is_claimable})
-    AND run_id <> ALL (%(settled_ids)s::text[])
-    AND {in_scope}
-ORDER BY run_id
-LIMIT %(limit)s
-FOR NO KEY UPDATE SKIP LOCKED
+WHERE line = '__phase__' AND ({is_claimable}) AND __scope__
 
--- name: choose_named
+-- name: claim_named
 -- A plan names its runs; with `again` any of them that nobody holds may be taken, whatever has been done to it.
-SELECT run_id
-FROM processed_runs
-WHERE
-    run_id = ANY (%(only)s::text[])
-    AND (line = %(phase)s OR %(again)s::boolean)
-    AND ({is_claimable} OR (%(again)s::boolean AND status IN ('embedded', 'failed')))
-ORDER BY run_id
-LIMIT %(limit)s
-FOR NO KEY UPDATE SKIP LOCKED
+WITH chosen AS (
+    SELECT run_id
+    FROM processed_runs
+    WHERE
+        run_id = ANY (%(only)s::text[])
+        AND (line = %(phase)s OR %(again)s::boolean)
+        AND ({is_claimable} OR (%(again)s::boolean AND status IN ('embedded', 'failed')))
+    ORDER BY run_id
+    LIMIT %(limit)s
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+
+{take_chosen}
 
 -- name: take_chosen
 -- The attempt number is the fencing token; what the claim was taken from is kept, also over a claim that expired.
@@ -69,15 +68,66 @@ SET
     failed_attempts = 0,
     next_attempt_at = NULL,
     updated_at = statement_timestamp()
-FROM unnest(
-    %(settled_ids)s::text[], %(attempts)s::integer[], %(docs)s::integer[], %(chunks)s::integer[],
-    %(embedded)s::integer[]
-) AS settling (run_id, attempt, total_docs, total_chunks, embedded_chunks)
+FROM (
+    SELECT *
+    FROM unnest(
+        %(settled_ids)s::text[], %(attempts)s::integer[], %(docs)s::integer[], %(chunks)s::integer[],
+        %(embedded)s::integer[]
+    ) AS given (run_id, attempt, total_docs, total_chunks, embedded_chunks)
+    LIMIT __count__
+) AS settling
 WHERE
     run.run_id = settling.run_id
     AND run.attempt = settling.attempt
     AND run.status IN ('chunking', 'embedding')
 RETURNING run.run_id, CASE run.line WHEN 'embed' THEN pg_notify('runs_waiting', 'embed')::text END
+
+-- name: settle_and_claim
+-- Completion and the next claim in one round trip and one commit; nothing is taken when a claim to be settled is lost.
+-- The claim order, from behind the run `after` and then from the start: what lies before it is mostly done, and walking
+-- over what is done costs time until the next vacuum. A run that is settled here is not taken here again, expired or not:
+-- a row that the statement itself has changed cannot be locked any more.
+WITH
+settled AS (
+    {settle_claims}
+),
+
+ahead AS (
+    SELECT run_id
+    FROM (
+        {waiting} AND run_id COLLATE "POSIX" > %(after)s::text
+        ORDER BY run_id COLLATE "POSIX" LIMIT __limit__ FOR NO KEY UPDATE SKIP LOCKED
+    ) AS waiting
+    WHERE (SELECT count(*) FROM settled) = cardinality(%(settled_ids)s::text[])
+),
+
+behind AS (
+    SELECT run_id
+    FROM (
+        {waiting}
+        ORDER BY run_id COLLATE "POSIX" LIMIT __limit__ FOR NO KEY UPDATE SKIP LOCKED
+    ) AS waiting
+    WHERE
+        (SELECT count(*) FROM settled) = cardinality(%(settled_ids)s::text[])
+        AND (SELECT count(*) FROM ahead) = 0
+),
+
+chosen AS (
+    SELECT run_id FROM ahead
+    UNION ALL
+    SELECT run_id FROM behind
+),
+
+taken AS (
+    {take_chosen}
+)
+
+SELECT
+    (SELECT array_agg(run_id) FROM settled) AS settled,
+    array_agg(run_id) AS run_ids,
+    array_agg(attempt) AS attempts,
+    max(claim_expires_at) AS expires_at
+FROM taken
 
 -- name: move_expiry
 -- A sign of life. A row that this holder's own worker has locked is passed over, never waited for: its lock keeps others

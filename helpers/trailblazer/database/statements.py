@@ -20,12 +20,18 @@ def all_statements() -> dict[str, str]:
             if name in bodies:
                 raise ValueError(f"{file.name}: {name} is there twice")
             bodies[name] = _without_comments(body)
-    return {name: _PART.sub(lambda part: bodies[part[1]], body) for name, body in bodies.items()}
+    return {name: _whole(body, bodies) for name, body in bodies.items()}
 
 
 def statement(name: str) -> str:
     """Return the statement of that name; an unknown name is a KeyError, which a test finds first."""
     return all_statements()[name]
+
+
+def _whole(body: str, bodies: dict[str, str]) -> str:
+    while _PART.search(body):
+        body = _PART.sub(lambda part: bodies[part[1]], body)
+    return body
 
 
 def _without_comments(body: str) -> str:

@@ -1,0 +1,50 @@
+"""What tests of claims do over and over: put runs in line, take them, let claims expire, look where a run stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trailblazer import claims
+from trailblazer.claims import Claim, Counts, Phase
+from trailblazer.database import backlog
+from trailblazer.database.connection import Connection
+
+TTL = 600.0
+
+
+def put(connection: Connection, *run_ids: str, source: str = "files") -> None:
+    """Put runs in line for chunking."""
+    for run_id in run_ids:
+        backlog.upsert_run(connection, run_id, source=source)
+
+
+def take(connection: Connection, phase: Phase, limit: int = 1, holder: str = "here/1", **more: object) -> list[Claim]:
+    """Claim with a time to live that no test outlasts."""
+    return claims.claim_batch(connection, phase, holder=holder, ttl_seconds=TTL, limit=limit, **more)  # type: ignore[arg-type]
+
+
+def expire(connection: Connection) -> None:
+    """Let every claim be one that its holder let expire."""
+    connection.execute(
+        "UPDATE processed_runs SET claim_expires_at = now() - interval '1 second' WHERE claimed_by <> ''"
+    )
+
+
+def standing(connection: Connection, run_id: str) -> tuple[str, str | None, int]:
+    """Return a run's state, the line it stands in and its attempt."""
+    run = backlog.show_run(connection, run_id)
+    assert run is not None
+    return run.status, run.line, run.attempt
+
+
+def ids(found: Sequence[Claim]) -> list[str]:
+    """Return the runs of claims."""
+    return [claim.run_id for claim in found]
+
+
+def embed(connection: Connection, *run_ids: str) -> None:
+    """Take runs all the way to embedded."""
+    put(connection, *run_ids)
+    chunking = take(connection, "chunk", len(run_ids), only=run_ids)
+    claims.complete(connection, chunking, {run_id: Counts(total_chunks=3) for run_id in run_ids})
+    claims.complete(connection, take(connection, "embed", len(run_ids), only=run_ids))
