@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 import trailblazer
-from trailblazer.config import Config, load_config
+from configured import config_of
+from trailblazer.config import Config
 from trailblazer.database import server
 from trailblazer.database.connection import Connection, connect, open_connection
 
@@ -30,11 +31,6 @@ _NUMBERS = itertools.count(1)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("TRAILBLAZER_", "PG"))]:
         monkeypatch.delenv(name)
-
-
-def config_of(folder: Path, url: str | None = None) -> Config:
-    """Return the configuration of a folder whose var/ stands in it, with the embedded server or one by address."""
-    return load_config({"db.url": url, "paths.var": str(folder / "var")}, start=folder)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from claiming import put
-from conftest import config_of
+from configured import config_of
 from trailblazer.config import Config
 from trailblazer.database import server, vitals
 from trailblazer.database.connection import Connection, connect

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from conftest import config_of
+from configured import config_of
 from trailblazer.config import Config
 from trailblazer.database.connection import Connection, answering, connect, copy_rows
 from trailblazer.errors import ConfigWrong, ServiceDown

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import config_of
+from configured import config_of
 from trailblazer.cli import main
 from trailblazer.database import server
 from trailblazer.database.connection import connect, open_connection

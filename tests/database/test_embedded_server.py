@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import config_of
+from configured import config_of
 from trailblazer.database import server, vitals
 from trailblazer.database.connection import connect
 from trailblazer.errors import ServiceDown
@@ -62,6 +62,7 @@ def test_it_outlives_whoever_started_it(made: Path) -> None:
     assert pid == os.getsid(pid)
     assert server.stop(made)
     assert vitals.Status(False, False, None, str(made), None) == vitals.status(made)
+    assert not vitals.socket_folder(made, (made / "data").stat().st_uid).exists()
     assert not server.stop(made)
 
 
@@ -235,13 +236,18 @@ def test_a_folder_of_another_user_is_refused(plain_user: list[str], open_folder:
         pytest.skip("needs a folder of another user")
     base = open_folder / "var" / "postgres"
     base.mkdir(parents=True)
-    (base.parent).chmod(0o777)
-    base.chmod(0o777)
-    done = subprocess.run(
-        [*plain_user, "-m", "trailblazer", "db", "start"], cwd=open_folder, capture_output=True, text=True, check=False
-    )
-    assert 8 == done.returncode
-    assert "belongs to uid 0" in done.stderr
+    base.parent.chmod(0o755)
+    base.chmod(0o711)
+    for words in ("start", "stop"):
+        done = subprocess.run(
+            [*plain_user, "-m", "trailblazer", "db", words],
+            cwd=open_folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert 8 == done.returncode
+        assert "belongs to uid 0" in done.stderr
 
 
 def test_stop_leaves_a_server_that_is_not_ours_alone(made: Path) -> None:

@@ -47,7 +47,7 @@ def choose_account(base: Path, binaries: Path) -> Account:
     where root is nobody; else with `var/` made searchable and, where need be, with a copy of the programs.
     """
     if os.geteuid() != 0:
-        return _myself(base, binaries)
+        return Account("this user", os.geteuid(), os.getegid(), binaries, (), {"cwd": "/"})
     base.chmod(0o711)
     candidates = _candidates(base, binaries)
     for account in candidates:
@@ -66,14 +66,14 @@ def choose_account(base: Path, binaries: Path) -> Account:
     )
 
 
-def _myself(base: Path, binaries: Path) -> Account:
+def refuse_foreign(base: Path) -> None:
+    """Refuse a base that belongs to somebody else, unless this is root, who acts as its owner."""
     owner = base.stat().st_uid
-    if owner != os.geteuid():
+    if os.geteuid() not in {0, owner}:
         raise ServiceDown(
             f"{base} belongs to uid {owner}, and this is uid {os.geteuid()}",
             "Run as that user, or set TRAILBLAZER_PATHS_VAR to a folder of your own.",
         )
-    return Account("this user", os.geteuid(), os.getegid(), binaries, (), {"cwd": "/"})
 
 
 def _candidates(base: Path, binaries: Path) -> list[Account]:

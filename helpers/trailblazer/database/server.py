@@ -16,7 +16,7 @@ from pathlib import Path
 
 from trailblazer.atomic import make_folder
 from trailblazer.database import vitals
-from trailblazer.database.account import Account, choose_account
+from trailblazer.database.account import Account, choose_account, refuse_foreign
 from trailblazer.database.vitals import NAME, PORT
 from trailblazer.errors import ServiceDown, storage_trouble
 from trailblazer.plain import one_line
@@ -57,6 +57,7 @@ def start(base: Path, binaries: Path | None = None) -> str:
     """
     binaries = binaries or find_binaries()
     make_folder(base)
+    refuse_foreign(base)
     with _locked(base):
         deadline = time.monotonic() + START_LIMIT
         while vitals.is_alive(base):
@@ -80,8 +81,10 @@ def stop(base: Path) -> bool:
     """Stop the server, its sessions too, and wait until it is gone; return False when none ran."""
     if not base.is_dir():
         return False
+    refuse_foreign(base)
     with _locked(base):
         if not vitals.is_alive(base):
+            _clear_sockets(base)
             return False
         if not vitals.is_ours(base) and not vitals.wait_until_gone(base, 2):
             raise ServiceDown(
@@ -98,8 +101,18 @@ def _stop(base: Path, account: Account) -> None:
         raise ServiceDown(
             f"the server in {base} does not stop: {one_line(said, 200)}", f"Look at {base / 'server.log'}."
         )
-    with contextlib.suppress(OSError):
-        vitals.socket_folder(base, account.uid).rmdir()
+    _clear_sockets(base)
+
+
+def _clear_sockets(base: Path) -> None:
+    """Leave nothing of a server that is gone in /tmp."""
+    with contextlib.suppress(OSError, ServiceDown):
+        owner = (base / "data").lstat().st_uid
+        folder = vitals.socket_folder(base, owner)
+        vitals.check_private(folder, owner)
+        for left in folder.iterdir():
+            left.unlink()
+        folder.rmdir()
 
 
 def _address(base: Path) -> str:
