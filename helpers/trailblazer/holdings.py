@@ -21,8 +21,8 @@ class Holdings:
     A claim that the database could not be told about expires by itself, so losing the database loses no run.
     """
 
-    def __init__(self, connect: Callable[[], Connection], ttl_seconds: float) -> None:
-        self._connect, self._ttl = connect, ttl_seconds
+    def __init__(self, connect: Callable[[], Connection], ttl_seconds: float, max_attempts: int) -> None:
+        self._connect, self._ttl, self._max_attempts = connect, ttl_seconds, max_attempts
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._held: dict[str, claims.Claim] = {}
@@ -55,7 +55,7 @@ class Holdings:
             if failed is None:
                 claims.release(self._opened(), [claim])
             else:
-                claims.fail(self._opened(), claim, failed)
+                claims.fail(self._opened(), claim, failed, max_attempts=self._max_attempts)
 
     def look(self) -> None:
         """Move the expiry of all that is held forward, three times within the time it lasts."""

@@ -55,13 +55,15 @@ class Outcome:
 
 
 class Standing:
-    """How the items of a plan stand: one byte an item, and a count per status."""
+    """How the items of a plan stand: two bytes an item, and a count per status."""
 
-    _CODES = (None, *Status)
+    _CODES: tuple[Status | None, ...] = (None, *Status)
+    _REFUSALS: tuple[Refusal, ...] = tuple(Refusal)
 
     def __init__(self, planned: int) -> None:
         self.planned = planned
         self._codes = bytearray(planned)
+        self._refused = bytearray(planned)
         self.counts = dict.fromkeys(Status, 0)
         self.refused = dict.fromkeys(Refusal, 0)
         self.usage: dict[str, float] = {}
@@ -71,7 +73,9 @@ class Standing:
         earlier = self.of(index)
         if earlier is not None:
             self.counts[earlier] -= 1
+            self.refused[self._REFUSALS[self._refused[index]]] -= 1
         self._codes[index] = self._CODES.index(outcome.status)
+        self._refused[index] = self._REFUSALS.index(outcome.refusal)
         self.counts[outcome.status] += 1
         self.refused[outcome.refusal] += 1
         for name, amount in outcome.details.get("usage", {}).items():

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from trailblazer import claims
 from trailblazer.config import Config
 from trailblazer.database.connection import connect
 from trailblazer.holdings import Holdings
@@ -25,6 +26,7 @@ class EmbedLane:
         self._request = {
             "flags": dict(flags),
             "only_changed": only_changed,
+            "holder": claims.holder(),
             "since": record.manifest["parameters"]["since"],
         }
         environment = {**os.environ, "TRACEPARENT": record.manifest["traceparent"]}
@@ -32,7 +34,9 @@ class EmbedLane:
         self._workers = Workers(
             python_module("trailblazer.pipeline.worker"), children, record.folder, environment, limit
         )
-        self._holdings = Holdings(lambda: connect(config), 60 * config["backlog.claim_ttl_minutes"])
+        self._holdings = Holdings(
+            lambda: connect(config), 60 * config["backlog.claim_ttl_minutes"], config["backlog.max_attempts"]
+        )
 
     def gate(self, item: Item) -> Outcome | None:
         """Preflight, always; and, where asked, whether anything has changed at all (E7)."""

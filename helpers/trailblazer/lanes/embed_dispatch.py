@@ -18,7 +18,7 @@ from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
 from trailblazer.events import Emitter, Words
 from trailblazer.halting import Halts
 from trailblazer.lanes.embed import EmbedLane
-from trailblazer.outcomes import Item, Refusal, Standing, Status
+from trailblazer.outcomes import GOOD, Item, Refusal, Standing, Status
 from trailblazer.pipeline.ask import build_index
 from trailblazer.processes import Children, ask_git
 from trailblazer.progress import Progress
@@ -153,7 +153,7 @@ def _totals(bundle: Path) -> str:
 
 def _waiting(folder: Path) -> list[str]:
     standing, _, _ = record.read_standing(folder)
-    return [rid for index, rid in enumerate(record.read_plan(folder)) if standing.of(index) not in record.GOOD]
+    return [rid for index, rid in enumerate(record.read_plan(folder)) if standing.of(index) not in GOOD]
 
 
 def _tell_dry_run(items: list[str], source: str, people: Words) -> int:
@@ -179,7 +179,7 @@ def _carry_out(
     progress.end(opened.standing)
     if opened.standing.counts[Status.SUCCESS] and closing.exit_code < 128:
         closing = _index(config, opened, closing, people)
-    emitter.emit("dispatch.complete", "complete", exit_code=closing.exit_code, counts=opened.manifest["counts"])
+    emitter.emit("dispatch.complete", "complete", exit_code=closing.exit_code, counts=record.counts_of(opened.standing))
     emitter.close()
     people.say(_end_line(opened.standing))
     return close_dispatch(
@@ -189,7 +189,7 @@ def _carry_out(
 
 def _end_line(standing: Standing) -> str:
     skipped = standing.counts[Status.SKIPPED]
-    held = min(standing.refused[Refusal.HELD], skipped)
+    held = standing.refused[Refusal.HELD]
     unchanged = standing.counts[Status.UNCHANGED]
     line = (
         f"Queued: {standing.settled - skipped - unchanged}, Skipped (preflight): {skipped - held}, "

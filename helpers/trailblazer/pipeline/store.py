@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trailblazer.claims import Counts
 from trailblazer.database.connection import copy_rows, statement
-from trailblazer.schemas import read_lines
+from trailblazer.pipeline.chunk import CHUNKS, read_chunks
+from trailblazer.pipeline.documents import Document, read_documents, source_file
+from trailblazer.schemas import read_json
 
 if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
@@ -35,20 +38,17 @@ class Stored:
 class RunContent:
     """What a run holds that is to be embedded: documents and chunks as read, those on the skip list left out."""
 
-    documents: list[dict[str, Any]]
+    documents: list[Document]
     chunks: list[dict[str, Any]]
-    skipped: int
 
 
-def read_content(run: Path) -> RunContent:
+def read_content(folder: Path) -> RunContent:
     """Return the documents and chunks of a run folder, without the documents that preflight put on the skip list."""
-    skiplist = run / "preflight" / "doc_skiplist.json"
-    skipped = set(json.loads(skiplist.read_bytes())["skip"]) if skiplist.is_file() else set()
-    enriched = run / "enrich" / "enriched.jsonl"
-    source = enriched if enriched.is_file() else run / "normalize" / "normalized.ndjson"
-    documents = [document for document in read_lines(source) if document["id"] not in skipped]
-    chunks = [chunk for chunk in read_lines(run / "chunk" / "chunks.ndjson") if chunk["doc_id"] not in skipped]
-    return RunContent(documents, chunks, len(skipped))
+    skiplist = folder / "preflight" / "doc_skiplist.json"
+    skipped = set(read_json(skiplist)["skip"]) if skiplist.is_file() else set()
+    documents = [document for document in read_documents(source_file(folder)) if document.id not in skipped]
+    chunks = [chunk for chunk in read_chunks(folder / CHUNKS) if chunk["doc_id"] not in skipped]
+    return RunContent(documents, chunks)
 
 
 def store_run(
@@ -60,27 +60,26 @@ def store_run(
     batch_size: int,
     kept_since: datetime | None,
     fence: Callable[[], None],
-    complete: Callable[[int, int], None],
+    complete: Callable[[Counts], None],
 ) -> Stored:
     """Embed what has no vector of its present text yet, and complete the claim with the last write.
 
     `kept_since` None keeps every vector whose text is unchanged; a moment (the database's) keeps only those that
     were made since, so that an interrupted embedding goes on where it was. `fence` raises StaleClaim when the claim
-    has been lost, and nothing of that transaction stays; `complete` is given the counts of chunks and documents.
+    has been lost, and nothing of that transaction stays; `complete` is given what the run has.
     """
     key = {"run_id": rid, "provider": embedder.provider, "model": embedder.model, "dimension": embedder.dimension}
     present = {chunk["chunk_id"]: chunk["content_sha256"] for chunk in content.chunks}
     with connection.transaction():
-        fence()
         rows = connection.execute(statement("vectors_of_run"), {**key, "since": kept_since}).fetchall()
         kept = {chunk_id for chunk_id, sha256 in rows if present.get(chunk_id) == sha256}
         connection.execute(statement("delete_vectors_but"), {**key, "keep": list(kept)})
         _replace_texts(connection, rid, content)
+        fence()
     waiting = [chunk for chunk in content.chunks if chunk["chunk_id"] not in kept]
     tokens = sum(chunk["token_count"] for chunk in waiting)
     for part in _parts(waiting, ROWS_PER_COMMIT):
         with connection.transaction():
-            fence()
             copy_rows(
                 connection,
                 "COPY chunk_embeddings (run_id, chunk_id, provider, model, dimension, content_sha256, embedding)"
@@ -88,8 +87,9 @@ def store_run(
                 ["text", "text", "text", "text", "int4", "text", "vector"],
                 _vector_rows(part, embedder, key, batch_size),
             )
+            fence()
     with connection.transaction():
-        complete(len(content.chunks), len(content.documents))
+        complete(Counts(len(content.documents), len(content.chunks), len(content.chunks)))
     return Stored(len(content.documents), len(content.chunks), len(waiting), len(kept), tokens)
 
 
@@ -122,15 +122,13 @@ def _replace_texts(connection: Connection, rid: str, content: RunContent) -> Non
     )
 
 
-def _document_rows(rid: str, documents: Iterable[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
-    import hashlib
-
+def _document_rows(rid: str, documents: Iterable[Document]) -> Iterator[tuple[Any, ...]]:
     for document in documents:
-        sha256 = hashlib.sha256(document["text_md"].encode()).hexdigest()
+        sha256 = hashlib.sha256(document.text_md.encode()).hexdigest()
         yield (
-            *(rid, document["id"], document.get("source_system"), document.get("title"), document.get("space_key")),
-            *(document.get("url"), _moment(document.get("created_at")), _moment(document.get("updated_at")), sha256),
-            {"labels": document.get("labels") or [], "breadcrumbs": document.get("breadcrumbs") or []},
+            *(rid, document.id, document.source_system, document.title, document.space_key, document.url),
+            *(_moment(document.created_at), _moment(document.updated_at), sha256),
+            {"labels": list(document.labels), "breadcrumbs": list(document.breadcrumbs)},
         )
 
 

@@ -1,0 +1,52 @@
+"""Find the chunks that answer a question, among the vectors of the configured provider and model."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add the question and how it is answered."""
+    parser.add_argument("question", nargs="+", help="the question, in quotes or not")
+    parser.add_argument("--most", type=int, default=5, metavar="N", help="how many answers (5)")
+    parser.add_argument("--provider", help="local, minilm or openai")
+    parser.add_argument("--model", help="the provider's model")
+    parser.add_argument("--dimension", type=int, metavar="N", help="numbers in a vector")
+    parser.add_argument("--json", action="store_true", help="the answers as JSON")
+
+
+def run(words: argparse.Namespace) -> int:
+    """Print the answers, best first: score, document, section, where it is from, and the text."""
+    import dataclasses
+    import json
+
+    from trailblazer.config import load_config
+    from trailblazer.database.connection import answering, connect
+    from trailblazer.errors import PlanUnusable, WordsWrong
+    from trailblazer.pipeline.ask import find_answers
+    from trailblazer.pipeline.embedders import load_embedder
+    from trailblazer.plain import one_line
+
+    question = " ".join(words.question).strip()
+    if not question or words.most < 1:
+        raise WordsWrong("a question and at least one answer are needed", 'trailblazer ask "how do I …"')
+    names = ("provider", "model", "dimension")
+    config = load_config({f"embed.{name}": getattr(words, name) for name in names})
+    embedder = load_embedder(config)
+    with answering(), connect(config) as connection:
+        answers = find_answers(connection, embedder, question, words.most)
+    if not answers:
+        raise PlanUnusable(
+            f"nothing is embedded with {embedder.provider}/{embedder.model}", "Embed some runs first: make dispatch."
+        )
+    if words.json:
+        print(json.dumps([dataclasses.asdict(answer) for answer in answers], ensure_ascii=False, indent=2))
+        return 0
+    for answer in answers:
+        section = f" > {one_line(answer.section, 120)}" if answer.section else ""
+        print(f"{answer.score:.3f}  {one_line(answer.title, 120)}{section}")
+        print(
+            f"       {one_line(answer.url or answer.run_id, 120)}  [{answer.run_id} {one_line(answer.chunk_id, 120)}]"
+        )
+        print(f"       {one_line(answer.text, 240)}\n")
+    return 0

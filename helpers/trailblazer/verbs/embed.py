@@ -1,0 +1,55 @@
+"""Embedding, one run at a time or planned: each action works alone, as the dispatcher uses it.
+
+preflight            0 ready, 5 blocked (the reasons are on stdout and in preflight.json)
+plan-preflight       0 some run is ready, 5 none is
+manifest             0; prints what the run's vectors would be made from now
+diff                 0 nothing changed, 6 something did (the reasons are on stdout and in embed/diff.json)
+reembed-if-changed   0 embedded what changed, or nothing had; prints which
+run                  0 embedded"""
+
+from __future__ import annotations
+
+import argparse
+
+ACTIONS = {
+    "preflight": "ask what is free to ask about a run, and write preflight.json",
+    "plan-preflight": "preflight all runs, or those of a plan, and write a bundle",
+    "manifest": "fingerprint what goes into a run's vectors",
+    "diff": "say what changed since a run was embedded, and why",
+    "reembed-if-changed": "embed what changed, and nothing else",
+    "run": "embed a run anew",
+}
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add the actions and their flags."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, summary in ACTIONS.items():
+        action = actions.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        if name == "plan-preflight":
+            action.add_argument("plan", nargs="?", help="a list of run ids; without it, all runs")
+        else:
+            action.add_argument("--run", required=True, metavar="RID", help="the run")
+        if name == "reembed-if-changed":
+            action.add_argument("--force", action="store_true", help="embed all the same")
+        action.add_argument("--provider", help="local, minilm or openai")
+        action.add_argument("--model", help="the provider's model")
+        action.add_argument("--dimension", type=int, metavar="N", help="numbers in a vector")
+
+
+def run(words: argparse.Namespace) -> int:
+    """Do the action and return its exit code."""
+    from trailblazer import single_runs
+
+    names = ("provider", "model", "dimension")
+    flags = {f"embed.{name}": value for name in names if (value := getattr(words, name)) is not None}
+    if words.action == "plan-preflight":
+        return single_runs.plan_preflight(flags, words.plan)
+    if words.action == "preflight":
+        return single_runs.preflight(flags, words.run)
+    if words.action == "manifest":
+        return single_runs.manifest(flags, words.run)
+    if words.action == "diff":
+        return single_runs.diff(flags, words.run)
+    is_conditional = words.action == "reembed-if-changed"
+    return single_runs.embed(flags, words.run, only_changed=is_conditional and not words.force)
