@@ -5,6 +5,8 @@ setup() {
   load house
   make_fake_checkout
   cd "$fake"
+  # Without a trailblazer on it, as on a fresh machine.
+  PATH="$(tr : '\n' <<<"$PATH" | grep -v '/\.venv/bin$' | paste -sd:)"
 }
 
 stages=("<chunk>" "<embed>" "<plan-preflight>" "<dispatch>" "<--plan>" "<latest>" "<--skip-unchanged>")

@@ -103,6 +103,10 @@ FROM pg_index
 INNER JOIN pg_class ON pg_class.oid = pg_index.indexrelid
 WHERE pg_class.relname = %(name)s AND pg_index.indisvalid
 
+-- name: estimate_vectors
+-- The planner's own estimate is near enough, and free.
+SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'chunk_embeddings'::regclass
+
 -- name: keep_dispatch
 -- The seal's digest stands here, where whoever can change the folder cannot change it.
 INSERT INTO dispatches (dispatch_id, started_at, finished_at, status, folder, seal_sha256, counts)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from trailblazer import claims
 from trailblazer.config import Config
-from trailblazer.database.connection import connect
+from trailblazer.database.connection import answering, connect
+from trailblazer.errors import ServiceDown
 from trailblazer.holdings import Holdings
 from trailblazer.outcomes import Item, Outcome, Refusal, Status
+from trailblazer.pipeline.ask import LOAD_LEAST, drop_index_for_load
 from trailblazer.processes import Children
 from trailblazer.record import Record
 from trailblazer.workers import Workers, python_module
@@ -23,6 +26,7 @@ class EmbedLane:
         self, config: Config, flags: Mapping[str, Any], record: Record, children: Children, *, only_changed: bool
     ) -> None:
         self._config, self._record = config, record
+        self._written, self._load = 0, LOAD_LEAST
         self._request = {
             "flags": dict(flags),
             "only_changed": only_changed,
@@ -59,8 +63,20 @@ class EmbedLane:
         self._record.start(item, number, self._workers.identity())
         reply = self._ask("embed", item, number)
         self._holdings.forget(item.id)
+        self._make_way(reply["embedded"])
         usage = {"tokens": reply["tokens"], "chunks": reply["embedded"], "estCostUSD": reply["cost"]}
         return Outcome(Status.SUCCESS, details={"usage": usage, "kept": reply["kept"], "total_chunks": reply["chunks"]})
+
+    def _make_way(self, embedded: int) -> None:
+        """Drop the index once, when this dispatch has written much: it is made again when the dispatch closes."""
+        self._written += embedded
+        if self._written < self._load:
+            return
+        self._load = 2 * self._written
+        manifest = self._record.manifest
+        with contextlib.suppress(ServiceDown), answering(), connect(self._config) as connection:
+            model = manifest["provider"], manifest["model"], manifest["dimension"]
+            drop_index_for_load(connection, *model, self._written)
 
     def give_back(self, item: Item, number: int, outcome: Outcome) -> None:
         """Let go of the run: failed when it failed, as it was when it was only interrupted."""

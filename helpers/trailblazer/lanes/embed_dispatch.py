@@ -14,7 +14,7 @@ from trailblazer.closing import close_dispatch
 from trailblazer.config import Config, load_config
 from trailblazer.database.connection import answering, connect, statement
 from trailblazer.dispatching import Closing, Limits, carry_out
-from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
+from trailblazer.errors import GateClosed, PlanUnusable, ProviderRefused, Trouble, WordsWrong
 from trailblazer.events import Emitter, Words
 from trailblazer.halting import Halts
 from trailblazer.lanes.embed import EmbedLane
@@ -80,7 +80,10 @@ def _ask_what_is_free(config: Config) -> dict[str, Any]:
     from trailblazer.pipeline.embedders import load_embedder
 
     embedder = load_embedder(config)
-    embedder.probe()
+    try:
+        embedder.probe()
+    except ProviderRefused as refused:
+        raise GateClosed(refused.what, refused.hint) from refused
     with answering(), connect(config) as connection:
         row = connection.execute(statement("present_moment")).fetchone()
     moment = row[0].isoformat() if row else ""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
     from trailblazer.pipeline.embedders import Embedder
 
+LOAD_SHARE = 0.05
+LOAD_LEAST = 10_000
 INDEXABLE = 2000  # pgvector's HNSW takes vectors of at most so many numbers
 
 
@@ -74,9 +76,15 @@ def build_index(connection: Connection, provider: str, model: str, dimension: in
     return True
 
 
-def drop_index(connection: Connection, provider: str, model: str, dimension: int) -> None:
-    """Drop the HNSW index of one model before a large load: a live one makes each write sixty times slower."""
-    connection.execute(f"DROP INDEX IF EXISTS {index_name(provider, model, dimension)}")
+def drop_index_for_load(connection: Connection, provider: str, model: str, dimension: int, written: int) -> None:
+    """Drop the HNSW index of one model in a large load, for a live one makes each write sixty times slower.
+
+    Large is more than a twentieth of the vectors there are. Waits two seconds at most: whoever searches goes first.
+    """
+    row = connection.execute(statement("estimate_vectors")).fetchone()
+    if written > max(LOAD_LEAST, LOAD_SHARE * (row[0] if row else 0)):
+        connection.execute("SET lock_timeout = '2s'")
+        connection.execute(f"DROP INDEX IF EXISTS {index_name(provider, model, dimension)}")
 
 
 def _quoted(text: str) -> str:
