@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import os
 import signal
 import sys
-from typing import Any, NoReturn
 
 from trailblazer.errors import Trouble, WordsWrong
+
+TYPE_CHECKING = False  # `typing` itself takes a tenth of the time a start may take
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 VERBS = {
     "dispatch": "carry out a plan of embedding runs: gate, claim, run, prove",
@@ -43,9 +45,15 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         hint = f"Try: {self.prog} --help"
         if message.startswith("unrecognized arguments: --"):
-            near = difflib.get_close_matches(message.split()[2].split("=")[0], list(self._option_string_actions), n=1)
-            hint = f"Did you mean {near[0]}? {hint}" if near else hint
+            near = _nearest(message.split()[2].split("=")[0], list(self._option_string_actions))
+            hint = f"Did you mean {near}? {hint}" if near else hint
         raise WordsWrong(message, hint)
+
+
+def _nearest(word: str, right: list[str]) -> str:
+    import difflib
+
+    return next(iter(difflib.get_close_matches(word, right, n=1)), "")
 
 
 def parser_for(verb: str) -> argparse.ArgumentParser:
@@ -122,8 +130,8 @@ def _without_verb(words: list[str]) -> int:
         print("trailblazer", version("trailblazer"))
         return 0
     if words and words[0] not in {"-h", "--help", "help"}:
-        near = difflib.get_close_matches(words[0], list(VERBS), n=1)
-        hint = f"Did you mean {near[0]}?" if near else "Try: trailblazer --help"
+        near = _nearest(words[0], list(VERBS))
+        hint = f"Did you mean {near}?" if near else "Try: trailblazer --help"
         raise WordsWrong(f"{words[0]!r} is not a verb", hint)
     print("usage: trailblazer VERB [words]\n\nCarries out plans: gate, claim, dispatch, journal, proof.\n")
     for name, summary in VERBS.items():
