@@ -68,19 +68,20 @@ def _module(verb: str) -> Any:
     return importlib.import_module(f"trailblazer.verbs.{verb}")
 
 
-def as_flags(words: list[str]) -> list[str]:
+def as_flags(words: list[str], switches: frozenset[str] = frozenset()) -> list[str]:
     """Return words with each bare `name=value` as `--name=value` and each bare `name` as `--name`.
 
-    A word after a flag that stands alone may be that flag's value (`--plan latest`), so it is left as it is
-    only when it follows a flag without `=`; everything after `--` is left alone.
+    A bare word after a flag without `=` is that flag's value (`--plan latest`), unless the flag is one of the
+    `switches`, which take none. Everything after `--` is left alone.
     """
     flags: list[str] = []
+    takes_value = False
     for position, word in enumerate(words):
         if word == "--":
             return flags + words[position:]
-        follows_flag = position > 0 and words[position - 1].startswith("-") and "=" not in words[position - 1]
-        is_value = follows_flag and "=" not in word and not word.startswith("-")
+        is_value = takes_value and "=" not in word and not word.startswith("-")
         flags.append(word if word.startswith("-") or is_value else "--" + word)
+        takes_value = word.startswith("-") and "=" not in word and word not in switches
     return flags
 
 
@@ -114,9 +115,13 @@ def _run(verb: str, words: list[str]) -> int:
     if not verb:
         return _without_verb(words)
     module = _module(verb)
-    rest = as_flags(words[1:]) if getattr(module, "BARE_WORDS", False) else words[1:]
+    parser = parser_for(verb)
+    rest = words[1:]
+    if getattr(module, "BARE_WORDS", False):
+        switches = {name for action in parser._actions if action.nargs == 0 for name in action.option_strings}
+        rest = as_flags(rest, frozenset(switches))
     try:
-        parsed = parser_for(verb).parse_args(rest)
+        parsed = parser.parse_args(rest)
     except SystemExit as leaving:  # argparse leaves like this after --help only
         return int(leaving.code or 0)
     answer: int = module.run(parsed)
