@@ -123,21 +123,29 @@ def _open(
         "failFast": config["dispatch.fail_fast"],
     }
     opened = record.open_record(config.places, seed, planned=len(chosen.items), parameters=parameters)
-    record.write_plan(opened.folder, chosen.items)
-    inputs = [
-        {"name": "plan.txt", "uri": str(chosen.file), "digest": {"sha256": proof.digest(opened.folder / "plan.txt")}}
-    ]
-    if chosen.bundle:
-        inputs += proof.archive(chosen.bundle, opened.folder / "plan_preflight")
-    else:
-        inputs.append(proof.archive_file(chosen.file, opened.folder / "plan"))
-    if qa_dir:
-        inputs += proof.archive(qa_dir, opened.folder / "retrieval_qc")
-    opened.publish(inputs=inputs)
+    try:
+        opened.publish(inputs=_archive(opened.folder, chosen, qa_dir))
+    except Trouble as trouble:
+        opened.complete(trouble.exit_code, trouble.what)
+        opened.seal()
+        raise
     people.say(_start_line(chosen, seed), "green")
     if chosen.bundle and (totals := _totals(chosen.bundle)):
         people.say(totals)
     return opened
+
+
+def _archive(folder: Path, chosen: plans.Plan, qa_dir: Path | None) -> list[dict[str, Any]]:
+    """Copy what the dispatch works from into its folder, and return it with its digests (E4)."""
+    record.write_plan(folder, chosen.items)
+    inputs: list[dict[str, Any]] = [
+        {"name": "plan.txt", "uri": str(chosen.file), "digest": {"sha256": proof.digest(folder / "plan.txt")}}
+    ]
+    if chosen.bundle:
+        inputs += proof.archive(chosen.bundle, folder / "plan_preflight")
+    else:
+        inputs.append(proof.archive_file(chosen.file, folder / "plan"))
+    return inputs + (proof.archive(qa_dir, folder / "retrieval_qc") if qa_dir else [])
 
 
 def _start_line(chosen: plans.Plan, seed: Mapping[str, Any]) -> str:
@@ -185,6 +193,8 @@ def _carry_out(
     emitter.emit("dispatch.complete", "complete", exit_code=closing.exit_code, counts=record.counts_of(opened.standing))
     emitter.close()
     people.say(_end_line(opened.standing))
+    if opened.standing.counts[Status.UNCHANGED] == opened.standing.planned:
+        people.say("Nothing has changed since these runs were embedded.", "green")
     return close_dispatch(
         opened, closing, people, "trailblazer dispatch", lambda seal: _keep_seal(config, opened, seal)
     )
