@@ -43,8 +43,8 @@ def run(words: argparse.Namespace) -> int:
         print(json.dumps([dataclasses.asdict(answer) for answer in answers], ensure_ascii=False, indent=2))
         return 0
     for answer in answers:
-        section = f" > {one_line(answer.section, 120)}" if answer.section else ""
-        print(f"{answer.score:.3f}  {one_line(answer.title, 120)}{section}")
+        place = answer.section if answer.section.startswith(answer.title) else f"{answer.title} > {answer.section}"
+        print(f"{answer.score:.3f}  {one_line(place.removesuffix(' > '), 240)}")
         print(
             f"       {one_line(answer.url or answer.run_id, 120)}  [{answer.run_id} {one_line(answer.chunk_id, 120)}]"
         )
