@@ -1,4 +1,4 @@
-"""How much of the local embedder's own speed is left when chunking goes before it (nothing is stored).
+"""How much of the local embedder's own speed is left when a corpus is chunked, embedded and stored with it.
 
 Run as `python benchmarks/embedding.py [FOLDER]`: the corpus is every md, txt, rst and html below FOLDER, without one
 the docstrings of Python's own library. Every measurement is a fresh process that has loaded its tables and has not
@@ -19,11 +19,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from trailblazer import claims
 from trailblazer.config import load_config
+from trailblazer.database import server, vitals
+from trailblazer.database.connection import connect
 from trailblazer.paths import Places
 from trailblazer.pipeline.chunk import CHUNKS, chunk_run, read_chunks
 from trailblazer.pipeline.documents import NORMALIZED, Document, read_documents
-from trailblazer.pipeline.embedders import load_embedder
+from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.normalize import normalize_files, plan_runs, write_run
 from trailblazer.pipeline.sample import normalize_sample
 
@@ -40,21 +43,27 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="trailblazer-bench-") as name:
         folder = Path(name)
         places = Places(folder, folder / "var")
-        rids = _make_corpus(places, Path(sys.argv[1]) if sys.argv[1:] else None)
-        alone = {}
-        for batch in (32, 256, 2048):
-            alone[batch] = _best("alone", folder, [rids], batch)
-            print(f"embedder alone, 1 process, batches of {batch:>4}: {_told(alone[batch])}")
-        best = max(alone, key=lambda batch: alone[batch].rate)
-        both = _best("alone", folder, [rids[:1], rids[1:]], best)
-        print(f"embedder alone, 2 processes, batches of {best:>4}: {_told(both)}")
-        for shares, reference in (([rids], alone[best]), ([rids[:1], rids[1:]], both)):
-            found = _best("pipeline", folder, shares, best)
-            print(f"chunk + embed, processes: {len(shares)}: {_told(found)}")
-            print(f"  of the embedder alone in as many processes: {found.rate / reference.rate:.0%} by the clock,")
-            print(f"  {found.cpu_rate / reference.cpu_rate:.0%} by processor time (which neighbours do not disturb)")
-            print(f"  of the embedder alone in one process: {found.rate / alone[best].rate:.0%} by the clock")
-            print("  time goes to: " + ", ".join(f"{stage} {share:.0%}" for stage, share in found.stages.items()))
+        try:
+            _compare(folder, places)
+        finally:
+            server.stop(vitals.base_of(places))
+
+
+def _compare(folder: Path, places: Places) -> None:
+    rids = _make_corpus(places, Path(sys.argv[1]) if sys.argv[1:] else None)
+    alone = {}
+    for batch in (32, 256, 2048):
+        alone[batch] = _best("alone", folder, [rids], batch)
+        print(f"embedder alone, 1 process, batches of {batch:>4}: {_told(alone[batch])}")
+    best = max(alone, key=lambda batch: alone[batch].rate)
+    both = _best("alone", folder, [rids[:1], rids[1:]], best)
+    print(f"embedder alone, 2 processes, batches of {best:>4}: {_told(both)}")
+    for shares, reference in (([rids], alone[best]), ([rids[:1], rids[1:]], both)):
+        found = _best("pipeline", folder, shares, best)
+        print(f"chunk + embed + store, processes: {len(shares)}: {_told(found)}")
+        print(f"  of the embedder alone in as many processes: {found.rate / reference.rate:.0%}")
+        print(f"  of the embedder alone in one process: {found.rate / alone[best].rate:.0%}")
+        print("  time goes to: " + ", ".join(f"{stage} {share:.0%}" for stage, share in found.stages.items()))
 
 
 def _make_corpus(places: Places, folder: Path | None) -> list[str]:
@@ -115,9 +124,13 @@ def _best(what: str, folder: Path, shares: list[list[str]], batch: int) -> Found
 
 
 def _round(what: str, folder: Path, shares: list[list[str]], batch: int) -> Found:
-    command = [sys.executable, __file__, "--measure", what, str(folder)]
+    if what == "pipeline":
+        with connect(load_config(start=folder)) as connection:
+            connection.execute("TRUNCATE documents, chunks, chunk_embeddings, processed_runs")
+    command = [sys.executable, str(Path(__file__).resolve()), "--measure", what, str(folder)]
+    pipe = subprocess.PIPE
     children = [
-        subprocess.Popen([*command, *rids, str(batch)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([*command, *rids, str(batch)], stdin=pipe, stdout=pipe, text=True, cwd=folder)
         for rids in shares
     ]
     for child in children:
@@ -145,27 +158,29 @@ def _measure(what: str, folder: Path, rids: list[str], batch: int) -> None:
     """Load, warm up, say so, wait for the word, work, and print what it took as JSON."""
     config = load_config(start=folder)
     places = config.places
-    embedder = load_embedder(config)
+    embedding = Embedding({"embed.batch_size": batch})
+    embedder = embedding.embedder
+    connection = connect(config)
     chunk_run(places, config, WARM_UP, force=True)
     embedder.embed([chunk["text_md"] for chunk in read_chunks(places.run(WARM_UP) / CHUNKS)])
     texts = [[chunk["text_md"] for chunk in read_chunks(places.run(rid) / CHUNKS)] for rid in rids]
     print("ready", flush=True)
     sys.stdin.readline()
-    spent = {"chunk": 0.0, "read": 0.0, "embed": 0.0}
+    spent = {"chunk": 0.0, "embed and store": 0.0}
     begin, cpu = time.perf_counter(), time.process_time()
     for rid, known in zip(rids, texts, strict=True):
         start = time.perf_counter()
-        todo = known
         if what == "pipeline":
             chunk_run(places, config, rid, force=True)
-            chunked = time.perf_counter()
-            todo = [chunk["text_md"] for chunk in read_chunks(places.run(rid) / CHUNKS)]
-            spent["chunk"] += chunked - start
-            spent["read"] += time.perf_counter() - chunked
+            spent["chunk"] += time.perf_counter() - start
             start = time.perf_counter()
-        for place in range(0, len(todo), batch):
-            embedder.embed(todo[place : place + batch])
-        spent["embed"] += time.perf_counter() - start
+            who = claims.holder()
+            claim = claims.claim_batch(connection, "embed", holder=who, ttl_seconds=600, only=[rid], again=True)[0]
+            embedding.embed(claim, None)
+        else:
+            for place in range(0, len(known), batch):
+                embedder.embed(known[place : place + batch])
+        spent["embed and store"] += time.perf_counter() - start
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
     print(json.dumps({"texts": sum(map(len, texts)), "seconds": seconds, "cpu": cpu, "stages": spent}))
 
