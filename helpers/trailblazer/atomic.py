@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from trailblazer.errors import storage_trouble
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+_DRAFT = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
 
 
 def make_folder(folder: Path, *, exist_ok: bool = True) -> Path:
@@ -67,6 +69,13 @@ def whole_file(target: Path, *, mode: int = PRIVATE_FILE, durable: bool = True) 
 def _remove_draft(draft: Path) -> None:
     with contextlib.suppress(OSError):
         draft.unlink()
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what writers of whole files left in a folder when they were killed; nobody else may be writing there."""
+    for file in folder.iterdir():
+        if _DRAFT.fullmatch(file.name):
+            _remove_draft(file)
 
 
 def write_whole(target: Path, content: bytes | str, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:

@@ -162,6 +162,12 @@ def release(connection: Connection, claims: Sequence[Claim]) -> None:
     _refuse_stale(connection, claims, {row[0] for row in rows})
 
 
+def release_of(connection: Connection, holders: Sequence[str], run_ids: Sequence[str]) -> list[str]:
+    """Give back, of these runs, what holders that are known to be gone still hold; return which, sorted."""
+    parameters = {"holders": list(holders), "run_ids": list(run_ids)}
+    return sorted(row[0] for row in connection.execute(statement("release_of_holders"), parameters).fetchall())
+
+
 def fail(
     connection: Connection,
     claim: Claim,

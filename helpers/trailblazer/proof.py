@@ -82,7 +82,7 @@ def seal(folder: Path) -> str:
     try:
         for file in walk(folder):
             name = str(file.relative_to(folder))
-            if name != SEAL and stat.S_ISREG(file.lstat().st_mode) and not name.endswith(".tmp"):
+            if name != SEAL and stat.S_ISREG(file.lstat().st_mode):
                 lines.append(_sum_line(digest(file), name))
         os.sync()
     except OSError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import proof, schemas
-from trailblazer.atomic import make_folder, sync_folder, write_whole
+from trailblazer.atomic import make_folder, remove_drafts, sync_folder, write_whole
 from trailblazer.errors import AlreadyRunning, PlanUnusable, StorageTrouble
 from trailblazer.journal import Journal, read_journal
 from trailblazer.outcomes import GOOD, Item, Outcome, Refusal, Standing, Status
@@ -122,7 +122,7 @@ def open_record(places: Places, seed: Mapping[str, Any], *, planned: int, parame
         "resumes": [],
     }
     record = Record(folder, manifest, Journal(folder / JOURNAL), Standing(planned), array("I", [0]) * planned, lock)
-    record.journal.append("open", dispatch=folder.name, planned=planned)
+    record.journal.append("open", dispatch=folder.name, planned=planned, host=os.uname().nodename, pid=os.getpid())
     record.publish()
     return record
 
@@ -205,9 +205,10 @@ def reopen_record(folder: Path) -> Record:
     standing, attempts, left = read_standing(folder)
     ended = end_leftovers(left)
     had_seal = proof.unseal(folder)
+    remove_drafts(folder)
     journal = Journal(folder / JOURNAL)
     record = Record(folder, manifest, journal, standing, attempts, lock)
-    journal.append("resume", unsealed=had_seal, children_ended=ended, pid=os.getpid())
+    journal.append("resume", unsealed=had_seal, children_ended=ended, host=os.uname().nodename, pid=os.getpid())
     resumes = [*manifest["resumes"], timestamp()]
     record.publish(status="running", finishedOn=None, exitCode=None, reason="", builder=_builder(), resumes=resumes)
     return record
@@ -232,6 +233,15 @@ def read_standing(folder: Path) -> tuple[Standing, array[int], list[Identity]]:
                 attempts[line["index"]] = max(line["attempt"], attempts[line["index"]])
                 standing.settle(line["index"], _outcome(line))
     return standing, attempts, list(running.values())
+
+
+def earlier_holders(folder: Path) -> list[str]:
+    """Return who carried a dispatch out before the process that holds it now, as host/pid.
+
+    All of them are gone: whoever holds the folder holds its lock, which they held as long as they lived.
+    """
+    lines = [line for line in read_journal(folder / JOURNAL) if line["kind"] in {"open", "resume"} and "host" in line]
+    return [f"{line['host']}/{line['pid']}" for line in lines[:-1]]
 
 
 def _outcome(line: Mapping[str, Any]) -> Outcome:

@@ -185,6 +185,22 @@ WHERE
     AND run.status IN ('chunking', 'embedding')
 RETURNING run.run_id, CASE WHEN run.line IS NOT NULL THEN pg_notify('runs_waiting', run.line)::text END
 
+-- name: release_of_holders
+-- What processes that are known to be gone left behind; the same as release_claims, without waiting for the expiry.
+UPDATE processed_runs
+SET
+    status = claimed_from,
+    claimed_by = NULL,
+    claimed_at = NULL,
+    claim_expires_at = NULL,
+    claimed_from = NULL,
+    updated_at = statement_timestamp()
+WHERE
+    run_id = ANY (%(run_ids)s::text[])
+    AND claimed_by = ANY (%(holders)s::text[])
+    AND status IN ('chunking', 'embedding')
+RETURNING run_id, CASE WHEN line IS NOT NULL THEN pg_notify('runs_waiting', line)::text END
+
 -- name: fail_claim
 -- The pause doubles with each failed attempt; after the last one the run waits for a reset.
 UPDATE processed_runs

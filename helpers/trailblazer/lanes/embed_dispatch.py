@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trailblazer import claims, proof, record
 from trailblazer import plan as plans
-from trailblazer import proof, record
 from trailblazer.audience import Telling
 from trailblazer.closing import close_dispatch
 from trailblazer.config import Config, load_config
@@ -17,6 +17,8 @@ from trailblazer.dispatching import Closing, Limits, carry_out
 from trailblazer.errors import GateClosed, PlanUnusable, ProviderRefused, Trouble, WordsWrong
 from trailblazer.events import Emitter, Words
 from trailblazer.halting import Halts
+from trailblazer.lanes.backlog import BacklogLane
+from trailblazer.lanes.backlog_plan import BACKLOG, BacklogTelling, Line, read_phases, scan
 from trailblazer.lanes.embed import EmbedLane
 from trailblazer.outcomes import GOOD, Item, Refusal, Standing, Status
 from trailblazer.pipeline.ask import build_index
@@ -24,6 +26,7 @@ from trailblazer.processes import Children, ask_git
 from trailblazer.progress import Progress
 from trailblazer.record import Record
 
+EMBED_ONLY = ("embed",)
 FLAGS = {
     "embed.provider": "provider",
     "embed.model": "model",
@@ -44,24 +47,42 @@ def carry_out_runs(words: argparse.Namespace) -> int:
     people = Words(config.places.logs / "dispatcher.out", quiet=words.quiet)
     if words.resume is not None:
         folder = record.find_folder(config.places, words.resume)
-        parameters = record.read_manifest(folder)["parameters"]
-        flags = parameters["flags"] | flags
+        manifest = record.read_manifest(folder)
+        if not manifest["inputs"]:
+            raise PlanUnusable(
+                f"dispatch {folder.name} ended before its plan was archived", "Nothing was run: start it anew."
+            )
+        flags = manifest["parameters"]["flags"] | flags
         config = load_config(flags)
         if words.dry_run:
             return _tell_dry_run(_waiting(folder), f"dispatch {folder.name}", people)
-        _ask_what_is_free(config)
+        _ask_what_is_free(config, manifest["parameters"].get("phases", EMBED_ONLY))
         opened = record.reopen_record(folder)
         opened.publish(workers=config["dispatch.workers"])
+        _take_back(config, opened)
         people.say(f"Resuming dispatch {opened.dispatch_id}: {opened.standing.good} of {opened.standing.planned} done")
     else:
-        chosen = _choose(words, config)
+        waiting = scan(config, words, people) if words.plan == BACKLOG else None
+        if waiting == []:
+            return 0
+        chosen = _choose(words, config, waiting)
+        if words.dry_run and waiting is not None:
+            people.say(f"Dry run: {len(waiting)} runs; nothing was done. First: {', '.join(waiting[:10])}", "green")
+            return 0
         if words.dry_run:
             return _tell_dry_run(chosen.items, chosen.source, people)
         opened = _open(words, config, flags, chosen, people)
     return _carry_out(opened, config, flags, words, people)
 
 
-def _choose(words: argparse.Namespace, config: Config) -> plans.Plan:
+def _take_back(config: Config, opened: Record) -> None:
+    """Let go of what a dispatcher that was killed still holds of this plan, instead of waiting until it expires."""
+    holders = record.earlier_holders(opened.folder)
+    with answering(), connect(config) as connection:
+        claims.release_of(connection, holders, record.read_plan(opened.folder))
+
+
+def _choose(words: argparse.Namespace, config: Config, waiting: Sequence[str] | None) -> plans.Plan:
     named = [word for word in (words.plan, words.plan_file, words.plan_preflight_dir) if word]
     if len(named) > 1:
         raise WordsWrong("more than one plan is named", f"Keep one of: {', '.join(named)}.")
@@ -71,17 +92,22 @@ def _choose(words: argparse.Namespace, config: Config) -> plans.Plan:
         bundle=Path(words.plan_preflight_dir) if words.plan_preflight_dir else None,
         file=Path(words.plan_file) if words.plan_file else None,
         plan=words.plan,
+        waiting=waiting,
     )
     return plans.choose_plan(asked, config.places)
 
 
-def _ask_what_is_free(config: Config) -> dict[str, Any]:
-    """Return provider, model, dimension and the database's time, once both have answered."""
+def _ask_what_is_free(config: Config, phases: Sequence[str]) -> dict[str, Any]:
+    """Return provider, model, dimension and the database's time, once both have answered.
+
+    A provider that these phases have no need of is not asked.
+    """
     from trailblazer.pipeline.embedders import load_embedder
 
     embedder = load_embedder(config)
     try:
-        embedder.probe()
+        if "embed" in phases:
+            embedder.probe()
     except ProviderRefused as refused:
         raise GateClosed(refused.what, refused.hint) from refused
     with answering(), connect(config) as connection:
@@ -98,11 +124,12 @@ def _ask_what_is_free(config: Config) -> dict[str, Any]:
 def _open(
     words: argparse.Namespace, config: Config, flags: Mapping[str, Any], chosen: plans.Plan, people: Words
 ) -> Record:
-    free = _ask_what_is_free(config)
+    phases = read_phases(words.phases) if words.plan == BACKLOG else EMBED_ONLY
+    free = _ask_what_is_free(config, phases)
     qa_dir = Path(words.qa_dir).expanduser() if words.qa_dir else None
     seed = {
         "planPreflightDir": str(chosen.bundle) if chosen.bundle else None,
-        "planFileUsed": str(chosen.file),
+        "planFileUsed": str(chosen.file or chosen.source),
         "runsPlanned": len(chosen.items),
         "provider": free["provider"],
         "model": free["model"],
@@ -115,7 +142,9 @@ def _open(
         "mode": "reembed-if-changed" if words.skip_unchanged else "embed",
     }
     parameters = {
-        "lane": "embed",
+        "lane": BACKLOG if words.plan == BACKLOG else "embed",
+        "phases": list(phases),
+        "waits": words.plan == BACKLOG and not words.no_wait,
         "flags": dict(flags),
         "force": words.force,
         "since": free["since"],
@@ -138,12 +167,13 @@ def _open(
 def _archive(folder: Path, chosen: plans.Plan, qa_dir: Path | None) -> list[dict[str, Any]]:
     """Copy what the dispatch works from into its folder, and return it with its digests (E4)."""
     record.write_plan(folder, chosen.items)
+    uri = str(chosen.file or "postgres:processed_runs")
     inputs: list[dict[str, Any]] = [
-        {"name": "plan.txt", "uri": str(chosen.file), "digest": {"sha256": proof.digest(folder / "plan.txt")}}
+        {"name": "plan.txt", "uri": uri, "digest": {"sha256": proof.digest(folder / "plan.txt")}}
     ]
     if chosen.bundle:
         inputs += proof.archive(chosen.bundle, folder / "plan_preflight")
-    else:
+    elif chosen.file:
         inputs.append(proof.archive_file(chosen.file, folder / "plan"))
     return inputs + (proof.archive(qa_dir, folder / "retrieval_qc") if qa_dir else [])
 
@@ -180,16 +210,29 @@ def _carry_out(
     children = Children()
     progress = Progress(people, interval=words.monitor_interval, quiet=words.quiet)
     emitter = Emitter("embed", "embed", opened.folder / "events.ndjson", to_stdout=True, dispatch_id=opened.dispatch_id)
-    only_changed = opened.manifest["mode"] == "reembed-if-changed" and not opened.manifest["parameters"]["force"]
-    lane = EmbedLane(config, flags, opened, children, only_changed=only_changed)
+    lane: EmbedLane
+    telling: Telling
+    parameters = opened.manifest["parameters"]
+    only_changed = opened.manifest["mode"] == "reembed-if-changed" and not parameters["force"]
     limits = Limits(config["dispatch.workers"], config["dispatch.retries"], halts=Halts(config["dispatch.fail_fast"]))
+    plan = record.read_plan(opened.folder)
+    if is_backlog := parameters["lane"] == BACKLOG:
+        line = Line(config, opened, plan, limits.stopping, people, waits=parameters["waits"])
+        items, telling = line.items(), (backlog_telling := BacklogTelling(progress, emitter, line))
+        phases, announce = parameters["phases"], backlog_telling.claimed
+        lane = BacklogLane(config, flags, opened, children, only_changed=only_changed, phases=phases, announce=announce)
+    else:
+        items, telling = (Item(index, rid) for index, rid in enumerate(plan)), Telling(progress, emitter, "runs")
+        lane = EmbedLane(config, flags, opened, children, only_changed=only_changed)
     emitter.emit("dispatch.start", "start", planned=opened.standing.planned)
-    items = (Item(index, rid) for index, rid in enumerate(record.read_plan(opened.folder)))
-    closing = carry_out(items, lane, opened, children, limits, Telling(progress, emitter, "runs"))
+    closing = carry_out(items, lane, opened, children, limits, telling)
     lane.close()
     progress.end(opened.standing)
-    if opened.standing.counts[Status.SUCCESS] and closing.exit_code < 128:
+    has_embedded = opened.standing.counts[Status.SUCCESS] and "embed" in parameters.get("phases", EMBED_ONLY)
+    if has_embedded and closing.exit_code < 128:
         closing = _index(config, opened, closing, people)
+    if is_backlog:
+        emitter.emit("runs.complete", "complete", counts=record.counts_of(opened.standing))
     emitter.emit("dispatch.complete", "complete", exit_code=closing.exit_code, counts=record.counts_of(opened.standing))
     emitter.close()
     people.say(_end_line(opened.standing))
