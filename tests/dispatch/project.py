@@ -56,9 +56,12 @@ class Project:
 
     @property
     def dispatches(self) -> list[Path]:
-        """The dispatch folders, oldest first: those of one second by their number."""
-        found = (self.var / "logs" / "dispatch").glob("2*")
-        return sorted(found, key=lambda folder: (folder.name[:16], int(folder.name.partition("-")[2] or 1)))
+        """The dispatch folders that have a manifest, oldest first: those of one second by their number."""
+        found = (self.var / "logs" / "dispatch").glob("2*/dispatch_manifest.json")
+        return sorted(
+            (file.parent for file in found),
+            key=lambda folder: (folder.name[:16], int(folder.name.partition("-")[2] or 1)),
+        )
 
     @property
     def dispatch(self) -> Path:
