@@ -18,6 +18,12 @@ dispatch *words:
 preflight *words:
     @trailblazer embed plan-preflight "$@"
 
+# Work through all that is normalised and unprocessed: just run runs='2026-*' limit=10 dry-run
+[group("embed")]
+[no-cd]
+run *words:
+    @trailblazer run "$@"
+
 # Find the chunks that answer a question: just ask "how do I …"
 [group("embed")]
 [no-cd]
@@ -47,6 +53,18 @@ monitor *words:
 [no-cd]
 status dispatch="latest":
     @trailblazer dispatch --status "$1"
+
+# Look at the table of runs: just runs list status=failed, just runs status
+[group("watch")]
+[no-cd]
+runs *words:
+    @trailblazer runs "$@"
+
+# Put runs back in line: just reset scope=embeddings runs='2026-*' dry-run
+[group("embed")]
+[no-cd]
+reset *words:
+    @trailblazer runs reset "$@"
 
 # Prove that the folder of a dispatch is unchanged: just verify [TS]
 [group("watch")]

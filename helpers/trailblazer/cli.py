@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 VERBS = {
     "dispatch": "carry out a plan of embedding runs: gate, claim, run, prove",
+    "run": "work through everything that is normalised and unprocessed",
+    "runs": "list, show, status, reset, backfill of the table of runs",
     "normalize": "turn md, txt, rst and html files into runs",
     "chunk": "cut the documents of runs into chunks under a token cap",
     "embed": "preflight, plan-preflight, manifest, diff, reembed-if-changed, run",
     "ask": "find the chunks that answer a question",
     "monitor": "show how a dispatch is getting on",
     "verify": "prove that a sealed dispatch folder is unchanged",
+    "prompts": "index the prompts, and archive what is none",
+    "logs": "prune what is old",
     "db": "start, stop, status, doctor, migrate, url of the database",
     "config": "show what applies and where each value came from",
 }
@@ -117,15 +121,27 @@ def _run(verb: str, words: list[str]) -> int:
     module = _module(verb)
     parser = parser_for(verb)
     rest = words[1:]
-    if getattr(module, "BARE_WORDS", False):
-        switches = {name for action in parser._actions if action.nargs == 0 for name in action.option_strings}
-        rest = as_flags(rest, frozenset(switches))
+    bare = getattr(module, "BARE_WORDS", False)
+    if bare is True:
+        rest = as_flags(rest, _switches(parser))
+    elif bare and rest[:1] and rest[0] in bare:  # the actions of a verb whose words may be bare
+        rest = [rest[0], *as_flags(rest[1:], _switches(parser))]
     try:
         parsed = parser.parse_args(rest)
     except SystemExit as leaving:  # argparse leaves like this after --help only
         return int(leaving.code or 0)
     answer: int = module.run(parsed)
     return answer
+
+
+def _switches(parser: argparse.ArgumentParser) -> frozenset[str]:
+    """Return the flags of a parser, and of those below it, that take no value."""
+    found: set[str] = set()
+    for action in parser._actions:
+        found |= set(action.option_strings) if action.nargs == 0 else set()
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {name for below in action.choices.values() for name in _switches(below)}
+    return frozenset(found)
 
 
 def _without_verb(words: list[str]) -> int:

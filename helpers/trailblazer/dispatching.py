@@ -63,7 +63,8 @@ class Audience(Protocol):
 class Limits:
     """How many at once, how often again, when to stop early, and when the next may start.
 
-    An item is tried again when its no was transient; with `retry_failures` after any failure.
+    An item is tried again when its no was transient; with `retry_failures` after any failure. `stopping` is set when no
+    more items shall start, for whoever makes items while others run.
     """
 
     slots: int
@@ -72,6 +73,7 @@ class Limits:
     back_off_seconds: float = 1.0
     halts: Halts = field(default_factory=Halts)
     throttle: Throttle = field(default_factory=Throttle)
+    stopping: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class _Engine:
         self.lane, self.record, self.children, self.limits, self.audience = lane, record, children, limits, audience
         self.room = threading.Semaphore(limits.slots)
         self.lock = threading.Lock()
-        self.stopping = threading.Event()
+        self.stopping = limits.stopping
         self.signal = 0
         self.signals_seen = 0
         self.halted: Closing | None = None

@@ -11,10 +11,11 @@ from typing import Any
 
 from trailblazer.atomic import make_folder
 from trailblazer.errors import storage_trouble
-from trailblazer.paths import timestamp
+from trailblazer.paths import stamp, timestamp
 from trailblazer.plain import one_line
 
 LEVELS = ("debug", "info", "warning", "error")
+LARGEST_FILE = 512 << 20
 
 
 class Emitter:
@@ -70,6 +71,22 @@ class Emitter:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def runs_events(logs: Path, phase: str, *, to_stdout: bool) -> Emitter:
+    """Return the emitter of what is done to the table of runs: var/logs/runs_events.ndjson.
+
+    A file that has grown to 512 MiB is put aside under the moment's name, for `trailblazer logs prune`.
+    """
+    file = logs / "runs_events.ndjson"
+    try:
+        if file.stat().st_size >= LARGEST_FILE:
+            file.replace(file.with_name(f"runs_events.{stamp()}.ndjson"))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise storage_trouble(error, "rotate") from error
+    return Emitter("runs", phase, file, to_stdout=to_stdout)
 
 
 def is_colourful(stream: Any) -> bool:

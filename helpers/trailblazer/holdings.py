@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trailblazer import claims
+from trailblazer.database.backlog import Run, show_run
 from trailblazer.database.connection import answering
 from trailblazer.errors import ServiceDown, StaleClaim
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Holdings:
-    """Claims on runs for embedding. A connection that broke is made anew at the next question.
+    """Claims on runs. A connection that broke is made anew at the next question.
 
     A claim that the database could not be told about expires by itself, so losing the database loses no run.
     """
@@ -28,18 +29,34 @@ class Holdings:
         self._held: dict[str, claims.Claim] = {}
         self._moved = time.monotonic()
 
-    def claim(self, run_id: str) -> int | str:
-        """Return the number of the attempt that now holds the run, or who else holds it since when."""
+    def claim(self, run_id: str, phase: claims.Phase = "embed", *, again: bool = True) -> int | str:
+        """Return the number of the attempt that now holds the run, or who else holds it since when.
+
+        With `again` any run that nobody holds is taken, without it only one that waits for the phase.
+        """
         with self._lock, answering():
             connection = self._opened()
             taken = claims.claim_batch(
-                connection, "embed", holder=claims.holder(), ttl_seconds=self._ttl, limit=1, only=[run_id], again=True
+                connection, phase, holder=claims.holder(), ttl_seconds=self._ttl, limit=1, only=[run_id], again=again
             )
             if taken:
                 self._held[run_id] = taken[0]
                 return taken[0].attempt
             holders = claims.who_holds(connection, [run_id])
             return holders.get(run_id, "somebody who has just let go of it")
+
+    def show(self, run_id: str) -> Run | None:
+        """Return what the table says of a run now, None when it does not know it."""
+        with self._lock, answering():
+            return show_run(self._opened(), run_id)
+
+    def complete(self, run_id: str, counts: claims.Counts) -> None:
+        """Complete the claim on a run that is held; one that was lost meanwhile is told by StaleClaim."""
+        with self._lock, answering():
+            claim = self._held.pop(run_id, None)
+            if claim is None:
+                raise StaleClaim(f"the claim on {run_id} was lost", "Nothing of that attempt counts.")
+            claims.complete(self._opened(), [claim], {run_id: counts})
 
     def forget(self, run_id: str) -> None:
         """Hold a run no longer: its worker completed the claim."""

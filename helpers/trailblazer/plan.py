@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,22 +18,24 @@ _COUNT = re.compile(r":\d+$")
 class Plan:
     """An ordered list of item ids, and where it came from.
 
-    `source` is the words for people; `file` the list that was read; `bundle` the plan-preflight folder around it.
+    `source` is the words for people; `file` the list that was read, None when it came from the database; `bundle` the
+    plan-preflight folder around it.
     """
 
     source: str
-    file: Path
+    file: Path | None
     items: list[str]
     bundle: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line says about the plan; None where it says nothing."""
+    """What the command line says about the plan; None where it says nothing. `waiting` is the backlog, if asked for."""
 
     bundle: Path | None = None
     file: Path | None = None
     plan: str | None = None
+    waiting: Sequence[str] | None = None
 
 
 def choose_plan(asked: Asked, places: Places) -> Plan:
@@ -42,6 +44,8 @@ def choose_plan(asked: Asked, places: Places) -> Plan:
     A plan that was named and does not exist, or holds no item, is refused with PlanUnusable (exit 4):
     an empty dispatch hides a broken planner.
     """
+    if asked.waiting is not None:
+        return Plan("backlog", None, list(asked.waiting))
     if asked.bundle is not None:
         return _from_bundle(asked.bundle, "bundle")
     if asked.file is not None:

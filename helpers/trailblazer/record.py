@@ -151,11 +151,12 @@ def _new_folder(places: Places) -> tuple[Path, Lock]:
         except FileExistsError:
             continue
         sync_folder(places.dispatches)
-        return folder, _lock(folder)
+        return folder, hold(folder)
     raise StorageTrouble(f"cannot make a folder in {places.dispatches}", "A thousand dispatches in one second?")
 
 
-def _lock(folder: Path) -> Lock:
+def hold(folder: Path) -> Lock:
+    """Return the lock of a dispatch folder, held; one that is being carried out is refused with AlreadyRunning."""
     # Beside the folder, not in it: a sealed folder holds nothing that changes.
     locks = make_folder(folder.parent / ".locks")
     return Lock(
@@ -200,7 +201,7 @@ def dispatch_folders(places: Places) -> list[Path]:
 
 def reopen_record(folder: Path) -> Record:
     """Return an earlier dispatch to go on with: its standing from the journal, its seal removed, its children ended."""
-    lock = _lock(folder)
+    lock = hold(folder)
     manifest = read_manifest(folder)
     standing, attempts, left = read_standing(folder)
     ended = end_leftovers(left)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from trailblazer.database.backlog import show_run, upsert_run
 from trailblazer.database.statements import statement
 from trailblazer.paths import Places, is_id
 
@@ -61,6 +62,20 @@ def backfill(connection: Connection, places: Places) -> Iterator[Step]:
         looked_at += len(part)
         yield Step("tick", len(names), looked_at, added, unreadable)
     yield Step("complete", len(names), looked_at, added, unreadable)
+
+
+def put_in_line(connection: Connection, places: Places, rid: str, *, is_changed: bool) -> bool:
+    """Put a run that has just been normalised in line (B2), and say whether it was.
+
+    A text that stayed as it was leaves a run alone that the table has known since that text was written.
+    """
+    text = places.run(rid) / "normalize" / "normalized.ndjson"
+    known = show_run(connection, rid)
+    if known is not None and not is_changed and known.normalized_at.timestamp() >= text.stat().st_mtime:
+        return False
+    found = _read(rid, places.run(rid))
+    upsert_run(connection, rid, source=found.source, total_docs=found.documents)
+    return True
 
 
 def _parts(names: Sequence[str]) -> Iterator[list[str]]:

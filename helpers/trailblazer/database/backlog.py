@@ -161,6 +161,23 @@ def measure_backlog(
     return fetch(connection, "measure_backlog", Backlog, {"phases": list(phases), **filters.parameters()})[0]
 
 
+def waiting_runs(
+    connection: Connection,
+    phases: Sequence[str] = ("chunk", "embed"),
+    filters: Filters = EVERY_RUN,
+    *,
+    limit: int | None = None,
+) -> list[str]:
+    """Return the ids of what stands in line for any of these phases, held by somebody or not, in order."""
+    given = {"phases": list(phases), "limit": limit, **filters.parameters()}
+    return [row[0] for row in connection.execute(statement("waiting_runs"), given)]
+
+
+def let_go_of(connection: Connection, run_ids: Sequence[str]) -> list[str]:
+    """Return those of the runs that nobody works on any more, whatever became of them."""
+    return [row[0] for row in connection.execute(statement("let_go_of"), {"run_ids": list(run_ids)})]
+
+
 def list_runs(
     connection: Connection,
     filters: Filters = EVERY_RUN,

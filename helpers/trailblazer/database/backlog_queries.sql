@@ -158,6 +158,25 @@ WHERE
     line = ANY (%(phases)s::text[])
     AND {in_scope}
 
+-- name: waiting_runs
+-- The plan of B3: what measure_backlog counts, by id.
+SELECT run_id
+FROM processed_runs
+WHERE
+    line = ANY (%(phases)s::text[])
+    AND {in_scope}
+ORDER BY run_id
+LIMIT %(limit)s
+
+-- name: let_go_of
+-- Of these runs those that nobody works on any more: done, given back, failed, or held by somebody who died.
+SELECT run_id
+FROM processed_runs
+WHERE
+    run_id = ANY (%(run_ids)s::text[])
+    AND (claim_expires_at IS NULL OR claim_expires_at < statement_timestamp())
+ORDER BY run_id
+
 -- name: listen_for_runs
 -- Before the first look, so that nothing falls between the look and the wait.
 LISTEN runs_waiting

@@ -91,5 +91,5 @@ class EmbedLane:
         self._workers.close()
         self._holdings.close()
 
-    def _ask(self, what: str, item: Item, number: int) -> dict[str, Any]:
-        return self._workers.ask({"do": what, "run": item.id, "attempt": number, **self._request})
+    def _ask(self, what: str, item: Item, number: int, **more: Any) -> dict[str, Any]:
+        return self._workers.ask({"do": what, "run": item.id, "attempt": number, **self._request, **more})

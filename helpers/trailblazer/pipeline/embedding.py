@@ -13,6 +13,7 @@ from trailblazer.config import Config, load_config
 from trailblazer.database.connection import answering, connect, statement
 from trailblazer.errors import DocumentInvalid, ServiceDown
 from trailblazer.gates import cost_of, preflight_run
+from trailblazer.pipeline.chunk import chunk_run
 from trailblazer.pipeline.documents import run_folder
 from trailblazer.pipeline.embedders import load_embedder
 from trailblazer.pipeline.fingerprint import Diff, Manifest, build_manifest, compare, publish_manifest, read_manifest
@@ -45,8 +46,10 @@ class Embedding:
         self._connection: Connection | None = None
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the reply to a dispatcher's request: `gate` and `embed` are what it can do."""
+        """Return the reply to a dispatcher's request: `chunk`, `gate` and `embed` are what it can do."""
         rid = request["run"]
+        if request["do"] == "chunk":
+            return asdict(chunk_run(self.config.places, self.config, rid))
         if request["do"] == "gate":
             found = preflight_run(self.config.places, self.config, rid)
             is_asked = found.is_ready and request["only_changed"]

@@ -3,6 +3,7 @@
   trailblazer dispatch plan=latest workers=4 skip-unchanged
   trailblazer dispatch --plan-file list.txt --notes "second try"
   trailblazer dispatch resume=latest
+  trailblazer dispatch plan=backlog           what waits in the table of runs
 
 A bare name=value is --name=value, a bare name is --name. Without a plan: the newest bundle with a ready.txt,
 else var/temp_runs_to_embed.txt. Words go to stderr and var/logs/dispatcher.out, events to stdout (but not to a
@@ -18,7 +19,7 @@ BARE_WORDS = True
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the words of a dispatch."""
     plan = parser.add_argument_group("the plan")
-    plan.add_argument("--plan", metavar="WHAT", help="a bundle folder, a ready.txt, a list of run ids, or: latest")
+    plan.add_argument("--plan", metavar="WHAT", help="a bundle folder, a ready.txt, a list of ids; latest; backlog")
     plan.add_argument("--plan-preflight-dir", metavar="DIR", help="the bundle whose ready.txt is the plan")
     plan.add_argument("--plan-file", metavar="FILE", help="a list of run ids, one a line")
     plan.add_argument("--qa-dir", "--qa", metavar="DIR", help="a retrieval QC folder to archive with the dispatch")
@@ -35,6 +36,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--workers", type=int, metavar="N", help="worker processes")
     how.add_argument("--retries", type=int, metavar="N", help="more attempts when the provider or database was away")
     how.add_argument("--fail-fast", type=int, metavar="N", help="stop when the first N all fail; 0 is never")
+    parser.set_defaults(phases="chunk,embed", runs=None, source=None, limit=None, no_wait=False)
     seen = parser.add_argument_group("what is shown")
     seen.add_argument("--monitor-interval", type=float, metavar="S", default=10, help="seconds between lines; 0 is off")
     seen.add_argument("--quiet", action="store_true", help="no words on stderr")

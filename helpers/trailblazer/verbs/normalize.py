@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trailblazer.config import Config
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +33,13 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.pipeline.sample import normalize_sample
 
     _check(words)
-    places = load_config().places
+    config = load_config()
+    places = config.places
     say = Words().say
+    made: list[NormalizeReport] = []
 
     def tell(report: NormalizeReport) -> None:
+        made.append(report)
         state = "" if report.changed else " (unchanged)"
         say(f"normalize: {report.rid}: {report.documents:,} documents, {report.characters:,} characters{state}")
         for what, names in (
@@ -51,7 +58,26 @@ def run(words: argparse.Namespace) -> int:
     else:
         for source in plan_runs(Path(words.path).expanduser(), words.run):
             tell(normalize_files(places, source))
+    _put_in_line(config, {report.rid: report.changed for report in made})
     return 0
+
+
+def _put_in_line(config: Config, made: dict[str, bool]) -> None:
+    """Put what was made in line (B2); without a database that is only said, since `run` looks at var/runs as well."""
+    from trailblazer.database.backfill import put_in_line
+    from trailblazer.database.connection import answering, connect
+    from trailblazer.database.vitals import base_of
+    from trailblazer.errors import ServiceDown
+    from trailblazer.events import Words
+
+    if not config["db.url"] and not (base_of(config.places) / "data").is_dir():
+        return  # no database was ever made here, so there is no row to be brought up to date
+    try:
+        with answering(), connect(config) as connection:
+            for rid, is_changed in made.items():
+                put_in_line(connection, config.places, rid, is_changed=is_changed)
+    except ServiceDown as trouble:
+        Words().say(f"Warning: the table of runs was not told ({trouble.what}); normalise again once it is", "yellow")
 
 
 def _check(words: argparse.Namespace) -> None:

@@ -1,0 +1,63 @@
+"""Look after the table of runs: what has been done to each, who holds it, and what is to be done again.
+
+  trailblazer runs status                                    totals, and who holds what since when
+  trailblazer runs list status=failed runs='2026-*'
+  trailblazer runs reset scope=embeddings runs='2026-*' dry-run
+
+After list, status, reset and backfill a bare name=value is --name=value, a bare name is --name."""
+
+from __future__ import annotations
+
+import argparse
+
+BARE_WORDS = frozenset({"list", "status", "reset", "backfill"})
+SCOPES = ("processed", "embeddings", "all")
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add the five actions, and the filters that three of them share."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="one line a run")
+    _add_filters(listing)
+    listing.add_argument("--status", metavar="S,S", help="only runs in these states, such as failed,reset")
+    listing.add_argument("--limit", type=int, metavar="N", help="only the first N")
+    listing.add_argument("--json", action="store_true", help="the same as a JSON array")
+    show = actions.add_parser("show", help="all that is known of one run")
+    show.add_argument("run", metavar="RID", help="the run")
+    show.add_argument("--json", action="store_true", help="the same as one JSON object")
+    status = actions.add_parser("status", help="totals of each state, and who holds what since when")
+    _add_filters(status)
+    status.add_argument("--json", action="store_true", help="the same as one JSON object")
+    reset = actions.add_parser("reset", help="put runs back in line, with their vectors or all of theirs deleted")
+    reset.add_argument(
+        "--scope", required=True, choices=SCOPES, help="processed deletes nothing, embeddings the vectors, all all rows"
+    )
+    _add_filters(reset)
+    reset.add_argument("--dry-run", action="store_true", help="say what would go, and change nothing")
+    reset.add_argument("--yes", action="store_true", help="delete; without it nothing is")
+    actions.add_parser("backfill", help="put the runs of var/runs that the table does not know into it")
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--source", metavar="S", help="only runs of this source")
+    parser.add_argument("--runs", metavar="GLOB", help="only runs whose id matches: runs='2026-*'")
+    parser.add_argument("--since", metavar="WHEN", help="only runs normalised at or after this date or moment (UTC)")
+    parser.add_argument("--until", metavar="WHEN", help="only runs normalised before this date or moment (UTC)")
+
+
+def run(words: argparse.Namespace) -> int:
+    """Carry out one action: answers to stdout, words for people to stderr."""
+    from trailblazer import run_table
+    from trailblazer.config import load_config
+
+    config = load_config()
+    if words.action == "backfill":
+        return run_table.fill(config)
+    if words.action == "show":
+        return run_table.show(config, words.run, as_json=words.json)
+    filters = run_table.read_filters(words.source, words.runs, words.since, words.until)
+    if words.action == "list":
+        return run_table.print_list(config, filters, words.status, words.limit, as_json=words.json)
+    if words.action == "status":
+        return run_table.print_status(config, filters, as_json=words.json)
+    return run_table.reset_runs(config, words.scope, filters, dry_run=words.dry_run, is_sure=words.yes)
