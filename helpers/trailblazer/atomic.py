@@ -45,7 +45,7 @@ def whole_file(target: Path, *, mode: int = PRIVATE_FILE, durable: bool = True) 
 
     With `durable` both the bytes and the name survive a power cut; without it only a crash of the process.
     """
-    target.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    make_folder(target.parent)
     draft = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trailblazer.errors import Trouble
+from trailblazer.errors import Trouble, storage_trouble
 
 GRACE_SECONDS = 5.0
 
@@ -232,7 +232,10 @@ class Lock:
     def __init__(self, file: Path, refusal: Trouble) -> None:
         import fcntl
 
-        self._handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise storage_trouble(error, "lock") from error
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -240,10 +243,10 @@ class Lock:
             os.close(self._handle)
             refusal.what += f" ({holder})" if holder else ""
             raise refusal from None
-        os.ftruncate(self._handle, 0)
-        os.pwrite(
-            self._handle, f"pid {os.getpid()} since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}".encode(), 0
-        )
+        with contextlib.suppress(OSError):  # who holds it is only told; a full disk must not take the lock away
+            os.ftruncate(self._handle, 0)
+            who = f"pid {os.getpid()} since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}"
+            os.pwrite(self._handle, who.encode(), 0)
 
     def free(self) -> None:
         """Give the folder back."""
