@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
 
 AT_ONCE = 200
+ROUNDING = 1.0  # seconds: file systems and Postgres do not keep the same parts of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def put_in_line(connection: Connection, places: Places, rid: str, *, is_changed:
     """
     text = places.run(rid) / "normalize" / "normalized.ndjson"
     known = show_run(connection, rid)
-    if known is not None and not is_changed and known.normalized_at.timestamp() >= text.stat().st_mtime:
+    if known is not None and not is_changed and known.normalized_at.timestamp() + ROUNDING >= text.stat().st_mtime:
         return False
     found = _read(rid, places.run(rid))
     upsert_run(connection, rid, source=found.source, total_docs=found.documents)
