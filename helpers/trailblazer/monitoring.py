@@ -153,13 +153,14 @@ def draw(folder: Path, *, interval: float) -> None:
 
 def _screen(watch: Watch, status: dict[str, Any]) -> Any:
     from rich.console import Group
+    from rich.padding import Padding
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
     settled = watch.standing.settled
     head = Text(status_line(status), overflow="ellipsis", no_wrap=True)
-    bar = ProgressBar(total=max(1, status["planned"]), completed=settled)
+    bar = Padding(ProgressBar(total=max(1, status["planned"]), completed=settled), 0)  # a bar alone ends no line
     now = datetime.now(UTC)
     running = Table("running", "attempt", "for", box=None, header_style="bold")
     for one in sorted(watch.running.values(), key=lambda running: running.since)[:RECENT]:

@@ -101,6 +101,7 @@ def test_the_monitor_draws_a_live_screen_on_a_terminal(project: Project, service
             )
             wait_for(lambda: re.search(r"alpha +1 +\d+s", screen()), "the table of what runs is drawn", 20)
             drawn = screen()
+            assert re.search(r"running +attempt +for", drawn), drawn
             assert re.search(r"bravo +1 +\d+s", drawn), drawn
             assert "running | 0/4 (0%) | running 2 | done 0" in drawn
             service.released.set()
