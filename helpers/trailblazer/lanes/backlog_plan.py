@@ -137,7 +137,7 @@ class Line:
                 yield self._begun(Item(held[rid], rid))
             if held and not free and not is_running and not has_said:
                 has_said = True
-                self._people.say(f"Waiting for {len(held)} runs that others hold: done, or taken over at their expiry")
+                self._people.say(f"Waiting for what others hold ({len(held)}): done by then, or taken over at expiry")
             pause = SHORTEST_PAUSE if free or is_running else min(2 * pause, LONGEST_PAUSE)
             if not free:
                 self._wait(pause)
