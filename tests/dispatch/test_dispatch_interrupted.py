@@ -161,7 +161,7 @@ def test_killed_at_a_system_call_a_dispatch_can_be_resumed(
     project.write_plan(*STOCK)
     code, number, words = 1, 0, ["plan=list.txt"]
     while code != 0:
-        number += 1 if number < 12 else 3
+        number += 1 if number < 8 else 5
         trace = ["strace", "-f", "-b", "execve", "-o", "/dev/null", "-e", f"trace={call}"]
         trace += ["-e", f"inject={call}:signal=KILL:when={number}"]
         with project.running("dispatch", *words, before=tuple(trace)) as process:
