@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trailblazer.errors import Trouble, storage_trouble
+from trailblazer.spawning import spawn
 
 GRACE_SECONDS = 5.0
 
@@ -128,16 +129,7 @@ class Children:
         limit_seconds: float | None = None,
     ) -> Child:
         """Start a command in its own session with three descriptors; a command that cannot start raises OSError."""
-        actions = [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate((stdin, stdout, stderr))]
-        pid = os.posix_spawnp(
-            argv[0],
-            list(argv),
-            environment,
-            file_actions=actions,
-            setsid=True,
-            setsigmask=(),
-            setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGXFSZ),
-        )
+        pid = spawn(argv, environment, (stdin, stdout, stderr))
         child = Child(pid, time.monotonic() + limit_seconds if limit_seconds else None)
         with self._lock:
             self._running[pid] = child

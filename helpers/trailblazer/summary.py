@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import threading
+import time
 from array import array
 from pathlib import Path
 from typing import Any
 
 from trailblazer import record, schemas
 from trailblazer.atomic import whole_file
+from trailblazer.errors import Trouble
 
 SUMMARY = "summary.json"
+SHORTEST_PAUSE = 1.0
+COST_SHARE = 20
 _OF_THE_JOURNAL = frozenset({"kind", "prev"})
 
 
@@ -63,3 +69,28 @@ def _places(journal: Path, planned: int) -> tuple[array[int], str]:
 
 def _entry(line: bytes) -> dict[str, Any]:
     return {key: value for key, value in json.loads(line).items() if key not in _OF_THE_JOURNAL}
+
+
+class SummaryKeeper:
+    """While it is entered, keeps summary.json true to the journal: each second, less often when that takes long."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="summary", daemon=True)
+
+    def __enter__(self) -> None:
+        write_summary(self._folder)
+        self._thread.start()
+
+    def _keep(self) -> None:
+        pause = SHORTEST_PAUSE
+        while not self._over.wait(pause):
+            began = time.monotonic()
+            with contextlib.suppress(Trouble):  # the journal is what counts; who fills the disk is told there
+                write_summary(self._folder)
+            pause = max(SHORTEST_PAUSE, COST_SHARE * (time.monotonic() - began))
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()

@@ -1,0 +1,133 @@
+"""Items as people have them: a JSON array, NDJSON, CSV with a header, lines, or NUL-separated; a file or stdin."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from trailblazer.atomic import whole_file
+from trailblazer.errors import PlanUnusable
+
+FORMS = ("auto", "json", "ndjson", "csv", "lines", "nul")
+_BY_SUFFIX = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
+_PIECE = 1 << 16
+
+
+def spool_items(opened: IO[bytes], name: str, form: str, target: Path) -> int:
+    """Write the items of a source as NDJSON, one JSON value a line, and return how many there are.
+
+    Items are streamed: one at a time is held. What is not of its form is refused with PlanUnusable and its place.
+    """
+    buffered = io.BufferedReader(opened, _PIECE) if isinstance(opened, io.RawIOBase) else opened
+    count = 0
+    with whole_file(target) as file:
+        for count, value in enumerate(_values(buffered, name, form), start=1):  # noqa: B007 - the count is returned
+            file.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
+    if not count:
+        target.unlink()
+        raise PlanUnusable(f"{name} holds no item", "An empty batch hides a broken list.")
+    return count
+
+
+def read_spooled(file: Path) -> Iterator[Any]:
+    """Yield the values that were spooled, in order."""
+    with file.open("rb") as opened:
+        for line in opened:
+            yield json.loads(line)
+
+
+def _values(opened: IO[bytes], name: str, form: str) -> Iterator[Any]:
+    head = opened.peek(_PIECE)[:_PIECE] if isinstance(opened, io.BufferedReader) else b""
+    if form == "auto":
+        form = _BY_SUFFIX.get(Path(name).suffix.lower()) or _guess(head)
+    if form == "json" and head.lstrip()[:1] == b"{":
+        form = "ndjson"
+    if form == "json":
+        return _from_array(opened, name)
+    if form == "ndjson":
+        return _from_ndjson(opened, name)
+    if form == "csv":
+        return _from_csv(opened, name)
+    return _from_separated(opened, b"\0" if form == "nul" else b"\n")
+
+
+def _guess(head: bytes) -> str:
+    first = head.lstrip()[:1]
+    if first == b"[":
+        return "json"
+    if first == b"{":
+        return "ndjson"
+    return "nul" if b"\0" in head else "lines"
+
+
+def _from_separated(opened: IO[bytes], separator: bytes) -> Iterator[str]:
+    rest = b""
+    while piece := opened.read(_PIECE):
+        *whole, rest = (rest + piece).split(separator)
+        yield from _texts(whole, separator)
+    yield from _texts([rest], separator)
+
+
+def _texts(pieces: list[bytes], separator: bytes) -> Iterator[str]:
+    """Yield what is not blank; bytes that are no UTF-8 survive as surrogates, so that a file's name stays itself."""
+    for piece in pieces:
+        text = piece.decode("utf-8", "surrogateescape")
+        text = text.removeprefix("\ufeff").rstrip("\r") if separator == b"\n" else text
+        if text.strip():
+            yield text
+
+
+def _from_ndjson(opened: IO[bytes], name: str) -> Iterator[Any]:
+    for number, line in enumerate(opened, start=1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise PlanUnusable(f"{name}:{number} is not JSON: {error}", "One JSON value a line.") from None
+
+
+def _from_csv(opened: IO[bytes], name: str) -> Iterator[dict[str, str]]:
+    rows = csv.DictReader(io.TextIOWrapper(opened, "utf-8-sig", newline=""), restkey="…", strict=True)
+    try:
+        for row in rows:
+            if None in row.values() or "…" in row:
+                raise PlanUnusable(f"{name}:{rows.line_num}: the row has not as many fields as the header", "Mend it.")
+            yield row
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise PlanUnusable(f"{name}:{rows.line_num} is not CSV: {error}", "A header, then a row a line.") from None
+
+
+def _from_array(opened: IO[bytes], name: str) -> Iterator[Any]:
+    """Yield the elements of a JSON array while reading it: only the element that is being read is held."""
+    decoder = json.JSONDecoder()
+    text = io.TextIOWrapper(opened, "utf-8-sig", newline="")
+    held, is_over = text.read(_PIECE).lstrip(), False
+    if not held.startswith("["):
+        raise PlanUnusable(f"{name} is not a JSON array", "[…], or one JSON value a line, or --format lines.")
+    held, is_first = held[1:], True
+    while True:
+        held = held.lstrip()
+        if not is_first and held.startswith(","):
+            held = held[1:].lstrip()
+        if held.startswith("]"):
+            return
+        try:
+            value, end = decoder.raw_decode(held)
+            is_whole = end < len(held)
+        except ValueError as error:
+            is_whole, value, end = False, None, 0
+            problem = error
+        if is_whole:
+            yield value
+            held, is_first = held[end:], False
+            continue
+        if is_over:
+            raise PlanUnusable(
+                f"{name} is not JSON: {problem if not end else 'the array does not end'}", "Half a file?"
+            )
+        piece = text.read(max(_PIECE, len(held)))
+        is_over, held = not piece, held + piece

@@ -1,0 +1,73 @@
+"""posix_spawn without Python's global lock, which os.posix_spawn holds until the child has been replaced."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import signal
+from collections.abc import Mapping, Sequence
+
+RESTORED = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXFSZ)
+# glibc's and musl's values, from <spawn.h>; the opaque structs of both fit into OPAQUE_BYTES with room to spare.
+_SETSIGDEF, _SETSIGMASK, _SETSID = 0x04, 0x08, 0x80
+_OPAQUE_BYTES = 1024
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+@functools.cache
+def _attributes() -> ctypes.Array[ctypes.c_char]:
+    """Return spawn attributes: its own session, no signal blocked, those that Python minds back to their default."""
+    libc = _libc()
+    attributes, none, restored = (ctypes.create_string_buffer(_OPAQUE_BYTES) for _ in range(3))
+    libc.posix_spawnattr_init(attributes)
+    libc.sigemptyset(none)
+    libc.sigemptyset(restored)
+    for number in RESTORED:
+        libc.sigaddset(restored, int(number))
+    libc.posix_spawnattr_setsigmask(attributes, none)
+    libc.posix_spawnattr_setsigdefault(attributes, restored)
+    libc.posix_spawnattr_setflags(attributes, ctypes.c_short(_SETSIGDEF | _SETSIGMASK | _SETSID))
+    return attributes
+
+
+def spawn(argv: Sequence[str], environment: Mapping[str, str], descriptors: tuple[int, int, int]) -> int:
+    """Start a command, found on our PATH, in a session of its own; return its pid.
+
+    `descriptors` become its stdin, stdout and stderr. A command that cannot be started raises OSError.
+    """
+    libc = _libc()
+    actions = ctypes.create_string_buffer(_OPAQUE_BYTES)
+    libc.posix_spawn_file_actions_init(actions)
+    pid = ctypes.c_int()
+    try:
+        for target, source in enumerate(descriptors):
+            libc.posix_spawn_file_actions_adddup2(actions, source, target)
+        problem = libc.posix_spawnp(
+            ctypes.byref(pid),
+            _bytes(argv[0]),
+            actions,
+            _attributes(),
+            _array([_bytes(word) for word in argv]),
+            _array([_bytes(f"{name}={value}") for name, value in environment.items()]),
+        )
+    finally:
+        libc.posix_spawn_file_actions_destroy(actions)
+    if problem:
+        raise OSError(problem, os.strerror(problem), argv[0])
+    return pid.value
+
+
+def _bytes(word: str) -> bytes:
+    encoded = os.fsencode(word)
+    if b"\0" in encoded:
+        raise ValueError("an argument holds a NUL, which no command can be given")
+    return encoded
+
+
+def _array(words: list[bytes]) -> ctypes.Array[ctypes.c_char_p]:
+    return (ctypes.c_char_p * (len(words) + 1))(*words, None)

@@ -1,0 +1,74 @@
+"""Run one command, or one agent, over a list of items, and know within minutes if it is going wrong.
+
+  trailblazer batch run --items urls.txt --max-workers 38 --timeout 10m --fail-fast 5 -- ./scrape.sh {{ item }}
+  trailblazer batch run --items items.json --provider claude --template prompts/scrape.md
+  cat ids | trailblazer batch run -- python work.py --id {{ item.id }} --out {{ output_file }}
+  trailblazer batch summary latest
+
+Items are a JSON array, NDJSON, CSV with a header, lines, or NUL-separated. Words are Jinja2 and become argv, never a
+shell's; a command without {{ }} gets the item as its last word. There are item, index, task_id, output_file,
+prompt_file and attempt. The first item runs alone before the rest; its good result counts."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add the actions and their words."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    summary = actions.add_parser("summary", help="make summary.json from the journal, and print where it is")
+    summary.add_argument("dispatch", nargs="?", default="latest", help="a DISPATCH_TS, a folder, or: latest (default)")
+    run_ = actions.add_parser(
+        "run", help="carry the items out", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = run_.add_argument_group("what")
+    what.add_argument("command", nargs="*", help="after --: the command and its words")
+    what.add_argument("--items", metavar="FILE", help="the items; without it, or with -, stdin")
+    what.add_argument("--format", choices=["auto", "json", "ndjson", "csv", "lines", "nul"], help="of the items (auto)")
+    what.add_argument("--provider", choices=["claude", "codex", "opencode", "gemini"], help="an agent CLI")
+    what.add_argument("--template", metavar="FILE", help="the prompt of each item, given on stdin")
+    what.add_argument("--shell", action="store_true", default=None, help="the one word is for sh; values are quoted")
+    what.add_argument("--shuffle", action="store_true", default=None, help="start the items in random order")
+    what.add_argument("--notes", metavar="TEXT", help="words for the manifest")
+    again = run_.add_argument_group("again")
+    again.add_argument("--resume", metavar="DISPATCH", nargs="?", const="latest", help="what has no good result")
+    again.add_argument("--retry-failed", metavar="DISPATCH", nargs="?", const="latest", help="what failed")
+    how = run_.add_argument_group("how")
+    how.add_argument("--max-workers", type=int, metavar="N", help="how many at once (dispatch.workers)")
+    how.add_argument("--timeout", metavar="T", help="of one attempt: 90, 10m, 2h, or 3x the median")
+    how.add_argument("--retries", type=int, metavar="N", help="more attempts at what failed (0), with back-off")
+    how.add_argument("--delay", type=float, metavar="S", help="seconds between starts")
+    how.add_argument("--max-load", type=float, metavar="L", help="start nothing while the load is higher")
+    how.add_argument("--min-free-memory", metavar="SIZE", help="start nothing while less is free: 2G")
+    how.add_argument("--expect", choices=["json"], help="an item is good only when its output parses")
+    how.add_argument("--expect-schema", metavar="FILE", help="… and holds against this JSON Schema")
+    stop = run_.add_argument_group("when to stop")
+    stop.add_argument("--fail-fast", type=int, metavar="N", help="when the first N all fail")
+    stop.add_argument("--halt", metavar="RULE", help="soon,fail=N  soon,fail=P%%  now,fail=N  soon,same=N")
+    stop.add_argument(
+        "--preflight", choices=["ask", "go", "stop"], help="after the first item (ask, or stop if it failed)"
+    )
+    stop.add_argument("--skip-preflight", action="store_true", default=None, help="no trial of the first item")
+    stop.add_argument("--yes", action="store_true", default=None, help="do not ask after a good trial")
+    stop.add_argument("--dry-run", action="store_true", help="print the commands, and run none")
+    seen = run_.add_argument_group("what is shown and kept")
+    seen.add_argument(
+        "--monitor-interval", type=float, metavar="S", help="seconds between progress lines (120); 0 is off"
+    )
+    seen.add_argument("--results", choices=["json", "csv"], help="the results on stdout, instead of events")
+    seen.add_argument("--keep-order", action="store_true", default=None, help="the results in the order of the items")
+    seen.add_argument(
+        "--no-worker-logs", action="store_true", default=None, help="keep no worker.stdout and worker.stderr"
+    )
+    seen.add_argument("--log-cap", metavar="SIZE", help="the largest log that is kept (64M)")
+    seen.add_argument("--quiet", action="store_true", help="no words on stderr")
+
+
+def run(words: argparse.Namespace) -> int:
+    """Do the action and return the exit code of the house."""
+    from trailblazer.lanes import item_dispatch
+
+    if words.action == "summary":
+        return item_dispatch.print_summary(words.dispatch)
+    return item_dispatch.carry_out_items(words)
