@@ -10,12 +10,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trailblazer.errors import Trouble, storage_trouble
-from trailblazer.spawning import spawn
+from trailblazer.spawning import Block, spawn
 
 GRACE_SECONDS = 5.0
 
@@ -40,10 +40,15 @@ def boot_id() -> str:
 def start_ticks(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot; None when it is gone or a zombie."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - on the hot path
-            fields = file.read().rpartition(b")")[2].split()
+        handle = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        fields = os.read(handle, 4096).rpartition(b")")[2].split()
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
     return None if fields[0] in {b"Z", b"X"} else int(fields[19])
 
 
@@ -125,7 +130,7 @@ class Children:
         stdin: int,
         stdout: int,
         stderr: int,
-        environment: Mapping[str, str],
+        environment: Block,
         limit_seconds: float | None = None,
     ) -> Child:
         """Start a command in its own session with three descriptors; a command that cannot start raises OSError."""

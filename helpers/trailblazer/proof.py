@@ -14,14 +14,22 @@ from trailblazer.atomic import make_folder, sync_folder, write_whole
 from trailblazer.errors import PlanUnusable, storage_trouble
 
 SEAL = "SHA256SUMS"
+EMPTY = hashlib.sha256(b"").hexdigest()
+PIECE = 1 << 20
 MOST_FILES = 10_000
 MOST_BYTES = 4 << 30
 
 
-def digest(file: Path) -> str:
+def digest(file: Path | str) -> str:
     """Return the SHA-256 of a file, in hex; a link is refused with OSError."""
-    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        sha256 = hashlib.sha256()
+        while piece := os.read(handle, PIECE):
+            sha256.update(piece)
+        return sha256.hexdigest()
+    finally:
+        os.close(handle)
 
 
 def archive(source: Path, target: Path) -> list[dict[str, Any]]:
@@ -66,11 +74,21 @@ def _copy(file: Path, target: Path, base: Path) -> str:
 
 def walk(folder: Path) -> Iterator[Path]:
     """Yield everything below a folder that is no folder, sorted, links not followed."""
-    for parent, folders, files in os.walk(folder, followlinks=False):
-        linked = [name for name in folders if (Path(parent) / name).is_symlink()]
-        folders[:] = sorted(set(folders) - set(linked))
-        for name in sorted([*files, *linked]):
-            yield Path(parent) / name
+    return map(Path, _walk(str(folder)))
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """As `walk`, with paths as text: a sealed folder may hold a million files."""
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    folders = []
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            folders.append(entry.path)
+        else:
+            yield entry.path
+    for inner in folders:
+        yield from _walk(inner)
 
 
 def seal(folder: Path) -> str:
@@ -79,11 +97,12 @@ def seal(folder: Path) -> str:
     `sha256sum -c SHA256SUMS` proves it without us. What the files hold is on the disk before the seal is.
     """
     lines = []
+    base = len(str(folder)) + 1
     try:
-        for file in walk(folder):
-            name = str(file.relative_to(folder))
-            if name != SEAL and stat.S_ISREG(file.lstat().st_mode):
-                lines.append(_sum_line(digest(file), name))
+        for file in _walk(str(folder)):
+            state = os.lstat(file)
+            if file[base:] != SEAL and stat.S_ISREG(state.st_mode):
+                lines.append(_sum_line(digest(file) if state.st_size else EMPTY, file[base:]))
         os.sync()
     except OSError as error:
         raise storage_trouble(error, "seal") from error

@@ -32,6 +32,9 @@ class ItemTelling(Telling):
         if self._writer is not None:
             self._writer.writeheader()
 
+    def started(self, item: Item, number: int) -> None:
+        """Emit nothing: an item is short, and its start stands in the journal."""
+
     def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
         """Tell of an outcome; print its result now, or when its turn comes."""
         super().settled(item, outcome, standing)

@@ -16,6 +16,7 @@ from trailblazer import errors
 from trailblazer.errors import ServiceDown, Trouble
 from trailblazer.outcomes import AttemptEnded, Status
 from trailblazer.processes import Child, Children, Identity
+from trailblazer.spawning import environment_block
 
 
 class Workers:
@@ -25,7 +26,7 @@ class Workers:
         self, argv: list[str], children: Children, logs: Path, environment: Mapping[str, str], limit_seconds: float
     ) -> None:
         self._argv, self._children, self._logs = argv, children, logs
-        self._environment, self._limit = environment, limit_seconds
+        self._environment, self._limit = environment_block(environment), limit_seconds
         self._mine = threading.local()
         self._lock = threading.Lock()
         self._all: list[_Worker] = []

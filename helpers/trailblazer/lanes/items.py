@@ -23,9 +23,11 @@ from trailblazer.plain import one_line
 from trailblazer.processes import Children, Ended, start_failure
 from trailblazer.record import Record
 from trailblazer.schemas import check_shape, violations_in
+from trailblazer.spawning import environment_block
 from trailblazer.templates import Render
 
 TAIL_BYTES = 4096
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 MOST_EXPECTED_BYTES = 64 << 20
 FEW = 5  # fewer durations than this have no median to speak of
 
@@ -53,7 +55,7 @@ class ItemsLane:
 
     def __init__(self, task: Task, record: Record, children: Children) -> None:
         self._task, self._record, self._children = task, record, children
-        self._environment = {**os.environ, "TRACEPARENT": record.manifest["traceparent"]}
+        self._environment = environment_block({**os.environ, "TRACEPARENT": record.manifest["traceparent"]})
         self._durations: deque[float] = deque(maxlen=1000)
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._logs: set[int] = set()
@@ -64,8 +66,15 @@ class ItemsLane:
         return None
 
     def claim(self, item: Item) -> int | Outcome:
-        """Return the next attempt's number; the dispatch owns its items."""
-        return self._record.attempts[item.index] + 1
+        """Return the next attempt's number; the dispatch owns its items.
+
+        A batch that was killed may have left a folder whose attempt never came into the journal: it stays as it is.
+        """
+        number = self._record.attempts[item.index] + 1
+        if self._record.manifest["resumes"]:
+            while (self._record.folder / f"task_{item.index}" / f"attempt_{number}").exists():
+                number += 1
+        return number
 
     def give_back(self, item: Item, number: int, outcome: Outcome) -> None:
         """Nothing is held."""
@@ -82,9 +91,12 @@ class ItemsLane:
 
     def attempt(self, item: Item, number: int) -> Outcome:
         """Run the command for one item in a folder of its own; whatever goes wrong is that item's outcome."""
-        folder = f"{self._record.folder}/task_{item.index}/attempt_{number}"
+        task = f"{self._record.folder}/task_{item.index}"
+        folder = f"{task}/attempt_{number}"
         try:
-            os.makedirs(folder, 0o700)  # noqa: PTH103 - paths as text: this is the hot path
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(task, 0o700)  # noqa: PTH102 - paths as text: this is the hot path
+            os.mkdir(folder, 0o700)  # noqa: PTH102
             return self._attempt_in(folder, item, number)
         except OSError as error:
             return Outcome(Status.ERROR, one_line(f"cannot keep a record of it: {error.strerror or error}", 300))
@@ -197,7 +209,7 @@ class ItemsLane:
 
     def _output(self, stdout: int, output_file: str) -> tuple[bytes, str]:
         """Return what the command made (its output file, else its stdout) and the SHA-256, if it made anything."""
-        with contextlib.suppress(FileNotFoundError), open(output_file, "rb") as opened:  # noqa: PTH123 - the hot path
+        with contextlib.suppress(FileNotFoundError), os.fdopen(os.open(output_file, _READ), "rb") as opened:
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
             opened.seek(0)
             return opened.read(MOST_EXPECTED_BYTES), sha256
