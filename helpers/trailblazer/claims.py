@@ -103,8 +103,7 @@ def complete(connection: Connection, claims: Sequence[Claim], counts: Mapping[st
     `counts` by run id is kept beside them. A claim that is lost changes nothing and is told by StaleClaim, after the
     others are settled; inside a transaction of the caller the exception takes all of it back.
     """
-    query = statement("settle_claims").replace("__count__", str(len(claims)))
-    rows = connection.execute(query, _settling(claims, counts)).fetchall()
+    rows = connection.execute(statement("settle_claims"), _settling(claims, counts)).fetchall()
     _refuse_stale(connection, claims, {row[0] for row in rows})
 
 
@@ -127,7 +126,7 @@ def complete_and_claim_next(
     pass over all that he has done, at each step, until the next vacuum. Leave it out now and then.
     """
     parameters = {**_settling(claims, counts), **filters.parameters(), **_taking(phase, holder, ttl_seconds)}
-    query = _settle_and_claim(phase, len(claims), limit, filters != EVERY_RUN)
+    query = _settle_and_claim(phase, limit, filters != EVERY_RUN)
     row = connection.execute(query, {**parameters, "after": after}).fetchone()
     settled, run_ids, attempts, expires_at = row or (None, None, None, None)
     if len(settled or ()) < len(claims):
@@ -200,15 +199,10 @@ def who_holds(connection: Connection, run_ids: Sequence[str]) -> dict[str, str]:
 
 
 @functools.lru_cache(64)
-def _settle_and_claim(phase: Phase, count: int, limit: int, is_filtered: bool) -> str:
+def _settle_and_claim(phase: Phase, limit: int, is_filtered: bool) -> str:
     if phase not in PHASES:
         raise ValueError(f"{phase!r} is not a phase: {', '.join(PHASES)}")
-    query = (
-        statement("settle_and_claim")
-        .replace("__phase__", phase)
-        .replace("__count__", str(count))
-        .replace("__limit__", str(int(limit)))
-    )
+    query = statement("settle_and_claim").replace("__phase__", phase).replace("__limit__", str(int(limit)))
     return query.replace("__scope__", f"({statement('in_scope')})" if is_filtered else "true")
 
 

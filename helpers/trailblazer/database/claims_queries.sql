@@ -32,7 +32,8 @@ WITH chosen AS (
 {take_chosen}
 
 -- name: take_chosen
--- The attempt number is the fencing token; what the claim was taken from is kept, also over a claim that expired.
+-- The attempt number is the fencing token; what the claim was taken from is kept, also over a claim that expired. By key
+-- and not by a join: statistics that have not seen the line grow would make it read the whole table.
 UPDATE processed_runs AS run
 SET
     status = CASE %(phase)s WHEN 'chunk' THEN 'chunking' ELSE 'embedding' END,
@@ -45,20 +46,24 @@ SET
     embed_started_at = CASE %(phase)s WHEN 'embed' THEN statement_timestamp() ELSE run.embed_started_at END,
     code_version = %(code_version)s,
     updated_at = statement_timestamp()
-FROM chosen
-WHERE run.run_id = chosen.run_id
+WHERE run.run_id = ANY (ARRAY(SELECT chosen.run_id FROM chosen))
 RETURNING run.run_id, run.attempt, run.claim_expires_at
 
+-- name: place
+-- A part of others: where the counts of a run stand, if there are any.
+CASE WHEN cardinality(%(docs)s::integer[]) > 0 THEN array_position(%(settled_ids)s::text[], run.run_id) END
+
 -- name: settle_claims
--- Only the attempt that holds a run completes it. Whoever embeds is told at once of what has been chunked.
+-- Only the attempt that holds a run completes it. Whoever embeds is told at once of what has been chunked. By key, and the
+-- attempts by a hash (IS TRUE keeps it one): no join, which statistics from before the claims would make a quadratic one.
 UPDATE processed_runs AS run
 SET
     status = CASE run.status WHEN 'chunking' THEN 'chunked' ELSE 'embedded' END,
     chunk_completed_at = CASE run.status WHEN 'chunking' THEN statement_timestamp() ELSE run.chunk_completed_at END,
     embed_completed_at = CASE run.status WHEN 'embedding' THEN statement_timestamp() ELSE run.embed_completed_at END,
-    total_docs = coalesce(settling.total_docs, run.total_docs),
-    total_chunks = coalesce(settling.total_chunks, run.total_chunks),
-    embedded_chunks = coalesce(settling.embedded_chunks, run.embedded_chunks),
+    total_docs = coalesce((%(docs)s::integer[])[{place}], run.total_docs),
+    total_chunks = coalesce((%(chunks)s::integer[])[{place}], run.total_chunks),
+    embedded_chunks = coalesce((%(embedded)s::integer[])[{place}], run.embedded_chunks),
     claimed_by = NULL,
     claimed_at = NULL,
     claim_expires_at = NULL,
@@ -68,18 +73,15 @@ SET
     failed_attempts = 0,
     next_attempt_at = NULL,
     updated_at = statement_timestamp()
-FROM (
-    SELECT *
-    FROM unnest(
-        %(settled_ids)s::text[], %(attempts)s::integer[], %(docs)s::integer[], %(chunks)s::integer[],
-        %(embedded)s::integer[]
-    ) AS given (run_id, attempt, total_docs, total_chunks, embedded_chunks)
-    LIMIT __count__
-) AS settling
 WHERE
-    run.run_id = settling.run_id
-    AND run.attempt = settling.attempt
+    run.run_id = ANY (%(settled_ids)s::text[])
     AND run.status IN ('chunking', 'embedding')
+    AND (
+        (run.run_id, run.attempt) IN (
+            SELECT given.run_id, given.attempt
+            FROM unnest(%(settled_ids)s::text[], %(attempts)s::integer[]) AS given (run_id, attempt)
+        )
+    ) IS TRUE
 RETURNING run.run_id, CASE run.line WHEN 'embed' THEN pg_notify('runs_waiting', 'embed')::text END
 
 -- name: settle_and_claim
