@@ -1,19 +1,17 @@
 """How long a start takes, against bare Python, and a plan of 100,000 ids, against `sort -u`; ratios of whole processes.
 
-Run as `python benchmarks/start.py`. Commands take turns, and the ratio is the median of the ratios of their turns.
+Run as `python benchmarks/start.py`.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from _turns import Compared, compare, seconds_of
 
 from trailblazer.cli import VERBS
 
@@ -44,29 +42,20 @@ def main() -> None:
     bare = [python, "-c", "pass"]
     print(f"{'what':<34} {'median':>9} {'ratio':>7}   reach")
     for words in (["--help"], *([verb, "--help"] for verb in VERBS)):
-        ours, ratio = compare([program, *words], bare)
+        ours, _, ratio = against([program, *words], bare)
         print(f"{'trailblazer ' + ' '.join(words):<34} {1000 * ours:>6.0f} ms {ratio:>6.2f}x   <= 3 x python -c pass")
     with tempfile.TemporaryDirectory(prefix="trailblazer-bench-") as name:
         ids = [f"run-{number:06d}" for number in range(IDS)]
         random.Random(1).shuffle(ids)
         (Path(name) / "ids.txt").write_text("\n".join(ids) + "\n")
         sort = [shutil.which("sort") or "sort", "-u", f"{name}/ids.txt"]
-        ours, ratio = compare([python, "-c", PLAN, name], sort)
+        ours, _, ratio = against([python, "-c", PLAN, name], sort)
         print(f"{'plan of 100,000 ids':<34} {1000 * ours:>6.0f} ms {ratio:>6.2f}x   <= 10 x sort -u")
 
 
-def compare(ours: list[str], theirs: list[str]) -> tuple[float, float]:
-    """Return the median seconds of our command, and the median of the ratios, turn by turn after one to warm up."""
-    turns = [(measure(ours), measure(theirs)) for _ in range(ROUNDS + 1)][1:]
-    return statistics.median(turn[0] for turn in turns), statistics.median(a / b for a, b in turns)
-
-
-def measure(command: list[str]) -> float:
-    """Return how many seconds a command takes, as a whole process."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TRAILBLAZER_", "PYTHON"))}
-    started = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env=environment)
-    return time.perf_counter() - started
+def against(ours: list[str], theirs: list[str]) -> Compared:
+    """Compare two commands, as whole processes."""
+    return compare(lambda: seconds_of(ours), lambda: seconds_of(theirs), ROUNDS)
 
 
 if __name__ == "__main__":

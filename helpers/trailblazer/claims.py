@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from trailblazer.database.backlog import EVERY_RUN, Filters, register
 from trailblazer.database.connection import fetch
@@ -26,8 +26,7 @@ LONGEST_PAUSE = timedelta(hours=6)
 MOST_ATTEMPTS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """One run held for one phase; the attempt number is the fencing token that every statement names."""
 
     run_id: str

@@ -16,6 +16,9 @@ class Trouble(Exception):
         self.what = what
         self.hint = hint
 
+    def __str__(self) -> str:
+        return self.what
+
     def __reduce__(self) -> tuple[type[Trouble], tuple[str, str]]:
         return type(self), (self.what, self.hint)
 

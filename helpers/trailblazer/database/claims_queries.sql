@@ -1,5 +1,5 @@
 -- Every statement on claims. Time is the database's, and that of the statement: a claim that is taken at the
--- end of a long transaction must not be born old.
+-- end of a long transaction must not be born old. Lists of claims travel in binary: a third of the client's work.
 
 -- name: is_claimable
 -- A part of others. Expired claims and failed runs whose pause is over stand in line with what never began.
@@ -51,11 +51,12 @@ RETURNING run.run_id, run.attempt, run.claim_expires_at
 
 -- name: place
 -- A part of others: where the counts of a run stand, if there are any.
-CASE WHEN cardinality(%(docs)s::integer[]) > 0 THEN array_position(%(settled_ids)s::text[], run.run_id) END
+CASE WHEN cardinality(%(docs)s::integer[]) > 0 THEN array_position(%(settled_ids)b::text[], run.run_id) END
 
 -- name: settle_claims
 -- Only the attempt that holds a run completes it. Whoever embeds is told at once of what has been chunked. By key, and the
 -- attempts by a hash (IS TRUE keeps it one): no join, which statistics from before the claims would make a quadratic one.
+-- The keys from a subselect: the planner sees none of them, and so never plans anew for a few in hope of a better plan.
 UPDATE processed_runs AS run
 SET
     status = CASE run.status WHEN 'chunking' THEN 'chunked' ELSE 'embedded' END,
@@ -74,12 +75,12 @@ SET
     next_attempt_at = NULL,
     updated_at = statement_timestamp()
 WHERE
-    run.run_id = ANY (%(settled_ids)s::text[])
+    run.run_id = ANY (ARRAY(SELECT unnest(%(settled_ids)b::text[])))
     AND run.status IN ('chunking', 'embedding')
     AND (
         (run.run_id, run.attempt) IN (
             SELECT given.run_id, given.attempt
-            FROM unnest(%(settled_ids)s::text[], %(attempts)s::integer[]) AS given (run_id, attempt)
+            FROM unnest(%(settled_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
         )
     ) IS TRUE
 RETURNING run.run_id, CASE run.line WHEN 'embed' THEN pg_notify('runs_waiting', 'embed')::text END
@@ -97,10 +98,10 @@ settled AS (
 ahead AS (
     SELECT run_id
     FROM (
-        {waiting} AND run_id COLLATE "POSIX" > %(after)s::text
+        {waiting} AND run_id COLLATE "POSIX" > (SELECT %(after)s::text)
         ORDER BY run_id COLLATE "POSIX" LIMIT __limit__ FOR NO KEY UPDATE SKIP LOCKED
     ) AS waiting
-    WHERE (SELECT count(*) FROM settled) = cardinality(%(settled_ids)s::text[])
+    WHERE (SELECT count(*) FROM settled) = cardinality(%(settled_ids)b::text[])
 ),
 
 behind AS (
@@ -110,7 +111,7 @@ behind AS (
         ORDER BY run_id COLLATE "POSIX" LIMIT __limit__ FOR NO KEY UPDATE SKIP LOCKED
     ) AS waiting
     WHERE
-        (SELECT count(*) FROM settled) = cardinality(%(settled_ids)s::text[])
+        (SELECT count(*) FROM settled) = cardinality(%(settled_ids)b::text[])
         AND (SELECT count(*) FROM ahead) = 0
 ),
 
@@ -138,14 +139,14 @@ WITH
 held AS (
     SELECT run.run_id
     FROM processed_runs AS run
-    INNER JOIN unnest(%(run_ids)s::text[], %(attempts)s::integer[]) AS given (run_id, attempt) USING (run_id, attempt)
+    INNER JOIN unnest(%(run_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt) USING (run_id, attempt)
     WHERE run.status IN ('chunking', 'embedding')
 ),
 
 free AS (
     SELECT run.run_id
     FROM processed_runs AS run
-    INNER JOIN unnest(%(run_ids)s::text[], %(attempts)s::integer[]) AS given (run_id, attempt) USING (run_id, attempt)
+    INNER JOIN unnest(%(run_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt) USING (run_id, attempt)
     WHERE run.status IN ('chunking', 'embedding')
     FOR NO KEY UPDATE OF run SKIP LOCKED
 ),
@@ -163,7 +164,7 @@ SELECT run_id FROM held
 -- For a transaction that writes: until it ends, nobody else can take or reset these runs.
 UPDATE processed_runs AS run
 SET claim_expires_at = statement_timestamp() + %(ttl)s, updated_at = statement_timestamp()
-FROM unnest(%(run_ids)s::text[], %(attempts)s::integer[]) AS given (run_id, attempt)
+FROM unnest(%(run_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
 WHERE
     run.run_id = given.run_id
     AND run.attempt = given.attempt
@@ -180,7 +181,7 @@ SET
     claim_expires_at = NULL,
     claimed_from = NULL,
     updated_at = statement_timestamp()
-FROM unnest(%(run_ids)s::text[], %(attempts)s::integer[]) AS given (run_id, attempt)
+FROM unnest(%(run_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
 WHERE
     run.run_id = given.run_id
     AND run.attempt = given.attempt
@@ -198,7 +199,7 @@ SET
     claimed_from = NULL,
     updated_at = statement_timestamp()
 WHERE
-    run_id = ANY (%(run_ids)s::text[])
+    run_id = ANY (%(run_ids)b::text[])
     AND claimed_by = ANY (%(holders)s::text[])
     AND status IN ('chunking', 'embedding')
 RETURNING run_id, CASE WHEN line IS NOT NULL THEN pg_notify('runs_waiting', line)::text END
@@ -227,5 +228,5 @@ RETURNING run_id
 -- Who holds a run now, for whoever does not.
 SELECT run_id, status, attempt, claimed_by, claimed_at
 FROM processed_runs
-WHERE run_id = ANY (%(run_ids)s::text[])
+WHERE run_id = ANY (%(run_ids)b::text[])
 ORDER BY run_id

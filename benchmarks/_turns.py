@@ -1,0 +1,36 @@
+"""Ratios that mean something on a noisy machine: those who are compared take turns, and each turn has its own ratio."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+
+class Compared(NamedTuple):
+    """The median of what ours measured, that of theirs, and the median of the ratios of the turns, ours by theirs."""
+
+    ours: float
+    theirs: float
+    ratio: float
+
+
+def compare(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> Compared:
+    """Measure both in turns, after one turn to warm up that does not count."""
+    turns = [(ours(), theirs()) for _ in range(rounds + 1)][1:]
+    return Compared(
+        statistics.median(turn[0] for turn in turns),
+        statistics.median(turn[1] for turn in turns),
+        statistics.median(a / b for a, b in turns),
+    )
+
+
+def seconds_of(command: Sequence[str], **given: object) -> float:
+    """Return how many seconds a command takes as a whole process, in an environment without our settings."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TRAILBLAZER_", "PYTHON"))}
+    started = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env=environment, **given)  # type: ignore[call-overload]
+    return time.perf_counter() - started
