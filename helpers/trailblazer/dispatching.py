@@ -7,7 +7,6 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -93,24 +92,23 @@ def carry_out(
     Ctrl-C and TERM stop it: no new items, children ended, claims given back. What has a good outcome in the
     record already is passed over. Every outcome is in the journal before anything else is said of it.
     """
-    engine = _Engine(lane, record, children, limits, audience)
-    with engine.signals(), engine.clock(), ThreadPoolExecutor(limits.slots, "slot") as slots:
-        try:
-            for item in items:
-                if record.has_good_result(item.index):
-                    continue
-                if not engine.wait_for_room():
-                    break
-                slots.submit(engine.carry_one, item)
-        except Exception as bug:  # noqa: BLE001 - the record is closed and sealed even so
-            engine.halt(engine.bug(bug), now=True)
+    engine = _Engine(items, lane, record, children, limits, audience)
+    with engine.signals(), engine.clock():
+        slots = [threading.Thread(target=engine.carry, name=f"slot-{number}") for number in range(limits.slots)]
+        for slot in slots:
+            slot.start()
+        for slot in slots:
+            slot.join()
     return engine.closing()
 
 
 class _Engine:
-    def __init__(self, lane: Lane, record: Record, children: Children, limits: Limits, audience: Audience) -> None:
+    def __init__(
+        self, items: Iterable[Item], lane: Lane, record: Record, children: Children, limits: Limits, audience: Audience
+    ) -> None:
         self.lane, self.record, self.children, self.limits, self.audience = lane, record, children, limits, audience
-        self.room = threading.Semaphore(limits.slots)
+        self.items = iter(items)
+        self.line = threading.Lock()
         self.lock = threading.Lock()
         self.stopping = limits.stopping
         self.signal = 0
@@ -119,23 +117,23 @@ class _Engine:
 
     # -- one item ---------------------------------------------------------------------------------------------
 
-    def wait_for_room(self) -> bool:
-        """Return True when a slot is free, False when no more items shall start."""
-        self.room.acquire()
-        self.limits.throttle.wait(self.stopping)
-        return not self.stopping.is_set() and not self.signal
-
-    def carry_one(self, item: Item) -> None:
-        """Carry one item from gate to outcome. Failure of an item is data; only a full disk or a bug stops the line."""
+    def carry(self) -> None:
+        """Be a slot: carry the next item from gate to outcome, until there is none. Failure of an item is data."""
         try:
-            number, outcome = self._outcome_of(item)
-            self._settle(item, number, outcome)
-        except StorageTrouble as trouble:
-            self.halt(Closing(trouble.exit_code, trouble.what, trouble.hint), now=True)
-        except BaseException as bug:  # noqa: BLE001 - a bug must be told, not lost in a thread
-            self.halt(self.bug(bug), now=True)
-        finally:
-            self.room.release()
+            while (item := self._next()) is not None:
+                number, outcome = self._outcome_of(item)
+                self._settle(item, number, outcome)
+        except BaseException as error:  # noqa: BLE001 - what stops the line must be told, not lost in a thread
+            self.halt_for(error)
+
+    def _next(self) -> Item | None:
+        """Return the item whose turn it is, None when no more shall start. Slots ask one by one: that is the order."""
+        with self.line:
+            for item in self.items:
+                if not self.record.has_good_result(item.index):
+                    self.limits.throttle.wait(self.stopping)
+                    return None if self.stopping.is_set() or self.signal else item
+        return None
 
     def _outcome_of(self, item: Item) -> tuple[int, Outcome]:
         repeat = 0
@@ -191,15 +189,18 @@ class _Engine:
         """Start no more items; with `now` end those that run."""
         self.halted = self.halted or closing
         self.stopping.set()
-        self.room.release()
         if now:
             self.children.end_all("cancelled")
 
-    def bug(self, bug: BaseException) -> Closing:
-        """Return how a dispatch ends that met a bug, its traceback kept in the folder."""
-        file = self.record.folder / "traceback.txt"
-        write_whole(file, "".join(traceback.format_exception(bug)))
-        return Closing(1, f"a bug: {one_line(repr(bug), 200)}", f"The traceback is in {file}.")
+    def halt_for(self, error: BaseException) -> None:
+        """Stop everything for a full disk, or for a bug, whose traceback is kept in the folder."""
+        if isinstance(error, Trouble):
+            closing = Closing(error.exit_code, error.what, error.hint)
+        else:
+            file = self.record.folder / "traceback.txt"
+            write_whole(file, "".join(traceback.format_exception(error)))
+            closing = Closing(1, f"a bug: {one_line(repr(error), 200)}", f"The traceback is in {file}.")
+        self.halt(closing, now=True)
 
     def signals(self) -> _Signals:
         """While it is entered, Ctrl-C and TERM are noted instead of raised: a journal line is never cut in half."""
@@ -280,10 +281,8 @@ class _Clock:
                 if time.monotonic() - committed >= COMMIT_SECONDS:
                     self._engine.record.journal.commit()
                     committed = time.monotonic()
-            except Trouble as trouble:
-                self._engine.halt(Closing(trouble.exit_code, trouble.what, trouble.hint), now=True)
-            except Exception as bug:  # noqa: BLE001 - the clock must go on: it is what ends children
-                self._engine.halt(self._engine.bug(bug), now=True)
+            except Exception as error:  # noqa: BLE001 - the clock must go on: it is what ends children
+                self._engine.halt_for(error)
 
     def __exit__(self, *_: object) -> None:
         self._over.set()

@@ -16,6 +16,7 @@ from trailblazer.plain import one_line
 
 LEVELS = ("debug", "info", "warning", "error")
 LARGEST_FILE = 512 << 20
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Emitter:
@@ -56,7 +57,7 @@ class Emitter:
                 **self._always,
                 **more,
             }
-            line = json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
+            line = _as_json(record) + "\n"
             if self._handle is not None:
                 try:
                     os.write(self._handle, line.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from trailblazer.errors import DocumentInvalid, storage_trouble
 from trailblazer.paths import timestamp
 
 FIRST = "0" * 64
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Journal:
@@ -41,18 +43,12 @@ class Journal:
     def append(self, kind: str, **record: Any) -> None:
         """Append one record: its kind, the moment, and what belongs to it. It survives a crash of this process."""
         with self._lock:
-            line = json.dumps(
-                {"at": timestamp(), "kind": kind, **record, "prev": self.head},
-                ensure_ascii=False,
-                separators=(",", ":"),
-            ).encode()
-            start = os.lseek(self._handle, 0, os.SEEK_CUR)
+            line = _as_json({"at": timestamp(), "kind": kind, **record, "prev": self.head}).encode()
             try:
                 written = os.write(self._handle, line + b"\n")
                 if written != len(line) + 1:
-                    os.ftruncate(self._handle, start)
-                    os.lseek(self._handle, start, os.SEEK_SET)
-                    raise OSError(28, os.strerror(28))
+                    os.ftruncate(self._handle, os.lseek(self._handle, -written, os.SEEK_CUR))
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as error:
                 raise storage_trouble(error, "write the journal") from error
             self.head = hashlib.sha256(line).hexdigest()

@@ -47,7 +47,7 @@ def read_stamp(name: str) -> datetime | None:
 
 def timestamp() -> str:
     """Return the present moment as documents and events write it: 2026-11-20T22:30:00.123Z."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 @dataclass(frozen=True, slots=True)

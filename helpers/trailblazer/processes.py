@@ -18,6 +18,7 @@ from trailblazer.errors import Trouble, storage_trouble
 from trailblazer.spawning import Block, spawn
 
 GRACE_SECONDS = 5.0
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ def start_ticks(pid: int) -> int | None:
     finally:
         os.close(handle)
     return None if fields[0] in {b"Z", b"X"} else int(fields[19])
+
+
+def _now_in_ticks() -> int:
+    """Return the present as `start_ticks` tells it. Who began and ended a start in one tick need not read /proc."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS // 1_000_000_000
 
 
 def own_identity() -> Identity:
@@ -100,16 +106,13 @@ class Ended:
 class Child:
     """A running process that leads its own session; ended by its Children when its time is up."""
 
-    def __init__(self, pid: int, deadline: float | None) -> None:
-        self.pid = pid
+    def __init__(self, identity: Identity, deadline: float | None) -> None:
+        self.identity = identity
+        self.pid = identity.pid
         self.deadline = deadline
         self.why = ""
         self.kill_at: float | None = None
         self.has_exited = False
-
-    def identity(self) -> Identity:
-        """Return who this is, for a journal that outlives us."""
-        return Identity(self.pid, start_ticks(self.pid) or 0, boot_id())
 
 
 class Children:
@@ -134,8 +137,10 @@ class Children:
         limit_seconds: float | None = None,
     ) -> Child:
         """Start a command in its own session with three descriptors; a command that cannot start raises OSError."""
+        before = _now_in_ticks()
         pid = spawn(argv, environment, (stdin, stdout, stderr))
-        child = Child(pid, time.monotonic() + limit_seconds if limit_seconds else None)
+        ticks = before if before == _now_in_ticks() else start_ticks(pid) or 0
+        child = Child(Identity(pid, ticks, boot_id()), time.monotonic() + limit_seconds if limit_seconds else None)
         with self._lock:
             self._running[pid] = child
             if self._closed_for:

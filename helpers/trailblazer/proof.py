@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trailblazer.atomic import make_folder, sync_folder, write_whole
+from trailblazer.atomic import make_folder, sync_folder, whole_file, write_whole
 from trailblazer.errors import PlanUnusable, storage_trouble
 
 SEAL = "SHA256SUMS"
@@ -79,16 +79,15 @@ def walk(folder: Path) -> Iterator[Path]:
 
 def _walk(folder: str) -> Iterator[str]:
     """As `walk`, with paths as text: a sealed folder may hold a million files."""
+    files: list[str] = []
+    folders: list[str] = []
     with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    folders = []
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            folders.append(entry.path)
-        else:
-            yield entry.path
-    for inner in folders:
-        yield from _walk(inner)
+        for entry in found:
+            (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.name)
+    for name in sorted(files):
+        yield f"{folder}/{name}"
+    for name in sorted(folders):
+        yield from _walk(f"{folder}/{name}")
 
 
 def seal(folder: Path) -> str:
@@ -96,19 +95,21 @@ def seal(folder: Path) -> str:
 
     `sha256sum -c SHA256SUMS` proves it without us. What the files hold is on the disk before the seal is.
     """
-    lines = []
+    sha256 = hashlib.sha256()
     base = len(str(folder)) + 1
     try:
-        for file in _walk(str(folder)):
-            state = os.lstat(file)
-            if file[base:] != SEAL and stat.S_ISREG(state.st_mode):
-                lines.append(_sum_line(digest(file) if state.st_size else EMPTY, file[base:]))
-        os.sync()
+        with whole_file(folder / SEAL) as sums:
+            own = os.fstat(sums.fileno())
+            for file in _walk(str(folder)):
+                state = os.lstat(file)
+                if file[base:] != SEAL and stat.S_ISREG(state.st_mode) and not os.path.samestat(own, state):
+                    line = _sum_line(digest(file) if state.st_size else EMPTY, file[base:]).encode()
+                    sums.write(line)
+                    sha256.update(line)
+            os.sync()
     except OSError as error:
         raise storage_trouble(error, "seal") from error
-    text = "".join(lines)
-    write_whole(folder / SEAL, text)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256.hexdigest()
 
 
 def _sum_line(sha256: str, name: str) -> str:

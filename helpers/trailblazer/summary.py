@@ -16,7 +16,7 @@ from trailblazer.atomic import whole_file
 from trailblazer.errors import Trouble
 
 SUMMARY = "summary.json"
-SHORTEST_PAUSE = 1.0
+SHORTEST_PAUSE = 2.0
 COST_SHARE = 20
 _OF_THE_JOURNAL = frozenset({"kind", "prev"})
 
@@ -72,7 +72,7 @@ def _entry(line: bytes) -> dict[str, Any]:
 
 
 class SummaryKeeper:
-    """While it is entered, keeps summary.json true to the journal: each second, less often when that takes long."""
+    """While it is entered, keeps summary.json true to the journal: every two seconds, less often when that takes long."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -90,7 +90,7 @@ class Workers:
         finally:
             for handle in (their_stdin, their_stdout, log):
                 os.close(handle)
-        return _Worker(child, child.identity(), os.fdopen(requests, "wb"), os.fdopen(replies, "rb"))
+        return _Worker(child, child.identity, os.fdopen(requests, "wb"), os.fdopen(replies, "rb"))
 
     def _lost(self, worker: _Worker) -> Trouble:
         self._mine.worker = None

@@ -58,7 +58,7 @@ class ItemsLane:
         self._environment = environment_block({**os.environ, "TRACEPARENT": record.manifest["traceparent"]})
         self._durations: deque[float] = deque(maxlen=1000)
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        self._logs: set[int] = set()
+        self._logs: dict[int, bool] = {}  # open logs, and whether they were cut
         self._lock = threading.Lock()
 
     def gate(self, item: Item) -> Outcome | None:  # noqa: ARG002 - other lanes look at the item
@@ -80,10 +80,12 @@ class ItemsLane:
         """Nothing is held."""
 
     def look(self) -> None:
-        """Cut logs that have grown past the cap: the head stays, the disk is not filled."""
+        """Cut logs that have grown past the cap: the head stays, and whoever appends goes on behind it."""
         with self._lock:
             for log in self._logs:
-                _cut(log, self._task.log_cap)
+                if os.fstat(log).st_size > self._task.log_cap:
+                    os.ftruncate(log, self._task.log_cap)
+                    self._logs[log] = True
 
     def close(self) -> None:
         """Close what was opened once for all items."""
@@ -146,7 +148,7 @@ class ItemsLane:
             environment=self._environment,
             limit_seconds=self._limit(),
         )
-        self._record.start(item, number, child.identity())
+        self._record.start(item, number, child.identity)
         return self._children.wait(child)
 
     def _limit(self) -> float | None:
@@ -172,28 +174,29 @@ class ItemsLane:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         logs = (os.open(f"{folder}/worker.stdout", flags, 0o600), os.open(f"{folder}/worker.stderr", flags, 0o600))
         with self._lock:
-            self._logs.update(logs)
+            self._logs.update(dict.fromkeys(logs, False))
         return logs
 
     def _close_logs(self, logs: tuple[int, int], stdin: int) -> None:
         with self._lock:
-            self._logs.difference_update(logs)
+            for log in logs:
+                self._logs.pop(log, None)
         for handle in {*logs, stdin} - {self._null}:
             os.close(handle)
 
     def _judge(self, ended: Ended, logs: tuple[int, int], output_file: str, began: float) -> Outcome:
         details: dict[str, Any] = {}
-        tail = ""
-        if self._task.keeps_logs:
-            tail = _last_line(logs[1]) or _last_line(logs[0])
-            cuts = [_cut(log, self._task.log_cap) for log in logs]
-            if any(cuts):
-                details["truncated"] = True
+        sizes = [os.fstat(log).st_size for log in logs] if self._task.keeps_logs else [0, 0]
+        tail = _last_line(logs[1], sizes[1]) or _last_line(logs[0], sizes[0])
+        if max(sizes) > self._task.log_cap:
+            self.look()
+        if any(self._logs.get(log) for log in logs):
+            details["truncated"] = True
         if ended.why == "timeout":
             return Outcome(Status.TIMEOUT, f"ended after {time.monotonic() - began:.1f} s", details=details)
         if ended.why:
             return Outcome(Status.CANCELLED, "ended before it was done", details=details)
-        content, digest = self._output(logs[0], output_file)
+        content, digest = _output(logs[0], min(sizes[0], self._task.log_cap), output_file)
         if digest:
             details["output_sha256"] = digest
         answer = self._task.agent.read(content.decode("utf-8", "replace")) if self._task.agent else Answer()
@@ -206,16 +209,6 @@ class ItemsLane:
             return Outcome(Status.ERROR, _with(f"exit {ended.exit_code}", said), details=details)
         reason = self._unexpected(content, details)
         return Outcome(Status.ERROR if reason else Status.SUCCESS, reason, details=details)
-
-    def _output(self, stdout: int, output_file: str) -> tuple[bytes, str]:
-        """Return what the command made (its output file, else its stdout) and the SHA-256, if it made anything."""
-        with contextlib.suppress(FileNotFoundError), os.fdopen(os.open(output_file, _READ), "rb") as opened:
-            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-            opened.seek(0)
-            return opened.read(MOST_EXPECTED_BYTES), sha256
-        size = os.fstat(stdout).st_size if self._task.keeps_logs else 0
-        content = os.pread(stdout, min(size, MOST_EXPECTED_BYTES), 0) if size else b""
-        return content, hashlib.sha256(content).hexdigest() if content else ""
 
     def _unexpected(self, content: bytes, details: dict[str, Any]) -> str:
         """Return why the output is not what was expected, and note the status that the output itself states."""
@@ -234,21 +227,22 @@ class ItemsLane:
         return ""
 
 
+def _output(stdout: int, size: int, output_file: str) -> tuple[bytes, str]:
+    """Return what the command made (its output file, else its stdout) and the SHA-256, if it made anything."""
+    with contextlib.suppress(FileNotFoundError), os.fdopen(os.open(output_file, _READ), "rb") as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+        opened.seek(0)
+        return opened.read(MOST_EXPECTED_BYTES), sha256
+    content = os.pread(stdout, min(size, MOST_EXPECTED_BYTES), 0) if size else b""
+    return content, hashlib.sha256(content).hexdigest() if content else ""
+
+
 def _with(what: str, said: str) -> str:
     return one_line(f"{what}: {said}" if said else what, 300)
 
 
-def _cut(log: int, cap: int) -> bool:
-    """Cut a log down to its cap and say whether it was longer; whoever appends to it goes on behind the cut."""
-    if os.fstat(log).st_size <= cap:
-        return False
-    os.ftruncate(log, cap)
-    return True
-
-
-def _last_line(log: int) -> str:
-    """Return the last line that is not blank, plain and short."""
-    size = os.fstat(log).st_size
+def _last_line(log: int, size: int) -> str:
+    """Return the last line of so many bytes that is not blank, plain and short."""
     if not size:
         return ""
     lines = os.pread(log, TAIL_BYTES, max(0, size - TAIL_BYTES)).decode("utf-8", "replace").split("\n")

@@ -1,0 +1,94 @@
+"""Items through a command, against xargs and GNU parallel, and the dispatcher's memory; ratios of whole commands.
+
+Run as `python benchmarks/items.py`. Each command has an empty folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from _turns import compare, seconds_of
+
+ITEMS = 2_000
+MANY, FEW = 100_000, 100
+ROUNDS = 7
+PROGRAM = str(Path(sys.executable).with_name("trailblazer"))
+TRUE = shutil.which("true") or "/bin/true"
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory(prefix="trailblazer-bench-") as name:
+        folder = Path(name)
+        _write_items(folder / "items", ITEMS)
+        print(f"{f'{ITEMS:,} x true, with folders, logs, results, journal':<58} {'ours':>8} {'theirs':>8} {'ratio':>7}")
+        for slots in (2, 38):
+            _race(folder, slots)
+        _memory(folder)
+
+
+def _race(folder: Path, slots: int) -> None:
+    logs = f"{TRUE} {{}} >{{}}.out 2>{{}}.err"
+    contests = [
+        ("xargs with sh -c, two logs an item", f"xargs -P{slots} -I{{}} sh -c '{logs}' <../items", "<= 1.0 x"),
+        ("bare xargs -n1", f"xargs -P{slots} -n1 {TRUE} <../items", "<= 1.5 x"),
+    ]
+    if shutil.which("parallel"):
+        words = f"parallel --will-cite -j{slots} --joblog joblog --results results {TRUE} {{}} <../items"
+        contests.append(("GNU parallel with --joblog and --results", words, "<= 0.2 x"))
+    else:
+        print("GNU parallel is not installed: not measured")
+    ours = functools.partial(_fresh, folder, _batch(folder / "items", slots))
+    for who, words, reach in contests:
+        found = compare(ours, functools.partial(_fresh, folder, ["sh", "-c", words]), 3 if "GNU" in who else ROUNDS)
+        what = f"  {slots:>2} slots / {who}"
+        print(f"{what:<58} {found.ours:>6.2f} s {found.theirs:>6.2f} s {found.ratio:>6.2f}x   {reach}", flush=True)
+
+
+def _memory(folder: Path) -> None:
+    peaks = {}
+    for count in (FEW, MANY):
+        _write_items(folder / "items", count)
+        peaks[count] = _in_fresh_folder(folder, functools.partial(_peak, _batch(folder / "items", 2)))
+    few, many = peaks[FEW], peaks[MANY]
+    print(f"memory of the dispatcher at {MANY:,} items / at {FEW}: {many / 1024:.0f} MiB / {few / 1024:.0f} MiB = "
+          f"{many / few:.2f}x   <= 1.5 x")  # fmt: skip
+
+
+def _batch(items: Path, slots: int) -> list[str]:
+    how = ["--items", str(items), "--max-workers", str(slots), "--quiet"]
+    return [PROGRAM, "batch", "run", *how, "--", TRUE, "{{ item }}"]
+
+
+def _write_items(file: Path, count: int) -> None:
+    file.write_text("".join(f"{number}\n" for number in range(count)))
+
+
+def _in_fresh_folder(folder: Path, measure: Callable[[Path], float]) -> float:
+    """Measure in a folder that stays until the end: for a while after many were removed, ext4 makes files slowly."""
+    return measure(Path(tempfile.mkdtemp(dir=folder)))
+
+
+def _fresh(folder: Path, command: list[str]) -> float:
+    return _in_fresh_folder(folder, lambda fresh: seconds_of(command, cwd=fresh))
+
+
+def _peak(command: list[str], folder: Path) -> float:
+    """Return the peak memory of the command's own process, in KiB."""
+    quiet = os.open(os.devnull, os.O_RDWR)
+    actions = [(os.POSIX_SPAWN_DUP2, quiet, number) for number in (0, 1, 2)]
+    os.chdir(folder)
+    pid = os.posix_spawn(command[0], command, dict(os.environ), file_actions=actions)
+    os.chdir(folder.parent)
+    os.close(quiet)
+    return float(os.wait4(pid, 0)[2].ru_maxrss)
+
+
+if __name__ == "__main__":
+    main()
