@@ -72,7 +72,7 @@ def _entry(line: bytes) -> dict[str, Any]:
 
 
 class SummaryKeeper:
-    """While it is entered, keeps summary.json true to the journal: every two seconds, less often when that takes long."""
+    """While entered, keeps summary.json true to the journal: every two seconds, more seldom when that takes long."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
