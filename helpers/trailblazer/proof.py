@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,8 @@ def seal(folder: Path) -> str:
     """
     sha256 = hashlib.sha256()
     base = len(str(folder)) + 1
+    early = threading.Thread(target=os.sync)  # most of it goes to the disk while it is hashed
+    early.start()
     try:
         with whole_file(folder / SEAL) as sums:
             own = os.fstat(sums.fileno())
@@ -106,6 +109,7 @@ def seal(folder: Path) -> str:
                     line = _sum_line(digest(file) if state.st_size else EMPTY, file[base:]).encode()
                     sums.write(line)
                     sha256.update(line)
+            early.join()
             os.sync()
     except OSError as error:
         raise storage_trouble(error, "seal") from error

@@ -167,7 +167,7 @@ def _carry_out(
     progress.end(opened.standing)
     emitter.emit("dispatch.complete", "complete", exit_code=closing.exit_code, counts=record.counts_of(opened.standing))
     emitter.close()
-    for line in table_of_failures(opened.folder):
+    for line in table_of_failures(opened.folder) if opened.standing.failed else ():
         people.say(line)
     code = close_dispatch(opened, closing, people, "trailblazer batch run")
     if opened.standing.failed:
