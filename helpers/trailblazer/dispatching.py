@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -99,6 +101,7 @@ def carry_out(
             slot.start()
         for slot in slots:
             slot.join()
+        engine.cancel_rest()
     return engine.closing()
 
 
@@ -107,7 +110,7 @@ class _Engine:
         self, items: Iterable[Item], lane: Lane, record: Record, children: Children, limits: Limits, audience: Audience
     ) -> None:
         self.lane, self.record, self.children, self.limits, self.audience = lane, record, children, limits, audience
-        self.items = iter(items)
+        self.items: Iterator[Item] = iter(items)
         self.line = threading.Lock()
         self.lock = threading.Lock()
         self.stopping = limits.stopping
@@ -132,8 +135,20 @@ class _Engine:
             for item in self.items:
                 if not self.record.has_good_result(item.index):
                     self.limits.throttle.wait(self.stopping)
-                    return None if self.stopping.is_set() or self.signal else item
+                    if not self.stopping.is_set() and not self.signal:
+                        return item
+                    self.items = itertools.chain([item], self.items)
+                    break
         return None
+
+    def cancel_rest(self) -> None:
+        """Settle what was not run as cancelled where the line was stopped, or as nothing after a second signal."""
+        with contextlib.suppress(Trouble):  # why it was stopped is told already
+            for item in self.items if self.stopping.is_set() or self.signal else ():
+                if self.signals_seen > 1:
+                    break
+                if self.record.standing.of(item.index) is None:
+                    self.record.settle(item, 0, Outcome(Status.CANCELLED, "not run"))
 
     def _outcome_of(self, item: Item) -> tuple[int, Outcome]:
         repeat = 0

@@ -91,6 +91,11 @@ class Standing:
         return sum(self.counts.values())
 
     @property
+    def completed(self) -> int:
+        """How many items have an outcome of their own: all but those that were cancelled."""
+        return self.settled - self.counts[Status.CANCELLED]
+
+    @property
     def good(self) -> int:
         """How many items have a good result."""
         return self.counts[Status.SUCCESS] + self.counts[Status.UNCHANGED]

@@ -28,10 +28,10 @@ def percent(part: int, whole: int) -> int:
 
 def progress_line(standing: Standing, seconds: float) -> str:
     """Return the line of P3: `[Progress] 15/50 completed (30%) | Success: 13/15 (87%) | Errors: 2 | …`."""
-    settled, good = standing.settled, standing.good
+    completed, good = standing.completed, standing.good
     return (
-        f"[Progress] {settled}/{standing.planned} completed ({percent(settled, standing.planned)}%)"
-        f" | Success: {good}/{settled} ({percent(good, settled)}%)"
+        f"[Progress] {completed}/{standing.planned} completed ({percent(completed, standing.planned)}%)"
+        f" | Success: {good}/{completed} ({percent(good, completed)}%)"
         f" | Errors: {standing.counts[Status.ERROR]}"
         f" | Timeouts: {standing.counts[Status.TIMEOUT]}"
         f" | Runtime: {in_words(seconds)}"

@@ -12,6 +12,7 @@ from typing import Any
 from trailblazer.audience import Telling
 from trailblazer.events import Emitter
 from trailblazer.outcomes import Item, Outcome, Standing
+from trailblazer.plain import one_line
 from trailblazer.progress import Progress
 
 COLUMNS = ("index", "item", "status", "reason", "exit_code", "duration_ms", "domain_status", "folder")
@@ -67,7 +68,9 @@ class ItemTelling(Telling):
             self._early.clear()
 
     def _print(self, result: dict[str, Any]) -> None:
-        if self._writer is not None:
+        if self._writer is not None and sys.stdout.isatty():
+            self._writer.writerow({key: one_line(str(value)) for key, value in result.items() if value is not None})
+        elif self._writer is not None:
             self._writer.writerow(result)
         else:
             print(json.dumps(result))

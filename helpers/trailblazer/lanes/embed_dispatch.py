@@ -248,11 +248,13 @@ def _end_line(standing: Standing) -> str:
     held = standing.refused[Refusal.HELD]
     unchanged = standing.counts[Status.UNCHANGED]
     line = (
-        f"Queued: {standing.settled - skipped - unchanged}, Skipped (preflight): {skipped - held}, "
+        f"Queued: {standing.completed - skipped - unchanged}, Skipped (preflight): {skipped - held}, "
         f"Skipped (unchanged): {unchanged}, Errors: {standing.failed}/{standing.planned}"
     )
     line += f", Skipped (held by others): {held}" if held else ""
-    return line + (f", Not run: {standing.unrun}" if standing.unrun else "")
+    return line + (
+        f", Not run: {standing.planned - standing.completed}" if standing.completed < standing.planned else ""
+    )
 
 
 def _index(config: Config, opened: Record, closing: Closing, people: Words) -> Closing:

@@ -160,8 +160,10 @@ def _carry_out(
         closing = Closing(0)
         if not how["skip_preflight"] and not opened.standing.settled:
             closing = _try_first(opened, lane, children, telling, how, people)
-        if not closing.exit_code:
-            closing = carry_out(waiting(), lane, opened, children, limits, telling)
+        if closing.exit_code:
+            limits.stopping.set()
+        rest = carry_out(waiting(), lane, opened, children, limits, telling)
+        closing = closing if closing.exit_code else rest
     lane.close()
     telling.end()
     progress.end(opened.standing)
