@@ -275,8 +275,9 @@ class _Signals:
         self._engine.signals_seen += 1
 
     def __exit__(self, *_: object) -> None:
+        """Give signals back. After an interrupt they are ignored: impatience must not cost the record its end."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._engine.signal else handler)
 
 
 class _Clock:

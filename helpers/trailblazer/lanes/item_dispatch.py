@@ -47,7 +47,8 @@ def carry_out_items(words: argparse.Namespace) -> int:
             raise PlanUnusable(f"dispatch {folder.name} is no batch", "trailblazer dispatch --resume goes on with it.")
     said = {name: value for name in UNSAID if (value := getattr(words, name)) not in (None, [])}
     how: dict[str, Any] = {**UNSAID, **earlier, **said}
-    how["max_workers"] = how["max_workers"] or config["dispatch.workers"]
+    if how["max_workers"] is None:
+        how["max_workers"] = config["dispatch.workers"]
     limits = read_limits(how)
     task = read_task(how)
     people = Words(config.places.logs / "dispatcher.out", quiet=words.quiet)
@@ -159,7 +160,8 @@ def _carry_out(
     with SummaryKeeper(opened.folder):
         closing = Closing(0)
         if not how["skip_preflight"] and not opened.standing.settled:
-            closing = _try_first(opened, lane, children, telling, how, people)
+            alone = Limits(1, halts=limits.halts)
+            closing = _try_first(opened, lane, children, alone, telling, how, people)
         if closing.exit_code:
             limits.stopping.set()
         rest = carry_out(waiting(), lane, opened, children, limits, telling)
@@ -178,11 +180,17 @@ def _carry_out(
 
 
 def _try_first(
-    opened: Record, lane: ItemsLane, children: Children, telling: ItemTelling, how: Mapping[str, Any], people: Words
+    opened: Record,
+    lane: ItemsLane,
+    children: Children,
+    alone: Limits,
+    telling: ItemTelling,
+    how: Mapping[str, Any],
+    people: Words,
 ) -> Closing:
     """Run the first item alone, show what it made, and return how the batch ends here, or exit code 0 to go on."""
     first = next(_items(opened.folder, shuffle=False))
-    closing = carry_out([first], lane, opened, children, Limits(1), telling)
+    closing = carry_out([first], lane, opened, children, alone, telling)
     if closing.exit_code >= 128 or closing.exit_code in {1, 8}:
         return closing
     is_good = opened.standing.of(0) is Status.SUCCESS
