@@ -5,11 +5,14 @@ Run as `python benchmarks/items.py`. Each command has an empty folder.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,14 +83,15 @@ def _fresh(folder: Path, command: list[str]) -> float:
 
 
 def _peak(command: list[str], folder: Path) -> float:
-    """Return the peak memory of the command's own process, in KiB."""
-    quiet = os.open(os.devnull, os.O_RDWR)
-    actions = [(os.POSIX_SPAWN_DUP2, quiet, number) for number in (0, 1, 2)]
-    os.chdir(folder)
-    pid = os.posix_spawn(command[0], command, dict(os.environ), file_actions=actions)
-    os.chdir(folder.parent)
-    os.close(quiet)
-    return float(os.wait4(pid, 0)[2].ru_maxrss)
+    """Return the peak memory of the command's own process, in KiB, as the kernel keeps it while the process lives."""
+    null, peak = subprocess.DEVNULL, 0
+    with subprocess.Popen(command, cwd=folder, stdin=null, stdout=null) as process:
+        while process.poll() is None:
+            with contextlib.suppress(OSError):
+                found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+                peak = int(found[1]) if found else peak
+            time.sleep(0.005)
+    return float(peak)
 
 
 if __name__ == "__main__":

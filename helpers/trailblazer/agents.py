@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+_TOKENS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,32 @@ def _events(output: str) -> Iterator[dict[str, Any]]:
             yield event
 
 
+def _object(value: Any) -> dict[str, Any]:
+    """Return what should be an object, as an empty one where it is not: what an agent prints is never a bug of ours."""
+    return value if isinstance(value, dict) else {}
+
+
+def _amounts(used: Any, names: Mapping[str, str]) -> dict[str, float]:
+    """Return the amounts that an agent tells, under our names; what is no number is none."""
+    told = _object(used)
+    return {
+        ours: told[theirs]
+        for ours, theirs in names.items()
+        if isinstance(told.get(theirs), int | float) and not isinstance(told[theirs], bool)
+    }
+
+
+def _add(total: dict[str, float], amounts: Mapping[str, float]) -> None:
+    for name, amount in amounts.items():
+        total[name] = total.get(name, 0) + amount
+
+
 def _whole(output: str) -> dict[str, Any]:
     try:
         document = json.loads(output)
     except ValueError:
         return {}
-    return document if isinstance(document, dict) else {}
+    return _object(document)
 
 
 def _read_claude(output: str) -> Answer:
@@ -48,45 +70,42 @@ def _read_claude(output: str) -> Answer:
     document = _whole(output)
     if not document:
         return Answer(reason="claude printed no JSON")
-    used = document.get("usage") or {}
-    tokens = {name: used[name] for name in ("input_tokens", "output_tokens") if isinstance(used.get(name), int)}
-    usage = {**tokens, "costUSD": float(document.get("total_cost_usd") or 0)}
+    usage = _amounts(document.get("usage"), _TOKENS) | _amounts(document, {"costUSD": "total_cost_usd"})
     text = str(document.get("result") or "")
     if document.get("is_error"):
         return Answer(text, f"claude: {text or document.get('subtype')}", usage)
-    denied = document.get("permission_denials") or []
-    return Answer(text, f"claude was denied {len(denied)} tools" if denied else "", usage)
+    denied = document.get("permission_denials")
+    count = len(denied) if isinstance(denied, list) else 0
+    return Answer(text, f"claude was denied {count} tools" if count else "", usage)
 
 
 def _read_codex(output: str) -> Answer:
-    text, reason, usage = "", "", {}
+    text, reason = "", ""
+    usage: dict[str, float] = {}
     for event in _events(output):
-        item = event.get("item") or {}
+        item = _object(event.get("item"))
         if item.get("type") == "agent_message":
             text = str(item.get("text") or "")
-        elif event.get("type") in {"error", "turn.failed"}:
-            reason = str(event.get("message") or (event.get("error") or {}).get("message") or "failed")
+        elif event.get("type") in ("error", "turn.failed"):
+            reason = str(event.get("message") or _object(event.get("error")).get("message") or "failed")
         elif event.get("type") == "turn.completed":
-            used = event.get("usage") or {}
-            usage = {name: used[name] for name in ("input_tokens", "output_tokens") if isinstance(used.get(name), int)}
-            reason = ""
+            usage, reason = _amounts(event.get("usage"), _TOKENS), ""
     return Answer(text, f"codex: {reason}" if reason else "", usage)
 
 
 def _read_opencode(output: str) -> Answer:
-    text, reason, usage = "", "", {"input_tokens": 0.0, "output_tokens": 0.0, "costUSD": 0.0}
+    text, reason = "", ""
+    usage: dict[str, float] = {}
     for event in _events(output):
-        part = event.get("part") or {}
+        part = _object(event.get("part"))
         if event.get("type") == "text":
             text += str(part.get("text") or "")
         elif event.get("type") == "error":
-            error = event.get("error") or {}
-            reason = str((error.get("data") or {}).get("message") or error.get("name") or "failed")
+            error = _object(event.get("error"))
+            reason = str(_object(error.get("data")).get("message") or error.get("name") or "failed")
         elif event.get("type") == "step_finish":
-            tokens = part.get("tokens") or {}
-            usage["input_tokens"] += tokens.get("input") or 0
-            usage["output_tokens"] += tokens.get("output") or 0
-            usage["costUSD"] += part.get("cost") or 0
+            _add(usage, _amounts(part.get("tokens"), {"input_tokens": "input", "output_tokens": "output"}))
+            _add(usage, _amounts(part, {"costUSD": "cost"}))
     return Answer(text, f"opencode: {reason}" if reason else "", usage)
 
 
@@ -94,13 +113,13 @@ def _read_gemini(output: str) -> Answer:
     document = _whole(output)
     if not document:
         return Answer(reason="gemini printed no JSON")
-    usage = {"input_tokens": 0.0, "output_tokens": 0.0}
-    for model in ((document.get("stats") or {}).get("models") or {}).values():
-        tokens = model.get("tokens") or {}
-        usage["input_tokens"] += tokens.get("prompt") or 0
-        usage["output_tokens"] += tokens.get("candidates") or 0
-    error = document.get("error") or {}
-    return Answer(str(document.get("response") or ""), f"gemini: {error.get('message')}" if error else "", usage)
+    usage: dict[str, float] = {}
+    for model in _object(_object(document.get("stats")).get("models")).values():
+        tokens = _object(model).get("tokens")
+        _add(usage, _amounts(tokens, {"input_tokens": "prompt", "output_tokens": "candidates"}))
+    error = document.get("error")
+    why = f"gemini: {_object(error).get('message') or error}" if error else ""
+    return Answer(str(document.get("response") or ""), why, usage)
 
 
 AGENTS = {
