@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -17,6 +19,11 @@ from trailblazer.errors import PlanUnusable, storage_trouble
 SEAL = "SHA256SUMS"
 EMPTY = hashlib.sha256(b"").hexdigest()
 PIECE = 1 << 20
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}  # as sha256sum has them
+_SPECIAL = re.compile(r"[\\\n\r]")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ESCAPED = re.compile(r"\\[\\nr]")
+_MEANT = {escaped: letter for letter, escaped in _ESCAPES.items()}
 MOST_FILES = 10_000
 MOST_BYTES = 4 << 30
 
@@ -91,10 +98,24 @@ def _walk(folder: str) -> Iterator[str]:
         yield from _walk(f"{folder}/{name}")
 
 
-def seal(folder: Path) -> str:
-    """Write SHA256SUMS over every regular file of the folder, last of all, and return its own SHA-256.
+def mark(file: Path | str, state: os.stat_result | None = None) -> str:
+    """Return what a file is known by: the SHA-256 of a regular one, where a link points to, the kind of any other.
 
-    `sha256sum -c SHA256SUMS` proves it without us. What the files hold is on the disk before the seal is.
+    `state` is its lstat, for whoever has it already.
+    """
+    state = state or os.lstat(file)
+    if stat.S_ISREG(state.st_mode):
+        return digest(file) if state.st_size else EMPTY
+    if stat.S_ISLNK(state.st_mode):
+        return f"-> {Path(file).readlink()}"
+    return stat.filemode(state.st_mode)[0]
+
+
+def seal(folder: Path) -> str:
+    """Write SHA256SUMS over everything in the folder, last of all, and return its own SHA-256.
+
+    `sha256sum -c SHA256SUMS` proves the regular files without us; what is none stands there as a comment. What the
+    files hold is on the disk before the seal is.
     """
     sha256 = hashlib.sha256()
     base = len(str(folder)) + 1
@@ -105,8 +126,8 @@ def seal(folder: Path) -> str:
             own = os.fstat(sums.fileno())
             for file in _walk(str(folder)):
                 state = os.lstat(file)
-                if file[base:] != SEAL and stat.S_ISREG(state.st_mode) and not os.path.samestat(own, state):
-                    line = _sum_line(digest(file) if state.st_size else EMPTY, file[base:]).encode()
+                if file[base:] != SEAL and not os.path.samestat(own, state):
+                    line = _sum_line(mark(file, state), file[base:]).encode("utf-8", "surrogateescape")
                     sums.write(line)
                     sha256.update(line)
             early.join()
@@ -116,10 +137,12 @@ def seal(folder: Path) -> str:
     return sha256.hexdigest()
 
 
-def _sum_line(sha256: str, name: str) -> str:
-    if "\\" in name or "\n" in name:
-        return "\\" + sha256 + "  " + name.replace("\\", "\\\\").replace("\n", "\\n") + "\n"
-    return f"{sha256}  {name}\n"
+def _sum_line(known_by: str, name: str) -> str:
+    if not _SHA256.fullmatch(known_by):
+        return f"# {json.dumps([name, known_by])}\n"
+    if _SPECIAL.search(name):
+        return "\\" + known_by + "  " + _SPECIAL.sub(lambda found: _ESCAPES[found[0]], name) + "\n"
+    return f"{known_by}  {name}\n"
 
 
 def unseal(folder: Path) -> bool:
@@ -132,10 +155,13 @@ def unseal(folder: Path) -> bool:
 
 
 def read_seal(folder: Path) -> dict[str, str]:
-    """Return what was sealed: SHA-256 by name."""
+    """Return what was sealed: by its name, what each file is known by, as `mark` tells it."""
     sums = {}
-    for line in (folder / SEAL).read_text().splitlines():
-        escaped = line.startswith("\\")
-        sha256, _, name = line.removeprefix("\\").partition("  ")
-        sums[name.replace("\\n", "\n").replace("\\\\", "\\") if escaped else name] = sha256
+    for line in (folder / SEAL).read_bytes().decode("utf-8", "surrogateescape").split("\n")[:-1]:
+        if line.startswith("# "):
+            name, known_by = json.loads(line[2:])
+        else:
+            known_by, _, name = line.removeprefix("\\").partition("  ")
+            name = _ESCAPED.sub(lambda found: _MEANT[found[0]], name) if line.startswith("\\") else name
+        sums[name] = known_by
     return sums
