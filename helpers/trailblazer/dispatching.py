@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import signal
 import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from trailblazer.atomic import write_whole
 from trailblazer.errors import ProviderRefused, ServiceDown, StorageTrouble, Trouble
 from trailblazer.halting import Halts
+from trailblazer.interrupts import Interrupts
 from trailblazer.outcomes import FAILED, AttemptEnded, Item, Outcome, Refusal, Standing, Status
 from trailblazer.plain import one_line
 from trailblazer.processes import Children
@@ -95,7 +95,7 @@ def carry_out(
     record already is passed over. Every outcome is in the journal before anything else is said of it.
     """
     engine = _Engine(items, lane, record, children, limits, audience)
-    with engine.signals(), engine.clock():
+    with engine.interrupts, engine.clock():
         slots = [threading.Thread(target=engine.carry, name=f"slot-{number}") for number in range(limits.slots)]
         for slot in slots:
             slot.start()
@@ -114,8 +114,7 @@ class _Engine:
         self.line = threading.Lock()
         self.lock = threading.Lock()
         self.stopping = limits.stopping
-        self.signal = 0
-        self.signals_seen = 0
+        self.interrupts = Interrupts()
         self.halted: Closing | None = None
 
     # -- one item ---------------------------------------------------------------------------------------------
@@ -135,7 +134,7 @@ class _Engine:
             for item in self.items:
                 if not self.record.has_good_result(item.index):
                     self.limits.throttle.wait(self.stopping)
-                    if not self.stopping.is_set() and not self.signal:
+                    if not self.stopping.is_set() and not self.interrupts.signal:
                         return item
                     self.items = itertools.chain([item], self.items)
                     break
@@ -144,8 +143,8 @@ class _Engine:
     def cancel_rest(self) -> None:
         """Settle what was not run as cancelled where the line was stopped, or as nothing after a second signal."""
         with contextlib.suppress(Trouble):  # why it was stopped is told already
-            for item in self.items if self.stopping.is_set() or self.signal else ():
-                if self.signals_seen > 1:
+            for item in self.items if self.stopping.is_set() or self.interrupts.signal else ():
+                if self.interrupts.count > 1:
                     break
                 if self.record.standing.of(item.index) is None:
                     self.record.settle(item, 0, Outcome(Status.CANCELLED, "not run"))
@@ -217,19 +216,15 @@ class _Engine:
             closing = Closing(1, f"a bug: {one_line(repr(error), 200)}", f"The traceback is in {file}.")
         self.halt(closing, now=True)
 
-    def signals(self) -> _Signals:
-        """While it is entered, Ctrl-C and TERM are noted instead of raised: a journal line is never cut in half."""
-        return _Signals(self)
-
     def clock(self) -> _Clock:
         """While it is entered, limits are kept, claims kept alive, the journal committed and progress shown."""
         return _Clock(self)
 
     def look(self) -> None:
         """Do what has to be done now and then."""
-        if self.signals_seen and not self.stopping.is_set():
-            self.halt(Closing(128 + self.signal, "interrupted"), now=True)
-        if self.signals_seen > 1:
+        if self.interrupts.count and not self.stopping.is_set():
+            self.halt(Closing(128 + self.interrupts.signal, "interrupted"), now=True)
+        if self.interrupts.count > 1:
             self.children.end_all("cancelled", grace=0)
         self.children.look()
         self.lane.look()
@@ -238,8 +233,8 @@ class _Engine:
     def closing(self) -> Closing:
         """Return how it ended."""
         self.record.journal.commit()
-        if self.signal:
-            return Closing(128 + self.signal, "interrupted")
+        if self.interrupts.signal:
+            return Closing(128 + self.interrupts.signal, "interrupted")
         if self.halted:
             return self.halted
         standing = self.record.standing
@@ -259,25 +254,6 @@ def _failure(trouble: Trouble) -> Outcome:
     elif isinstance(trouble, ServiceDown):
         kind = Refusal.TRANSIENT
     return Outcome(Status.ERROR, one_line(trouble.what), kind)
-
-
-class _Signals:
-    def __init__(self, engine: _Engine) -> None:
-        self._engine = engine
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            self._before[number] = signal.signal(number, self._note)
-
-    def _note(self, number: int, _frame: object) -> None:
-        self._engine.signal = self._engine.signal or number
-        self._engine.signals_seen += 1
-
-    def __exit__(self, *_: object) -> None:
-        """Give signals back. After an interrupt they are ignored: impatience must not cost the record its end."""
-        for number, handler in self._before.items():
-            signal.signal(number, signal.SIG_IGN if self._engine.signal else handler)
 
 
 class _Clock:
