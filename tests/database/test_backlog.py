@@ -16,7 +16,7 @@ from trailblazer import claims
 from trailblazer.claims import Counts
 from trailblazer.config import Config
 from trailblazer.database import backlog
-from trailblazer.database.backfill import Step, backfill
+from trailblazer.database.backfill import Step, backfill, put_in_line
 from trailblazer.database.backlog import Filters, ResetCounts
 from trailblazer.database.connection import Connection, connect, copy_rows
 from trailblazer.errors import StaleClaim
@@ -251,6 +251,21 @@ def test_a_file_of_tomorrow_is_not_normalised_tomorrow(connection: Connection, o
     os.utime(config.places.runs / "r" / "normalize" / "normalized.ndjson", (tomorrow, tomorrow))
     list(backfill(connection, config.places))
     assert (True,) == connection.execute("SELECT normalized_at <= now() FROM processed_runs").fetchone()
+
+
+@pytest.mark.parametrize(("later", "expected"), [(-0.5, False), (0.0, False), (0.5, True), (60.0, True)])
+def test_a_text_that_the_table_was_not_told_of_comes_in_line(
+    connection: Connection, own: Path, config: Config, later: float, expected: bool
+) -> None:
+    """B2: a file that is newer than its row, if only by half a second, is in line again though it stayed as it was."""
+    places = config_with_var(config, own.parent).places
+    write_run(places.runs, "r", 2)
+    assert put_in_line(connection, places, "r", is_changed=True)
+    run = backlog.show_run(connection, "r")
+    assert run is not None
+    moment = run.normalized_at.timestamp() + later
+    os.utime(places.runs / "r" / "normalize" / "normalized.ndjson", (moment, moment))
+    assert expected == put_in_line(connection, places, "r", is_changed=False)
 
 
 def config_with_var(config: Config, var: Path) -> Config:

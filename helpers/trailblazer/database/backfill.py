@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
 
 AT_ONCE = 200
-ROUNDING = 1.0  # seconds: file systems and Postgres do not keep the same parts of one
+ROUNDING = 0.001  # seconds: file systems and Postgres do not keep the same parts of one
 
 
 @dataclass(frozen=True, slots=True)
