@@ -82,7 +82,8 @@ def runs_events(logs: Path, phase: str, *, to_stdout: bool) -> Emitter:
     file = logs / "runs_events.ndjson"
     try:
         if file.stat().st_size >= LARGEST_FILE:
-            file.replace(file.with_name(f"runs_events.{stamp()}.ndjson"))
+            # Two that see this at once must not put the one's file in the place of the other's.
+            file.replace(file.with_name(f"runs_events.{stamp()}.{os.urandom(4).hex()}.ndjson"))
     except FileNotFoundError:
         pass
     except OSError as error:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 from dispatch.project import Project, wait_for
 from fixtures.embedding_server import EmbeddingServer
+from trailblazer import schemas
+from trailblazer.events import LARGEST_FILE, runs_events
 
 
 def _age(folder: Path, days: float) -> None:
@@ -79,3 +83,76 @@ def test_a_running_dispatch_is_never_pruned(project: Project, service: Embedding
         _, said = process.communicate(timeout=60)
     assert (0, "", 0) == (done.code, done.out, process.returncode), said
     assert 0 == project.run("verify", "latest").code
+
+
+def _fill(file: Path) -> None:
+    """Make a file as large as an events file may get: a hole, which takes no space."""
+    with file.open("ab") as opened:
+        opened.truncate(LARGEST_FILE)
+
+
+def _begins_with(file: Path, content: bytes) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(content)) == content
+
+
+def test_events_that_have_grown_large_are_put_aside_and_pruned_by_age(project: Project) -> None:
+    """Issue 3: a full events file is put aside before the next event, nothing of it lost; prune deletes it when old."""
+    events = project.var / "logs" / "runs_events.ndjson"
+    assert 0 == project.run("runs", "backfill").code
+    head = events.read_bytes()
+    _fill(events)
+    assert 0 == project.run("runs", "backfill").code
+    _fill(events)
+    assert 0 == project.run("runs", "reset", "scope=processed").code
+    aside = sorted(events.parent.glob("runs_events.*.ndjson"))
+    assert [LARGEST_FILE] * 2 == [file.stat().st_size for file in aside]
+    assert 1 == sum(_begins_with(file, head) for file in aside)
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    assert ["runs.reset.start", "runs.reset.complete"] == [event["event"] for event in told]
+    for event in told:
+        schemas.check("event", event, str(events))
+    _age(events.parent, 15)
+    os.utime(aside[1])
+    for words, left in ((("logs", "prune"), aside), (("logs", "prune", "--yes"), aside[1:])):
+        done = project.run(*words)
+        assert (0, str(aside[0]) + "\n") == (done.code, done.out), done.err
+        assert left == sorted(events.parent.glob("runs_events.*.ndjson"))
+    assert events.is_file()
+
+
+def test_two_that_put_events_aside_at_once_lose_none(tmp_path: Path) -> None:
+    """Issue 3: files that are put aside in the same second have names of their own."""
+    events = tmp_path / "runs_events.ndjson"
+    for number in range(20):
+        events.write_text(f"{number}\n")
+        _fill(events)
+        runs_events(tmp_path, "backlog", to_stdout=False).close()
+    aside = list(tmp_path.glob("runs_events.*.ndjson"))
+    assert [1] * 20 == [sum(_begins_with(file, f"{number}\n".encode()) for file in aside) for number in range(20)]
+
+
+def test_prune_keeps_what_a_living_process_or_another_host_writes(project: Project) -> None:
+    """Issue 3: of what workers ran with, that of the living stays; so does a dispatch that runs on another host."""
+    assert 0 == project.run("run", "limit=1").code
+    own = project.dispatch
+    elsewhere = own.with_name("20200101T000000Z")
+    shutil.copytree(own, elsewhere)
+    manifest = project.manifest | {"dispatchId": elsewhere.name, "status": "running"}
+    manifest["builder"] |= {"host": "another-host"}
+    (elsewhere / "dispatch_manifest.json").write_text(json.dumps(manifest))
+    half_gone = elsewhere.with_name(".pruning-20190101T000000Z")
+    half_gone.mkdir()
+    living, gone = (project.var / "logs" / f"embed_env.{pid}.json" for pid in (os.getpid(), 2**30))
+    for file in (living, gone):
+        file.write_text("{}\n")
+    (worker,) = {*(project.var / "logs").glob("embed_env.*.json")} - {living, gone}
+    _age(project.var / "logs", 15)
+    done = project.run("logs", "prune", "--days", "14.5", "--yes")
+    assert (0, {str(path) for path in (gone, worker, half_gone, own)}) == (
+        done.code,
+        set(done.out.splitlines()),
+    )
+    paths = (living, elsewhere, gone, worker, half_gone, own)
+    assert [True, True, False, False, False, False] == [path.exists() for path in paths]
+    assert [2, 0] == [project.run("logs", "prune", "--days", days).code for days in ("-1", "0")]
