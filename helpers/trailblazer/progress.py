@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
+from collections.abc import Iterator
 
 from trailblazer.events import Words, is_colourful
 from trailblazer.outcomes import Standing, Status
@@ -50,6 +53,7 @@ class Progress:
         self._is_live = sys.stderr.isatty() and is_colourful(sys.stderr) and not quiet and interval > 0
         self._started = self._shown = self._moved = time.monotonic()
         self._settled = -1
+        self._lock = threading.Lock()
         self._has_stalled = False
 
     def look(self, standing: Standing) -> None:
@@ -61,21 +65,29 @@ class Progress:
             self._has_stalled = True
             self.say(f"Warning: nothing has completed for {in_words(now - self._moved)}", "yellow")
         if self._is_live:
-            self._draw(progress_line(standing, now - self._started))
+            with self._lock:
+                self._write(progress_line(standing, now - self._started))
         elif self._interval and now - self._shown >= self._interval:
             self._shown = now
             self._words.say(progress_line(standing, now - self._started))
 
     def say(self, line: str, colour: str = "") -> None:
         """Say a line of words without tearing the live line."""
-        self._draw("")
-        self._words.say(line, colour)
+        with self.room():
+            self._words.say(line, colour)
+
+    @contextlib.contextmanager
+    def room(self) -> Iterator[None]:
+        """While it is entered the live line is away, so that something else can be printed."""
+        with self._lock:
+            self._write("")
+            yield
 
     def end(self, standing: Standing) -> None:
         """Show the last line."""
         self.say(progress_line(standing, time.monotonic() - self._started))
 
-    def _draw(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         if self._is_live:
             sys.stderr.write(f"\r\033[K{line}")
             sys.stderr.flush()

@@ -68,10 +68,11 @@ class ItemTelling(Telling):
             self._early.clear()
 
     def _print(self, result: dict[str, Any]) -> None:
-        if self._writer is not None and sys.stdout.isatty():
-            self._writer.writerow({key: one_line(str(value)) for key, value in result.items() if value is not None})
-        elif self._writer is not None:
-            self._writer.writerow(result)
-        else:
-            print(json.dumps(result))
-        sys.stdout.flush()
+        with self._progress.room():
+            if self._writer is None:
+                print(json.dumps(result))
+            elif sys.stdout.isatty():
+                self._writer.writerow({key: one_line(str(value)) for key, value in result.items() if value is not None})
+            else:
+                self._writer.writerow(result)
+            sys.stdout.flush()

@@ -67,7 +67,7 @@ def test_after_the_first_item_a_person_is_asked(batches: Batches, keys: str, cod
     """The first result is shown and a question asked; only yes goes on, else nothing more was run (P2)."""
     terminal = Terminal(batches, batches.words(range(4), "exit", "0", "the first result"))
     terminal.wait_for(QUESTION)
-    assert "Pre-flight: 0: success: the first result" in terminal.shown
+    assert re.search(r"(\n|\x1b\[K)(\x1b\[32m)?Pre-flight: 0: success: the first result", terminal.shown)
     terminal.type(keys)
     assert code == terminal.end(), terminal.shown
     assert ["success", *[status] * 3] == batches.outcomes
@@ -98,6 +98,7 @@ def test_a_live_line_shows_progress_and_nothing_raw(batches: Batches) -> None:
     assert 6 == terminal.end()
     assert terminal.shown.count("\r\x1b[K[Progress]") > 2
     assert "[Progress] 3/3 completed (100%)" in terminal.shown
+    assert not re.search(r"Runtime: \d+s[^\r\n]", terminal.shown), "a line is glued to the live one"
     left = OURS.sub("", terminal.shown)
     assert [] == [letter for letter in left if not letter.isprintable() and letter != "\n"]
 

@@ -161,7 +161,7 @@ def _carry_out(
         closing = Closing(0)
         if not how["skip_preflight"] and not opened.standing.settled:
             alone = Limits(1, halts=limits.halts)
-            closing = _try_first(opened, lane, children, alone, telling, how, people)
+            closing = _try_first(opened, lane, children, alone, telling, how, progress)
         if closing.exit_code:
             limits.stopping.set()
         rest = carry_out(waiting(), lane, opened, children, limits, telling)
@@ -186,7 +186,7 @@ def _try_first(
     alone: Limits,
     telling: ItemTelling,
     how: Mapping[str, Any],
-    people: Words,
+    progress: Progress,
 ) -> Closing:
     """Run the first item alone, show what it made, and return how the batch ends here, or exit code 0 to go on."""
     first = next(_items(opened.folder, shuffle=False))
@@ -195,7 +195,7 @@ def _try_first(
         return closing
     is_good = opened.standing.of(0) is Status.SUCCESS
     said = first_words(opened.folder, 0, opened.attempts[0], 500)
-    people.say(f"Pre-flight: {first.id}: {'success' if is_good else 'failed'}: {said}", "green" if is_good else "red")
+    progress.say(f"Pre-flight: {first.id}: {'success' if is_good else 'failed'}: {said}", "green" if is_good else "red")
     others = opened.standing.planned - 1
     decision = how["preflight"] or ("ask" if sys.stderr.isatty() else "stop")
     if not others or decision == "go" or (is_good and (decision == "stop" or how["yes"])):
