@@ -99,7 +99,7 @@ def test_an_extra_that_is_not_installed_is_told() -> None:
     try:
         embedder: Embedder = load_embedder(config)
     except ConfigWrong as trouble:
-        assert 'Run: pip install "trailblazer[minilm]"' == trouble.hint
+        assert "Run: scripts/bootstrap.sh minilm" == trouble.hint
     else:
         embedder.probe()
 

