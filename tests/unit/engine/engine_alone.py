@@ -10,38 +10,11 @@ from trailblazer.atomic import make_folder, write_whole
 from trailblazer.closing import close_dispatch
 from trailblazer.dispatching import Limits, carry_out
 from trailblazer.events import Words
-from trailblazer.outcomes import Item, Outcome, Standing, Status
+from trailblazer.outcomes import Item, Outcome, Status
 from trailblazer.paths import Places
 from trailblazer.processes import Children
 from trailblazer.record import Record
-
-SEED = {
-    "planPreflightDir": None,
-    "planFileUsed": "list.txt",
-    "runsPlanned": 1,
-    "provider": "test",
-    "model": None,
-    "dimension": None,
-    "workers": 2,
-    "batchSize": None,
-    "gitCommit": None,
-    "qaDir": None,
-    "notes": "",
-    "mode": "batch",
-}
-
-
-class Silent:
-    """An audience that hears nothing."""
-
-    def started(self, item: Item, number: int) -> None:
-        """Hear that an attempt begins."""
-
-    def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
-        """Hear an outcome."""
-
-    def look(self, standing: Standing) -> None:
-        """Look."""
+from unit.engine.told_lane import SEED, Silent
 
 
 class FileLane:
