@@ -142,12 +142,14 @@ class _Engine:
 
     def cancel_rest(self) -> None:
         """Settle what was not run as cancelled where the line was stopped, or as nothing after a second signal."""
-        with contextlib.suppress(Trouble):  # why it was stopped is told already
+        try:
             for item in self.items if self.stopping.is_set() or self.interrupts.signal else ():
                 if self.interrupts.count > 1:
                     break
                 if self.record.standing.of(item.index) is None:
                     self.record.settle(item, 0, Outcome(Status.CANCELLED, "not run"))
+        except Exception as error:  # noqa: BLE001 - the record is closed and sealed even so
+            self.halt_for(error)
 
     def _outcome_of(self, item: Item) -> tuple[int, Outcome]:
         repeat = 0
@@ -212,7 +214,8 @@ class _Engine:
             closing = Closing(error.exit_code, error.what, error.hint)
         else:
             file = self.record.folder / "traceback.txt"
-            write_whole(file, "".join(traceback.format_exception(error)))
+            with contextlib.suppress(StorageTrouble):
+                write_whole(file, "".join(traceback.format_exception(error)))
             closing = Closing(1, f"a bug: {one_line(repr(error), 200)}", f"The traceback is in {file}.")
         self.halt(closing, now=True)
 

@@ -150,6 +150,16 @@ def test_the_output_must_be_what_was_expected(batches: Batches) -> None:
     assert 64 == len(batches.result()["output_sha256"])
 
 
+@pytest.mark.parametrize("what", ["folder", "link", "pipe"])
+def test_an_output_that_is_no_file_is_not_read(batches: Batches, what: str) -> None:
+    """A folder, a link that leads out, and a pipe are no output: nothing is followed, nothing waits (rule 6)."""
+    done = batches.batch(["x"], what, "{{ output_file }}", flags="--preflight go --expect json")
+    assert 6 == done.code, done.err
+    assert ["error"] == batches.outcomes
+    assert "root:" not in done.err + done.out
+    assert 0 == batches.run("verify", "latest").code
+
+
 def test_the_output_must_hold_against_a_schema(batches: Batches) -> None:
     """`--expect-schema` names what is wrong with the output; a schema that is none is refused (exit 3)."""
     schema = batches.folder / "schema.json"

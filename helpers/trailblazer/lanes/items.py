@@ -27,7 +27,7 @@ from trailblazer.spawning import environment_block
 from trailblazer.templates import Render
 
 TAIL_BYTES = 4096
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MOST_EXPECTED_BYTES = 64 << 20
 FEW = 5  # fewer durations than this have no median to speak of
 
@@ -229,10 +229,15 @@ class ItemsLane:
 
 def _output(stdout: int, size: int, output_file: str) -> tuple[bytes, str]:
     """Return what the command made (its output file, else its stdout) and the SHA-256, if it made anything."""
-    with contextlib.suppress(FileNotFoundError), os.fdopen(os.open(output_file, _READ), "rb") as opened:
-        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-        opened.seek(0)
-        return opened.read(MOST_EXPECTED_BYTES), sha256
+    try:
+        with os.fdopen(os.open(output_file, _READ), "rb") as opened:
+            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+            opened.seek(0)
+            return opened.read(MOST_EXPECTED_BYTES), sha256
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise Trouble(f"the output file is no file that can be read: {error.strerror}") from error
     content = os.pread(stdout, min(size, MOST_EXPECTED_BYTES), 0) if size else b""
     return content, hashlib.sha256(content).hexdigest() if content else ""
 
@@ -278,7 +283,7 @@ def first_words(folder: Path, index: int, number: int, most: int) -> str:
     attempt = folder / f"task_{index}" / f"attempt_{number}"
     for name in ("output", "worker.stdout", "worker.stderr"):
         file = attempt / name
-        if file.is_file() and file.stat().st_size:
+        if file.is_file() and not file.is_symlink() and file.stat().st_size:
             with file.open("rb") as opened:
                 return one_line(opened.read(8 * most).decode("utf-8", "replace"), most)
     return "(no output)"
