@@ -111,6 +111,11 @@ def mark(file: Path | str, state: os.stat_result | None = None) -> str:
     return stat.filemode(state.st_mode)[0]
 
 
+def is_digest(known_by: str) -> bool:
+    """Say whether what a file is known by is that of a regular file."""
+    return bool(_SHA256.fullmatch(known_by))
+
+
 def seal(folder: Path) -> str:
     """Write SHA256SUMS over everything in the folder, last of all, and return its own SHA-256.
 
@@ -138,7 +143,7 @@ def seal(folder: Path) -> str:
 
 
 def _sum_line(known_by: str, name: str) -> str:
-    if not _SHA256.fullmatch(known_by):
+    if not is_digest(known_by):
         return f"# {json.dumps([name, known_by])}\n"
     if _SPECIAL.search(name):
         return "\\" + known_by + "  " + _SPECIAL.sub(lambda found: _ESCAPES[found[0]], name) + "\n"

@@ -87,9 +87,12 @@ def check_shape(name: str, document: dict[str, Any], where: str) -> None:
 
 
 def publish(name: str, document: Any, target: Path, *, durable: bool = True) -> None:
-    """Validate a document, then write it as a whole file."""
+    """Validate a document, then write it as a whole file; what is no UTF-8, as a file's name may be, is escaped."""
     check(name, document, str(target))
-    write_whole(target, json.dumps(document, indent=2, ensure_ascii=False) + "\n", durable=durable)
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        text = json.dumps(document, indent=2)
+    write_whole(target, text + "\n", durable=durable)
 
 
 def read_json(target: Path) -> Any:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from trailblazer import proof, record, schemas
 from trailblazer.config import Config
-from trailblazer.errors import Trouble
+from trailblazer.errors import DocumentInvalid, Trouble
 from trailblazer.journal import FIRST, read_journal
-from trailblazer.outcomes import Status
+from trailblazer.outcomes import Standing, Status
 
 DERIVED = frozenset({"report.html"})
 
@@ -42,7 +42,7 @@ def verify_folder(folder: Path, seal: str | None, whence: str) -> Verdict:
     `seal` is the SHA-256 of its SHA256SUMS as `whence` has it, or None when it cannot be had; `whence` then says why.
     """
     verdict = Verdict()
-    if not (folder / proof.SEAL).is_file() or (folder / proof.SEAL).is_symlink():
+    if not _is_regular(folder / proof.SEAL):
         verdict.findings.append(f"{folder} has no {proof.SEAL}: it was never sealed, or is being carried out")
         return verdict
     _check_seal(folder, seal, whence, verdict)
@@ -72,6 +72,8 @@ def _check_files(folder: Path, verdict: Verdict) -> None:
         file = found.pop(name, None)
         if file is None:
             verdict.findings.append(f"{name} was removed")
+        elif proof.is_digest(known_by) and not _is_regular(file):
+            verdict.findings.append(f"{name} is no longer a regular file")
         elif proof.mark(file) != known_by:
             verdict.findings.append(f"{name} was changed")
     verdict.findings += [f"{name} was added" for name in found if name != proof.SEAL and name not in DERIVED]
@@ -82,27 +84,45 @@ def _check_files(folder: Path, verdict: Verdict) -> None:
 def _check_story(folder: Path, verdict: Verdict) -> None:
     """Hold manifest, journal, plan and archives against each other: they would differ had one been made up."""
     before = len(verdict.findings)
+    for name in (record.MANIFEST, record.JOURNAL):
+        if not _is_regular(folder / name):
+            raise DocumentInvalid(f"{name} is no file that tells a story")
     manifest = schemas.read_json(folder / record.MANIFEST)
-    for violation in schemas.violations_in("dispatch_manifest")(manifest):
-        verdict.findings.append(f"{record.MANIFEST}: {violation}")
+    verdict.findings += [
+        f"{record.MANIFEST}: {violation}" for violation in schemas.violations_in("dispatch_manifest")(manifest)
+    ]
+    if len(verdict.findings) > before:
+        return
     head = FIRST
     for line in read_journal(folder / record.JOURNAL):
         head = line["prev"]
     last = (folder / record.JOURNAL).read_bytes().splitlines()[-1:]
     head = hashlib.sha256(last[0]).hexdigest() if last else head
-    if head != manifest.get("journalHead"):
+    if head != manifest["journalHead"]:
         verdict.findings.append("the journal does not end where the manifest says it does")
-    standing, _, _ = record.read_standing(folder)
+    standing = _standing(folder)
     counted = {"planned": standing.planned, **{status.value: standing.counts[status] for status in Status}}
-    said = manifest.get("counts", {})
+    said = manifest["counts"]
     verdict.findings += [
         f"the manifest counts {said.get(name)} {name}, the journal {number}"
         for name, number in counted.items()
         if said.get(name) != number
     ]
-    for entry in manifest.get("inputs", []):
+    for entry in manifest["inputs"]:
         file = folder / entry["name"]
-        if "digest" in entry and (not file.is_file() or proof.digest(file) != entry["digest"]["sha256"]):
+        if "digest" in entry and (not _is_regular(file) or proof.digest(file) != entry["digest"]["sha256"]):
             verdict.findings.append(f"{entry['name']} is not the file that went in")
     if len(verdict.findings) == before:
         verdict.proved.append(f"journal, manifest, plan and archives agree: {standing.settled} outcomes")
+
+
+def _standing(folder: Path) -> Standing:
+    try:
+        return record.read_standing(folder)[0]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise DocumentInvalid(f"{record.JOURNAL} holds lines that no dispatch writes") from None
+
+
+def _is_regular(file: Path) -> bool:
+    """Say whether a file is one that can be read to its end: a pipe in its place would be waited for."""
+    return file.is_file() and not file.is_symlink()

@@ -53,8 +53,8 @@ def open_new(places: Places, planned: int) -> Record:
     record.write_plan(opened.folder, [f"item-{index}" for index in range(planned)])
     plan = {"name": "plan.txt", "uri": "list.txt", "digest": {"sha256": proof.digest(opened.folder / "plan.txt")}}
     bundle = make_folder(places.root / "bundle é" / "more")
-    for name in ("ready.txt", "more/blocked.txt", "more/line\nbreak \\.md"):
-        write_whole(bundle.parent / name, f"{name}\n")
+    for name in ("ready.txt", "more/blocked.txt", "more/line\nbreak \\.md", os.fsdecode(b"no UTF-8 \xff.md")):
+        write_whole(bundle.parent / name, "text\n")
     opened.publish(inputs=[plan, *proof.archive(bundle.parent, opened.folder / "plan_preflight")])
     return opened
 
