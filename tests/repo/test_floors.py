@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     {"dispatching", "closing"},
     set(),
     {"database", "config", "schemas", "processes"},
-    {"atomic", "errors", "events", "paths", "plain", "spawning"},
+    {"atomic", "errors", "events", "interrupts", "paths", "plain", "spawning"},
 ]
 PARTS = FLOORS.index(set())
 # What is large or replaceable has one door.
