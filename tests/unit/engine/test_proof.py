@@ -210,9 +210,7 @@ def test_any_name_is_sealed_and_read_back(tmp_path: Path, names: set[str]) -> No
     for name in names:
         (folder / name).write_bytes(os.fsencode(name))
     first = proof.seal(folder)
-    if not any(
-        "\r" in name or name == "-" for name in names
-    ):  # older coreutils know no \r; a - is stdin to all of them
+    if not any("\r" in name or name == "-" for name in names):  # older coreutils know no \r; - is stdin to all
         assert 0 == subprocess.run(["sha256sum", "--quiet", "-c", proof.SEAL], cwd=folder, check=False).returncode
     assert {name: hashlib.sha256(os.fsencode(name)).hexdigest() for name in names} == proof.read_seal(folder)
     assert first == proof.seal(folder)
