@@ -28,6 +28,7 @@ class Terminal:
         self.shown = ""
         self.pid, self._handle = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests themselves run in the background
             os.chdir(batches.folder)
             os.execve(TRAILBLAZER[0], [*TRAILBLAZER, *words], known)
 
@@ -54,8 +55,10 @@ class Terminal:
 
     def end(self) -> int:
         """Read on to the end and return the exit code."""
+        deadline = time.monotonic() + LIMIT
         while self.read():
-            pass
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
         os.close(self._handle)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
