@@ -23,9 +23,9 @@ def make_folder(folder: Path, *, exist_ok: bool = True) -> Path:
     try:
         folder.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=exist_ok)
-    except FileExistsError:
-        raise
     except OSError as error:
+        if isinstance(error, FileExistsError) and not exist_ok:
+            raise
         raise storage_trouble(error, "make the folder") from error
     return folder
 
