@@ -1,0 +1,135 @@
+"""The configuration: what goes before what, and each kind of mistake with file, line and the nearest right key (G5)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from trailblazer.config import PREFIX, Config, known_keys, load_config, variable
+from trailblazer.errors import ConfigWrong
+from trailblazer.paths import CONFIG_NAME
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The place of the one configuration file of a project."""
+    target = tmp_path / CONFIG_NAME
+    target.parent.mkdir()
+    return target
+
+
+def _refused(start: Path, **flags: object) -> list[str]:
+    """Return every mistake that is told, one a line, without the hint below them."""
+    with pytest.raises(ConfigWrong) as refused:
+        load_config({key.replace("__", "."): value for key, value in flags.items()}, start)
+    assert 3 == refused.value.exit_code
+    *more, hint = refused.value.hint.splitlines()
+    assert hint
+    return [refused.value.what, *more]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "telling"),
+    [
+        ("dispatch:\n  wrokers: 2\n", 2, "dispatch.wrokers is not a key; did you mean workers?"),
+        ("\n# so\ndipsatch: {workers: 2}\n", 3, "dipsatch is not a key; did you mean dispatch?"),
+        ("embed: {zzz: 2}\n", 1, "embed.zzz is not a key; there are: provider, model, "),
+        ("dispatch:\n  workers: 2\n\n  workers: 3\n", 4, "workers is there twice"),
+        ("chunk: {}\nembed: {}\nchunk: {}\n", 3, "chunk is there twice"),
+        ("dispatch:\n  workers: 0\n", 2, "$.dispatch.workers: 0 is less than the minimum of 1"),
+        ("dispatch:\n  workers: many\n", 2, "$.dispatch.workers: 'many' is not of type 'integer'"),
+        ("embed:\n  provider: lokal\n", 2, "$.embed.provider: 'lokal' is not one of "),
+        ("embed:\n  prices:\n    a/b: free\n", 2, "$.embed.prices"),
+        ("embed:\n  base_url: nowhere\n", 2, "$.embed.base_url: 'nowhere' does not match "),
+        ("embed: 7\n", 1, "a mapping of keys to values belongs here"),
+        ("- a\n- b\n", 1, "a mapping of keys to values belongs here"),
+    ],
+)
+def test_a_mistake_in_the_file_names_its_line(file: Path, text: str, line: int, telling: str) -> None:
+    """G5: a wrong key, section, value or shape is refused with exit 3, its place, and what would be right."""
+    file.write_text(text)
+    told = [mistake for mistake in _refused(file.parents[1]) if mistake.startswith(f"{file}:{line}: {telling}")]
+    assert 1 == len(told), _refused(file.parents[1])
+
+
+@pytest.mark.parametrize(
+    ("content", "telling"),
+    [
+        (b"dispatch:\n  workers: [1\nembed: {}\n", ":3: not YAML: "),
+        (b"dispatch:\n\tworkers: 1\n", ":2: not YAML: "),
+        (b"a: caf\xe9\n", ": not YAML: "),
+        (b"a: !!python/object/apply:os.getcwd []\n", ":1: a is not a key"),
+    ],
+)
+def test_what_is_not_yaml_names_its_line(file: Path, content: bytes, telling: str) -> None:
+    """G5: a file that cannot be read as YAML is refused where that was noticed; nothing in it is ever carried out."""
+    file.write_bytes(content)
+    assert _refused(file.parents[1])[0].startswith(f"{file}{telling}")
+
+
+def test_all_mistakes_are_told_at_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """G5: file, environment and flags are each named as the place of what is wrong in them."""
+    file.write_text("dispatch:\n  wrokers: 1\n  retries: -1\n")
+    monkeypatch.setenv("TRAILBLAZER_DISPATCH_FAIL_FSAT", "5")
+    monkeypatch.setenv("TRAILBLAZER_CHUNK_OVERLAP", "much")
+    told = _refused(file.parents[1], embed__batch_size=0)
+    beginnings = [
+        f"{file}:2: dispatch.wrokers is not a key; did you mean workers?",
+        "TRAILBLAZER_DISPATCH_FAIL_FSAT is not a setting; did you mean TRAILBLAZER_DISPATCH_FAIL_FAST?",
+        "TRAILBLAZER_CHUNK_OVERLAP: $.chunk.overlap: 'much' is not of type 'integer'",
+        "--batch-size: $.embed.batch_size: 0 is less than the minimum of 1",
+        f"{file}:3: $.dispatch.retries: -1 is less than the minimum of 0",
+    ]
+    assert len(beginnings) == len(told)
+    assert [1] * 5 == [sum(mistake.startswith(beginning) for mistake in told) for beginning in beginnings], told
+
+
+def _told(config: Config, key: str) -> tuple[object, str]:
+    return config[key], config.settings[key].origin
+
+
+def test_flags_go_before_variables_before_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value is the flag's, else the variable's, else the file's, else the default, and it says whose it is."""
+    root = file.parents[1]
+    below = root / "a" / "b"
+    below.mkdir(parents=True)
+    assert (2, "default") == _told(load_config(start=below), "dispatch.workers")
+    file.write_text("dispatch:\n  workers: 3\n")
+    assert (3, f"{file}:2") == _told(load_config(start=below), "dispatch.workers")
+    monkeypatch.setenv("TRAILBLAZER_DISPATCH_WORKERS", "4")
+    assert (4, "TRAILBLAZER_DISPATCH_WORKERS") == _told(load_config(start=below), "dispatch.workers")
+    flags = {"dispatch.workers": 5, "dispatch.retries": None}
+    assert (5, "--workers") == _told(load_config(flags, below), "dispatch.workers")
+    assert (1, "default") == _told(load_config(flags, below), "dispatch.retries")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "dispatch:\n", "dispatch: {}\n", "---\n"])
+def test_a_file_that_says_nothing_leaves_the_defaults(file: Path, text: str) -> None:
+    """Sections may be empty, and so may the file; its folder is the root of the project all the same."""
+    file.write_text(text)
+    config = load_config(start=file.parents[1])
+    assert {schema["default"] for key, schema in known_keys().items() if key == "dispatch.workers"} == {
+        config["dispatch.workers"]
+    }
+    assert (file.parents[1], file.parents[1] / "var") == (config.places.root, config.places.var)
+
+
+def test_every_key_has_its_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each key can be set in the environment, a text as it is written and a number as a number."""
+    file.write_text("")
+    names = {variable(key) for key in known_keys()}
+    assert len(names) == len(known_keys())
+    for name, text in (("EMBED_MODEL", "e5:large"), ("EMBED_TIMEOUT_SECONDS", "0.5"), ("PATHS_VAR", "12")):
+        monkeypatch.setenv(PREFIX + name, text)
+    monkeypatch.setenv(PREFIX + "DB_URL", "postgresql://u:p@[::1]/d?a=b")
+    config = load_config(start=file.parents[1])
+    keys = ("embed.model", "embed.timeout_seconds", "paths.var", "db.url")
+    assert ["e5:large", 0.5, "12", "postgresql://u:p@[::1]/d?a=b"] == [config[key] for key in keys]
