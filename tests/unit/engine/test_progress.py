@@ -33,6 +33,21 @@ def test_what_was_cancelled_is_not_completed() -> None:
     assert "2/4 completed (50%) | Success: 1/2 (50%) | Errors: 0 | Timeouts: 1" in progress_line(standing, 0)
 
 
+@given(outcomes=st.lists(st.tuples(st.integers(0, 9), st.sampled_from(Status)), max_size=40))
+def test_an_item_counts_once_with_its_newest_outcome(outcomes: list[tuple[int, Status]]) -> None:
+    """However often items are settled, the counts are those of their newest outcomes (P6)."""
+    standing, newest = Standing(10), dict[int, Status]()
+    for index, status in outcomes:
+        standing.settle(index, Outcome(status))
+        newest[index] = status
+    good = sum(status in {Status.SUCCESS, Status.UNCHANGED} for status in newest.values())
+    completed = sum(status is not Status.CANCELLED for status in newest.values())
+    assert (len(newest), 10 - len(newest), good) == (standing.settled, standing.unrun, standing.good)
+    assert progress_line(standing, 0).startswith(
+        f"[Progress] {completed}/10 completed ({10 * completed}%) | Success: {good}/"
+    )
+
+
 @given(part=st.integers(0, 10**6), more=st.integers(0, 10**6))
 def test_percents_are_rounded_half_up(part: int, more: int) -> None:
     """A share of nothing is 0, of all 100, and never off by more than a half."""
