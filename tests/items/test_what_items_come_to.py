@@ -147,7 +147,9 @@ def test_the_output_must_be_what_was_expected(batches: Batches) -> None:
     assert 0 == done.code
     assert "partial" == batches.summary["items"][0]["domain_status"]
     assert ("success", "partial") == (done.events[0]["status"], done.events[0]["domain_status"])
-    assert 64 == len(batches.result()["output_sha256"])
+    told = batches.summary["items"][0]
+    assert ("task_0/attempt_1", 64, 0) == (told["folder"], len(told["output_sha256"]), told["exit_code"])
+    assert told.items() >= {"started": batches.result()["started"], "attempt": 1}.items()
 
 
 @pytest.mark.parametrize("what", ["folder", "link", "pipe"])

@@ -130,7 +130,11 @@ class ItemsLane:
             outcome = Outcome(Status.ERROR, start_failure(error, argv[0]) if argv else str(error))
         except (Trouble, ValueError) as trouble:
             outcome = Outcome(Status.ERROR, one_line(str(trouble), 300))
-        details = {**outcome.details, "duration_ms": round(1000 * (time.monotonic() - began), 1)}
+        details = {
+            **outcome.details,
+            "folder": f"task_{item.index}/attempt_{number}",
+            "duration_ms": round(1000 * (time.monotonic() - began), 1),
+        }
         if ended is not None:
             details |= {"exit_code": ended.exit_code, "signal": ended.signal, "peak_memory_kib": ended.peak_memory_kib}
         outcome = Outcome(outcome.status, outcome.reason, outcome.refusal, {**details, "started": started})
