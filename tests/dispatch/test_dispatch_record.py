@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
 import shutil
@@ -31,6 +32,7 @@ def test_a_dispatch_of_a_bundle_archives_says_and_proves_all_of_it(project: Proj
     (bundle / "more").mkdir()
     (bundle / "more" / "whatever else.bin").write_bytes(b"\0\xff")
     (bundle / "half.tmp").write_text("a file like any other\n")
+    (bundle / os.fsdecode(b"no UTF-8 \xff")).write_text("a name like any other\n")
     quality = project.var / "retrieval_qc" / "20261101T000000Z"
     quality.mkdir(parents=True)
     (quality / "report é.md").write_text("good\n")
