@@ -12,6 +12,7 @@ from trailblazer.errors import DocumentInvalid, Trouble
 from trailblazer.journal import FIRST, read_journal
 from trailblazer.outcomes import Standing, Status
 
+UNREAD = "cannot be read"
 DERIVED = frozenset({"report.html"})
 
 
@@ -74,11 +75,18 @@ def _check_files(folder: Path, verdict: Verdict) -> None:
             verdict.findings.append(f"{name} was removed")
         elif proof.is_digest(known_by) and not _is_regular(file):
             verdict.findings.append(f"{name} is no longer a regular file")
-        elif proof.mark(file) != known_by:
-            verdict.findings.append(f"{name} was changed")
+        elif (now := _mark(file)) != known_by:
+            verdict.findings.append(f"{name} {now if now.startswith(UNREAD) else 'was changed'}")
     verdict.findings += [f"{name} was added" for name in found if name != proof.SEAL and name not in DERIVED]
     if len(verdict.findings) == before:
         verdict.proved.append(f"{len(sealed)} files are there, unchanged, and no other")
+
+
+def _mark(file: Path) -> str:
+    try:
+        return proof.mark(file)
+    except OSError as error:
+        return f"{UNREAD}: {error.strerror}"
 
 
 def _check_story(folder: Path, verdict: Verdict) -> None:

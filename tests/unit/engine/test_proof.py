@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from trailblazer.verification import Verdict, verify_folder
 from unit.engine.engine_alone import go_on_or_begin
 
 ITEMS = 3
+NOBODY = 65534
 NAMES = (
     some.one_of(
         some.binary(min_size=1, max_size=12).map(os.fsdecode),
@@ -263,3 +266,22 @@ def test_a_link_that_was_there_is_sealed_too(tmp_path: Path) -> None:
         ["sha256sum", "--strict", "-c", proof.SEAL], cwd=tmp_path, capture_output=True, check=False
     )
     assert (0, b"") == (checked.returncode, checked.stderr)
+
+
+def test_a_file_that_may_not_be_read_is_a_finding() -> None:
+    """Whoever has no right to a file is told so, and is not shown a bug; tried as a plain user (rule 4)."""
+    child = os.fork()
+    if child == 0:  # pragma: no cover - it ends here
+        with contextlib.suppress(BaseException):
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setuid(NOBODY)
+            folder = Path(tempfile.mkdtemp())
+            (folder / "output").write_text("what it made")
+            proof.seal(folder)
+            (folder / "output").chmod(0)
+            findings = verify_folder(folder, None, "nobody").findings
+            shutil.rmtree(folder)
+            os._exit("output cannot be read: Permission denied" not in findings)
+        os._exit(2)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
