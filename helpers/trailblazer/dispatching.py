@@ -96,10 +96,7 @@ def carry_out(
     """
     engine = _Engine(items, lane, record, children, limits, audience)
     with engine.interrupts, engine.clock():
-        slots = [threading.Thread(target=engine.carry, name=f"slot-{number}") for number in range(limits.slots)]
-        for slot in slots:
-            slot.start()
-        for slot in slots:
+        for slot in engine.start_slots():
             slot.join()
         engine.cancel_rest()
     return engine.closing()
@@ -116,6 +113,20 @@ class _Engine:
         self.stopping = limits.stopping
         self.interrupts = Interrupts()
         self.halted: Closing | None = None
+
+    def start_slots(self) -> list[threading.Thread]:
+        """Start no more slots than there are items, nor more than the system gives: those that run do the work."""
+        slots: list[threading.Thread] = []
+        for number in range(min(self.limits.slots, self.record.standing.planned)):
+            slot = threading.Thread(target=self.carry, name=f"slot-{number}")
+            try:
+                slot.start()
+            except RuntimeError as error:
+                if not slots:
+                    self.halt_for(error)
+                break
+            slots.append(slot)
+        return slots
 
     # -- one item ---------------------------------------------------------------------------------------------
 

@@ -137,6 +137,16 @@ def test_results_come_as_they_finish_or_in_the_order_of_the_items(batches: Batch
     assert items == sorted(int(line.split(",")[0]) for line in table[1:])
 
 
+def test_more_workers_than_the_system_gives_are_as_many_as_it_gives(batches: Batches) -> None:
+    """100,000 workers for a few items are a few; where the system gives no more threads the others do the work."""
+    assert 0 == batches.batch(range(3), "exit", "0", flags="--max-workers 100000").code
+    with batches.running(*batches.words(range(200), "exit", "0", flags="--max-workers 200"),
+                         before=("sh", "-c", "ulimit -v 800000; exec \"$@\"", "sh")) as process:  # fmt: skip
+        _, said = process.communicate(timeout=60)
+    assert 0 == process.returncode, said
+    assert ["success"] * 200 == batches.outcomes
+
+
 def test_shuffle_changes_the_order_and_nothing_else(batches: Batches) -> None:
     """--shuffle starts the items in another order; folders and summary keep that of the items (P1)."""
     shared = batches.folder / "shared"
