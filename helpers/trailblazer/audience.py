@@ -12,6 +12,7 @@ class Telling:
 
     def __init__(self, progress: Progress, emitter: Emitter, noun: str) -> None:
         self._progress, self._emitter, self._noun = progress, emitter, noun
+        self._has_told_lost = False
 
     def started(self, item: Item, number: int) -> None:
         """Emit that an attempt begins."""
@@ -25,6 +26,9 @@ class Telling:
         self._emitter.emit(
             f"{self._noun}.settle", "complete", level=level, run_id=item.id, outcome=outcome.status.value, **more
         )
+        if self._emitter.lost and not self._has_told_lost:
+            self._has_told_lost = True
+            self._progress.say(f"Warning: {self._emitter.lost}; events.ndjson in the folder goes on", "yellow")
         if outcome.status in FAILED or outcome.status is Status.CANCELLED:
             self._progress.say(f"{outcome.status.value.capitalize()}: {item.id}: {outcome.reason}", "red")
         elif outcome.refusal is Refusal.GATE:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
-import os
 import signal
 import sys
 
-from trailblazer.errors import Trouble, WordsWrong
+from trailblazer.errors import Trouble, WordsWrong, storage_trouble
+from trailblazer.streams import drop_stdout, hold_streams, tell
 
 TYPE_CHECKING = False  # `typing` itself takes a tenth of the time a start may take
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def main(argv: list[str] | None = None) -> int:
     """Carry out the words of a command line and return the exit code; troubles are printed here and nowhere else."""
     words = sys.argv[1:] if argv is None else argv
     verb = words[0] if words and words[0] in VERBS else ""
+    hold_streams()
     try:
         signal.signal(signal.SIGTERM, _terminated)
         code = _run(verb, words)
@@ -102,12 +104,17 @@ def main(argv: list[str] | None = None) -> int:
         _say(verb, trouble)
         return trouble.exit_code
     except KeyboardInterrupt as interrupt:
-        print(f"{verb or 'trailblazer'}: interrupted", file=sys.stderr)
+        tell(f"{verb or 'trailblazer'}: interrupted\n")
         return 143 if interrupt.args == (signal.SIGTERM,) else 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         return 141
     except Exception as error:  # noqa: BLE001 - the last place where a bug can still be told in one line
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+            drop_stdout()
+            full = storage_trouble(error, "write" if error.filename else "write to stdout")
+            _say(verb, full)
+            return full.exit_code
         return _tell_bug(verb, error)
     return code
 
@@ -165,9 +172,9 @@ def _without_verb(words: list[str]) -> int:
 def _say(verb: str, trouble: Trouble) -> None:
     from trailblazer.plain import plain
 
-    print(f"{verb or 'trailblazer'}: {plain(trouble.what)}", file=sys.stderr)
+    tell(f"{verb or 'trailblazer'}: {plain(trouble.what)}\n")
     for line in trouble.hint.splitlines():
-        print(f"  {plain(line)}", file=sys.stderr)
+        tell(f"  {plain(line)}\n")
 
 
 def _tell_bug(verb: str, error: Exception) -> int:
@@ -177,8 +184,11 @@ def _tell_bug(verb: str, error: Exception) -> int:
     from trailblazer.plain import one_line
 
     text = "".join(traceback.format_exception(error))
-    with tempfile.NamedTemporaryFile("w", prefix="trailblazer-bug-", suffix=".txt", delete=False) as file:
-        file.write(text)
-    print(f"{verb or 'trailblazer'}: a bug: {one_line(repr(error), 200)}", file=sys.stderr)
-    print(f"  The traceback is in {file.name}.", file=sys.stderr)
+    tell(f"{verb or 'trailblazer'}: a bug: {one_line(repr(error), 200)}\n")
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="trailblazer-bug-", suffix=".txt", delete=False) as file:
+            file.write(text)
+        tell(f"  The traceback is in {file.name}.\n")
+    except OSError:
+        tell(text)
     return 1

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer.atomic import make_folder
-from trailblazer.errors import storage_trouble
+from trailblazer.errors import StorageTrouble, storage_trouble
 from trailblazer.paths import stamp, timestamp
 from trailblazer.plain import one_line
+from trailblazer.streams import put_out, tell
 
 LEVELS = ("debug", "info", "warning", "error")
 LARGEST_FILE = 512 << 20
@@ -22,7 +23,8 @@ _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class Emitter:
     """Writes one event a line, each with ts, seq, run_id, phase, component, pid and level, to a file and to stdout.
 
-    stdout gets events only where it is no terminal: on a terminal they would mix with the words for people.
+    stdout gets a copy only where it is no terminal: on a terminal events would mix with the words for people. When it
+    takes no more (read by nobody, on a full disk) `lost` says why, and the file goes on.
     """
 
     def __init__(
@@ -31,7 +33,8 @@ class Emitter:
         self._always = {"phase": phase, "component": component, "pid": os.getpid(), **always}
         self._lock = threading.Lock()
         self._seq = 0
-        self._stdout = sys.stdout if to_stdout and not sys.stdout.isatty() else None
+        self._to_stdout = to_stdout and not sys.stdout.isatty()
+        self.lost = ""
         self._handle: int | None = None
         if file is not None:
             make_folder(file.parent)
@@ -63,9 +66,11 @@ class Emitter:
                     os.write(self._handle, line.encode())
                 except OSError as error:
                     raise storage_trouble(error, "write an event") from error
-            if self._stdout is not None:
-                self._stdout.write(line)
-                self._stdout.flush()
+            if self._to_stdout:
+                try:
+                    put_out(line)
+                except StorageTrouble as trouble:
+                    self._to_stdout, self.lost = False, trouble.what
 
     def close(self) -> None:
         """Close the file; an emitter that is closed writes no more."""
@@ -119,4 +124,4 @@ class Words:
                 raise storage_trouble(error, "write") from error
         if not self._quiet:
             code = _COLOURS[colour] if self._colourful else ""
-            print(f"\033[{code}m{line}\033[0m" if code else line, file=sys.stderr, flush=True)
+            tell(f"\033[{code}m{line}\033[0m\n" if code else f"{line}\n")

@@ -13,11 +13,11 @@ from trailblazer.record import JOURNAL
 
 MOST_CAUSES = 10
 MOST_NAMED = 3
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"(?<!^exit )\d+")
 
 
 def table_of_failures(folder: Path) -> Iterator[str]:
-    """Yield a line a cause, the most frequent first; causes that differ in numbers only are one."""
+    """Yield a line a cause, the most frequent first; causes with the same exit code that differ in numbers are one."""
     latest: dict[int, tuple[str, str]] = {}
     for line in read_journal(folder / JOURNAL):
         if line["kind"] == "settle":
@@ -32,7 +32,7 @@ def table_of_failures(folder: Path) -> Iterator[str]:
         shown.setdefault(cause, f"{status}: {reason}")
     ranked = sorted(causes.items(), key=lambda cause: (-len(cause[1]), cause[1]))
     if ranked:
-        yield f"Failures: {len(latest)}, of {len(ranked)} causes"
+        yield f"Failures: {len(latest)}, of {len(ranked)} {'cause' if len(ranked) == 1 else 'causes'}"
     for cause, indices in ranked[:MOST_CAUSES]:
         named = ", ".join(f"task_{index}" for index in sorted(indices)[:MOST_NAMED])
         more = ", …" if len(indices) > MOST_NAMED else ""

@@ -85,7 +85,7 @@ def _from_ndjson(opened: IO[bytes], name: str) -> Iterator[Any]:
     for number, line in enumerate(opened, start=1):
         if line.strip():
             try:
-                yield json.loads(line)
+                yield json.loads(line, parse_constant=_refuse)
             except ValueError as error:
                 raise PlanUnusable(f"{name}:{number} is not JSON: {error}", "One JSON value a line.") from None
 
@@ -101,9 +101,13 @@ def _from_csv(opened: IO[bytes], name: str) -> Iterator[dict[str, str]]:
         raise PlanUnusable(f"{name}:{rows.line_num} is not CSV: {error}", "A header, then a row a line.") from None
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON value")
+
+
 def _from_array(opened: IO[bytes], name: str) -> Iterator[Any]:
     """Yield the elements of a JSON array while reading it: only the element that is being read is held."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(parse_constant=_refuse)
     text = io.TextIOWrapper(opened, "utf-8-sig", newline="")
     held, is_over = text.read(_PIECE).lstrip(), False
     if not held.startswith("["):

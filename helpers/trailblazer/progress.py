@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from trailblazer.events import Words, is_colourful
 from trailblazer.outcomes import Standing, Status
+from trailblazer.streams import tell
 
 STALL_SECONDS = 300.0
 
@@ -89,5 +90,4 @@ class Progress:
 
     def _write(self, line: str) -> None:
         if self._is_live:
-            sys.stderr.write(f"\r\033[K{line}")
-            sys.stderr.flush()
+            tell(f"\r\033[K{line}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from trailblazer.events import Emitter
 from trailblazer.outcomes import Item, Outcome, Standing
 from trailblazer.plain import one_line
 from trailblazer.progress import Progress
+from trailblazer.streams import put_out
 
 COLUMNS = ("index", "item", "status", "reason", "exit_code", "duration_ms", "domain_status", "folder")
 
@@ -29,9 +32,7 @@ class ItemTelling(Telling):
         self._lock = threading.Lock()
         self._early: dict[int, dict[str, Any]] = {}
         self._next = 0
-        self._writer = csv.DictWriter(sys.stdout, COLUMNS, extrasaction="ignore") if form == "csv" else None
-        if self._writer is not None:
-            self._writer.writeheader()
+        self._head = ",".join(COLUMNS) + "\r\n" if form == "csv" else ""
 
     def started(self, item: Item, number: int) -> None:
         """Emit nothing: an item is short, and its start stands in the journal."""
@@ -61,18 +62,26 @@ class ItemTelling(Telling):
                 self._next += 1
 
     def end(self) -> None:
-        """Print what is still held back because items before it were not run."""
+        """Print what is still held back because items before it were not run, and the header of no results."""
         with self._lock:
+            if self._head:
+                self._put("")
             for index in sorted(self._early):
                 self._print(self._early[index])
             self._early.clear()
 
     def _print(self, result: dict[str, Any]) -> None:
+        self._put(json.dumps(result) + "\n" if self._form == "json" else _as_row(result))
+
+    def _put(self, text: str) -> None:
         with self._progress.room():
-            if self._writer is None:
-                print(json.dumps(result))
-            elif sys.stdout.isatty():
-                self._writer.writerow({key: one_line(str(value)) for key, value in result.items() if value is not None})
-            else:
-                self._writer.writerow(result)
-            sys.stdout.flush()
+            head, self._head = self._head, ""
+            put_out(head + text)
+
+
+def _as_row(result: Mapping[str, Any]) -> str:
+    if sys.stdout.isatty():
+        result = {key: one_line(str(value)) for key, value in result.items() if value is not None}
+    row = io.StringIO()
+    csv.DictWriter(row, COLUMNS).writerow(result)
+    return row.getvalue()

@@ -77,7 +77,9 @@ def _compile_with_jinja(text: str, finish: Callable[[Any], str]) -> Render:
         try:
             return template.render(values)
         except Exception as error:  # noqa: BLE001 - what a template does with one item's fields is that item's failure
-            raise TemplateFailed(f"the template cannot be filled in: {error}") from None
+            item = values["item"]
+            known = f" (the item has: {', '.join(map(str, list(item)[:20]))})" if isinstance(item, dict) else ""
+            raise TemplateFailed(f"the template cannot be filled in: {error}{known}") from None
 
     return render
 

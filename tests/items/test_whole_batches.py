@@ -47,8 +47,15 @@ def test_a_failed_first_item_stops_the_batch_where_nobody_can_be_asked(batches: 
     assert 300 < len(shown) < 600
     assert ["error", "cancelled", "cancelled", "cancelled"] == batches.outcomes
     assert "--preflight go" in done.err
-    assert 6 == batches.batch(range(4), "exit", "1", flags="--preflight go").code
+    shared = batches.folder / "shared"
+    command = f"echo {{{{ index }}}} {{{{ attempt }}}} >>'{shared}'; false"
+    words = ["batch", "run", "--items", str(batches.folder / "items.json"), "--preflight", "go", "--shell"]
+    assert 6 == batches.run(*words, "--", command).code
     assert ["error"] * 4 == batches.outcomes
+    assert ["0 1", "1 1", "2 1", "3 1"] == sorted(shared.read_text().splitlines()), "a trial that failed counts too"
+    shared.unlink()
+    assert 6 == batches.run(*words, "--retries", "1", "--", command).code
+    assert [f"{index} {number}" for index in range(4) for number in (1, 2)] == sorted(shared.read_text().splitlines())
     assert 6 == batches.batch(range(4), "exit", "1", flags="--skip-preflight").code
     assert "Pre-flight" not in batches.batch(range(2), "exit", "0", flags="--skip-preflight").err
 
@@ -113,7 +120,9 @@ def test_halt_now_ends_what_runs(batches: Batches) -> None:
     [
         ("--halt sometimes", "soon,fail=N"),
         ("--timeout soon", "A number"),
-        ("--max-workers 0", "At least one"),
+        ("--max-workers 0", "--max-workers 0 is too small"),
+        ("--retries -1", "--retries -1 is too small"),
+        ("--delay 1x", "A number and one of: s m h d"),
         ("--items missing.txt", "Look at that path"),
         ("--frobnicate", ""),
     ],
@@ -173,6 +182,9 @@ def test_failures_are_grouped_by_cause(batches: Batches) -> None:
     assert "Failures: 3, of 2 causes" == table[0]
     assert table[1].startswith("- 2 x error: exit 4: timed out after")
     assert f"--retry-failed {batches.dispatch.name}" in done.err
+    codes = batches.batch([1, 2, 2], "exit", "{{ item }}", "no host", flags="--skip-preflight")
+    table = codes.err[codes.err.index("Failures:") :].splitlines()
+    assert ["Failures: 3, of 2 causes", "- 2 x error: exit 2: no host (task_1, task_2)"] == table[:2]
 
 
 def test_only_what_failed_is_tried_again(batches: Batches) -> None:

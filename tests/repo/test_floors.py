@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     {"dispatching", "closing"},
     set(),
     {"database", "config", "schemas", "processes"},
-    {"atomic", "errors", "events", "interrupts", "paths", "plain", "spawning"},
+    {"atomic", "errors", "events", "interrupts", "paths", "plain", "spawning", "streams"},
 ]
 PARTS = FLOORS.index(set())
 # What is large or replaceable has one door.

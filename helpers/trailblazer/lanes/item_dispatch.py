@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import random
@@ -16,7 +17,7 @@ from trailblazer.atomic import make_folder
 from trailblazer.closing import close_dispatch
 from trailblazer.config import Config, load_config
 from trailblazer.dispatching import Closing, Limits, carry_out
-from trailblazer.errors import GateClosed, PlanUnusable, WordsWrong
+from trailblazer.errors import GateClosed, PlanUnusable, StorageTrouble, WordsWrong
 from trailblazer.events import Emitter, Words
 from trailblazer.failures import table_of_failures
 from trailblazer.item_source import read_spooled, spool_items
@@ -28,6 +29,7 @@ from trailblazer.processes import Children, ask_git
 from trailblazer.progress import Progress
 from trailblazer.record import Record
 from trailblazer.results import ItemTelling
+from trailblazer.streams import tell
 from trailblazer.summary import SummaryKeeper, write_summary
 
 ITEMS = "items.ndjson"
@@ -151,23 +153,26 @@ def _carry_out(
     telling = ItemTelling(progress, emitter, opened.folder, how["results"], keeps_order=how["keep_order"])
     emitter.emit("dispatch.start", "start", planned=opened.standing.planned)
 
+    tried = -1
+
     def waiting() -> Iterator[Item]:
         for item in _items(opened.folder, how["shuffle"]):
             status = opened.standing.of(item.index)
-            if status not in GOOD and (not only_failed or status in FAILED):
+            if item.index != tried and status not in GOOD and (not only_failed or status in FAILED):
                 yield item
 
     with SummaryKeeper(opened.folder):
         closing = Closing(0)
         if not how["skip_preflight"] and not opened.standing.settled:
-            alone = Limits(1, halts=limits.halts)
+            alone = dataclasses.replace(limits, slots=1)
             closing = _try_first(opened, lane, children, alone, telling, how, progress)
+            tried = 0
         if closing.exit_code:
             limits.stopping.set()
         rest = carry_out(waiting(), lane, opened, children, limits, telling)
         closing = closing if closing.exit_code else rest
     lane.close()
-    telling.end()
+    closing = _tell_rest(telling, closing)
     progress.end(opened.standing)
     emitter.emit("dispatch.complete", "complete", exit_code=closing.exit_code, counts=record.counts_of(opened.standing))
     emitter.close()
@@ -177,6 +182,14 @@ def _carry_out(
     if opened.standing.failed:
         people.say(f"Try the failed ones again: trailblazer batch run --retry-failed {opened.dispatch_id}")
     return code
+
+
+def _tell_rest(telling: ItemTelling, closing: Closing) -> Closing:
+    try:
+        telling.end()
+    except StorageTrouble as trouble:
+        return Closing(trouble.exit_code, trouble.what, trouble.hint)
+    return closing
 
 
 def _try_first(
@@ -191,7 +204,7 @@ def _try_first(
     """Run the first item alone, show what it made, and return how the batch ends here, or exit code 0 to go on."""
     first = next(_items(opened.folder, shuffle=False))
     closing = carry_out([first], lane, opened, children, alone, telling)
-    if closing.exit_code >= 128 or closing.exit_code in {1, 8}:
+    if closing.exit_code >= 128 or alone.stopping.is_set():
         return closing
     is_good = opened.standing.of(0) is Status.SUCCESS
     said = first_words(opened.folder, 0, opened.attempts[0], 500)
@@ -233,7 +246,7 @@ def _tell_dry_run(words: argparse.Namespace, task: Task, spooled: Path | None, h
                 "prompt_file": f"task_{index}/attempt_1/prompt.md",
             }
             print(shlex.join(render(known) for render in task.words))
-    print(f"dry run: {count} items; nothing was run", file=sys.stderr)
+    tell(f"dry run: {count} items; nothing was run\n")
     return 0
 
 

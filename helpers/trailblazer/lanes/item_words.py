@@ -28,7 +28,7 @@ UNSAID: dict[str, Any] = {
     "notes": "",
     "timeout": None,
     "retries": 0,
-    "delay": 0.0,
+    "delay": "0",
     "max_load": None,
     "min_free_memory": None,
     "expect": None,
@@ -51,24 +51,27 @@ _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def read_limits(how: Mapping[str, Any]) -> Limits:
     """Return the limits that words mean; a number that makes no sense is refused (exit 2)."""
-    if how["max_workers"] < 1 or how["retries"] < 0 or how["fail_fast"] < 0 or how["delay"] < 0:
-        raise WordsWrong("a number on the command line is too small", "At least one worker; the others from 0.")
+    for name, least in (("max_workers", 1), ("retries", 0), ("fail_fast", 0)):
+        if how[name] < least:
+            raise WordsWrong(f"--{name.replace('_', '-')} {how[name]} is too small", f"From {least}.")
     return Limits(
         how["max_workers"],
         how["retries"],
         retry_failures=True,
         halts=Halts(how["fail_fast"], read_rule(how["halt"]) if how["halt"] else None),
         throttle=Throttle(
-            how["delay"], how["max_load"], _amount(how["min_free_memory"], _SIZES) if how["min_free_memory"] else None
+            _amount(how["delay"], _TIMES),
+            how["max_load"],
+            int(_amount(how["min_free_memory"], _SIZES)) if how["min_free_memory"] else None,
         ),
     )
 
 
-def _amount(text: str, units: Mapping[str, int]) -> int:
+def _amount(text: str, units: Mapping[str, int]) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]?)", str(text).strip())
     if not found or found[2] not in units:
         raise WordsWrong(f"{text!r} is not an amount", f"A number and one of: {' '.join(filter(None, units))}.")
-    return int(float(found[1]) * units[found[2]])
+    return float(found[1]) * units[found[2]]
 
 
 def read_task(how: Mapping[str, Any]) -> Task:
@@ -101,7 +104,7 @@ def read_task(how: Mapping[str, Any]) -> Task:
         prompt=compile_text(_read(how["template"])) if how["template"] else None,
         agent=agent,
         keeps_logs=not how["no_worker_logs"],
-        log_cap=_amount(how["log_cap"], _SIZES),
+        log_cap=int(_amount(how["log_cap"], _SIZES)),
         limit_seconds=_amount(limit, _TIMES) if limit and not limit.endswith("x") else None,
         limit_medians=_amount(limit[:-1], {"": 1}) if limit.endswith("x") else None,
         expects_json=bool(how["expect"] or how["expect_schema"]),

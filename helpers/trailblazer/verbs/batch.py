@@ -38,7 +38,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--max-workers", type=int, metavar="N", help="how many at once (dispatch.workers)")
     how.add_argument("--timeout", metavar="T", help="of one attempt: 90, 10m, 2h, or 3x the median")
     how.add_argument("--retries", type=int, metavar="N", help="more attempts at what failed (0), with back-off")
-    how.add_argument("--delay", type=float, metavar="S", help="seconds between starts")
+    how.add_argument("--delay", metavar="T", help="between starts: 0.5, 10s, 1m")
     how.add_argument("--max-load", type=float, metavar="L", help="start nothing while the load is higher")
     how.add_argument("--min-free-memory", metavar="SIZE", help="start nothing while less is free: 2G")
     how.add_argument("--expect", choices=["json"], help="an item is good only when its output parses")

@@ -7,6 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from trailblazer.streams import tell
+
 if TYPE_CHECKING:
     from trailblazer.config import Config
 
@@ -132,4 +134,4 @@ def _url(config: Config, _words: argparse.Namespace) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    tell(f"{line}\n")

@@ -140,6 +140,8 @@ def test_the_form_is_told_by_name_or_content(tmp: Path, content: bytes, name: st
         (b"[1, 2", "json", "does not end"),
         (b"hello", "json", "is not a JSON array"),
         (b"1\n{oops}\n", "ndjson", "stdin:2 is not JSON"),
+        (b'{"a": 1}\n{"a": NaN}\n', "ndjson", "stdin:2 is not JSON: NaN"),
+        (b"[1, -Infinity]", "json", "is not JSON: -Infinity"),
         (b"a,b\n1,2,3\n", "csv", "stdin:2: the row has not as many fields"),
         (b'a,b\n"1,2\n', "csv", "is not CSV"),
     ],

@@ -71,6 +71,12 @@ def test_what_an_item_lacks_or_may_not_is_its_own_failure(text: str) -> None:
         fill(text, {"id": "x", "a": 1})
 
 
+def test_a_missing_field_is_told_with_those_there_are() -> None:
+    """Whoever mistyped a field sees its right name in the reason."""
+    with pytest.raises(TemplateFailed, match=r"no attribute 'nme' \(the item has: id, name\)"):
+        fill("{{ item.nme }}", {"id": 1, "name": "x"})
+
+
 def test_marks_that_a_shell_split_are_joined() -> None:
     """`-- cmd --id {{ item.id }}` needs no quotes."""
     assert ["cmd", "--id", "{{ item.id }}", "x"] == join_marks(["cmd", "--id", "{{", "item.id", "}}", "x"])

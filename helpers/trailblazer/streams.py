@@ -1,0 +1,40 @@
+"""Stdin, stdout and stderr as they are at night: closed by whoever started us, on a full disk, or read by nobody."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+from trailblazer.errors import storage_trouble
+
+
+def hold_streams() -> None:
+    """Put the null device where a stream was closed, so that no file opened later takes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, errors="replace"))  # noqa: PTH123, SIM115 - lives as long as we
+
+
+def put_out(text: str) -> None:
+    """Write to stdout at once. A stdout that takes no more is StorageTrouble, once: what follows goes nowhere."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        drop_stdout()
+        raise storage_trouble(error, "write to stdout") from error
+
+
+def drop_stdout() -> None:
+    """Let everything that is still to be written to stdout go nowhere, also what its buffer holds."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def tell(text: str) -> None:
+    """Write to stderr at once; one that takes nothing must not stop the work, which is in files as well."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
