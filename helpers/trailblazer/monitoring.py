@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import record, schemas
+from trailblazer.config import load_config
 from trailblazer.outcomes import FAILED, Item, Outcome, Refusal, Standing, Status
 from trailblazer.plain import one_line
 from trailblazer.progress import in_words, percent
@@ -169,3 +170,10 @@ def _screen(watch: Watch, status: dict[str, Any]) -> Any:
     for item, reason in watch.failures:
         failed.add_row(Text(one_line(item, 60)), Text(one_line(reason, 200)))
     return Group(head, bar, running, *([failed] if watch.failures else []))
+
+
+def print_status(name: str) -> int:
+    """Print how a dispatch stands as one JSON object; the exit code is 0 whatever it says."""
+    folder = record.find_folder(load_config().places, name)
+    print(json.dumps(Watch(folder).look(), indent=2))
+    return 0

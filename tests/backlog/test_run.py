@@ -38,6 +38,23 @@ def _check_events(done: Finished, file: Path) -> None:
         schemas.check("event", event, "stdout")
 
 
+def test_what_cannot_be_read_is_named_and_is_not_a_good_end(project: Project) -> None:
+    """B1, B3: a folder that is no run is told each night, with what waits and without, until somebody mends it."""
+    for name, text in (("2026-torn", '{"id": "a", "te'), ("no id", '{"id": "a", "text_md": "b"}\n')):
+        file = project.var / "runs" / name / "normalize" / "normalized.ndjson"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    assert 0 == project.run("run", "limit=1", f"runs={RUNS[0]}").code, "not asked for"
+    done = project.run("run")
+    assert 6 == done.code, done.err
+    assert ["Not readable: 2026-torn", "Not readable: no id"] == done.err.splitlines()[:2]
+    assert "Exit 6: 2 in var/runs cannot be read: 2026-torn, no id" in done.err
+    assert (6, 0) == (project.manifest["exitCode"], project.run("verify").code)
+    assert dict.fromkeys(RUNS, "embedded") == _states(project)
+    again = project.run("run")
+    assert (6, 2) == (again.code, again.err.count("Not readable"))
+
+
 def test_a_run_without_scope_does_all_that_waits(project: Project) -> None:
     """B3, B6: the banner says what waits; all is chunked, embedded and told in events; a second run finds nothing."""
     done = project.run("run")

@@ -214,7 +214,7 @@ def test_backfill_finds_each_run_where_its_files_say_it_is(connection: Connectio
     write_run(runs, "-not-an-id", 1)
     (runs / "empty").mkdir()
     steps = list(backfill(connection, config.places))
-    unreadable = ("torn",)
+    unreadable = ("-not-an-id", "torn")
     assert [Step("start", 6, 0, 0), Step("tick", 6, 6, 5, unreadable), Step("complete", 6, 6, 5, unreadable)] == steps
     found = {
         run.run_id: (run.status, run.source, run.total_docs, run.total_chunks) for run in backlog.list_runs(connection)

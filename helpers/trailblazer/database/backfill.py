@@ -50,11 +50,11 @@ def backfill(connection: Connection, places: Places) -> Iterator[Step]:
     What the table knows already is left as it is, so a second time adds nothing. A run whose chunks are newer than
     its text is chunked; one that has vectors and a manifest newer than its chunks is embedded.
     """
-    names = sorted(file.parent.parent.name for file in places.runs.glob("*/normalize/normalized.ndjson"))
+    names = sorted(file.parent.parent.name for file in places.runs.glob("[!.]*/normalize/normalized.ndjson"))
+    unreadable = tuple(name for name in names if not is_id(name))
     names = [name for name in names if is_id(name)]
     yield Step("start", len(names), 0, 0)
     looked_at, added = 0, 0
-    unreadable: tuple[str, ...] = ()
     for part in _parts(names):
         known = {row[0] for row in connection.execute(statement("known_runs"), {"run_ids": part})}
         folders, bad = _read_all(places, [name for name in part if name not in known])

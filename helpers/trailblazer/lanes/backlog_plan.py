@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,8 @@ def read_phases(text: str) -> tuple[str, ...]:
     return tuple(phase for phase in PHASES if phase in named)
 
 
-def scan(config: Config, words: argparse.Namespace, people: Words) -> list[str]:
-    """Return the runs that wait, in order, and say what they amount to (B3).
+def scan(config: Config, words: argparse.Namespace, people: Words) -> tuple[list[str], tuple[str, ...]]:
+    """Return the runs that wait, in order, and those that cannot be read; say what they amount to (B3).
 
     Runs that lie in var/runs and are not in the table are put there first.
     """
@@ -46,15 +47,17 @@ def scan(config: Config, words: argparse.Namespace, people: Words) -> list[str]:
     try:
         emitter.emit("runs.scan.start", "start", phases=list(phases))
         with answering(), connect(config) as connection:
-            for _ in backfill(connection, config.places):
-                pass
+            *_, filled = backfill(connection, config.places)
             found = measure_backlog(connection, phases, filters)
             waiting = waiting_runs(connection, phases, filters, limit=words.limit)
         emitter.emit("runs.scan.complete", "complete", planned=len(waiting), **_described(found))
     finally:
         emitter.close()
+    unreadable = tuple(name for name in sorted(filled.unreadable) if fnmatch.fnmatchcase(name, words.runs or "*"))
+    for name in unreadable:
+        people.say(f"Not readable: {name}", "red")
     people.say(_banner(found), "bold")
-    return waiting
+    return waiting, unreadable
 
 
 def _described(found: Backlog) -> dict[str, Any]:

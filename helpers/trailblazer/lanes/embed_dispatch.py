@@ -45,6 +45,7 @@ def carry_out_runs(words: argparse.Namespace) -> int:
         raise WordsWrong("a resumed dispatch has its plan already", "Leave out the plan, or leave out resume.")
     config = load_config(flags)
     people = Words(config.places.logs / "dispatcher.out", quiet=words.quiet)
+    unreadable: Sequence[str] = ()
     if words.resume is not None:
         folder = record.find_folder(config.places, words.resume)
         manifest = record.read_manifest(folder)
@@ -62,9 +63,9 @@ def carry_out_runs(words: argparse.Namespace) -> int:
         _take_back(config, opened)
         people.say(f"Resuming dispatch {opened.dispatch_id}: {opened.standing.good} of {opened.standing.planned} done")
     else:
-        waiting = scan(config, words, people) if words.plan == BACKLOG else None
+        waiting, unreadable = scan(config, words, people) if words.plan == BACKLOG else (None, ())
         if waiting == []:
-            return 0
+            return 6 if unreadable else 0
         chosen = _choose(words, config, waiting)
         if words.dry_run and waiting is not None:
             people.say(f"Dry run: {len(waiting)} runs; nothing was done. First: {', '.join(waiting[:10])}", "green")
@@ -72,7 +73,7 @@ def carry_out_runs(words: argparse.Namespace) -> int:
         if words.dry_run:
             return _tell_dry_run(chosen.items, chosen.source, people)
         opened = _open(words, config, flags, chosen, people)
-    return _carry_out(opened, config, flags, words, people)
+    return _carry_out(opened, config, flags, words, people, unreadable)
 
 
 def _take_back(config: Config, opened: Record) -> None:
@@ -205,7 +206,12 @@ def _tell_dry_run(items: list[str], source: str, people: Words) -> int:
 
 
 def _carry_out(
-    opened: Record, config: Config, flags: Mapping[str, Any], words: argparse.Namespace, people: Words
+    opened: Record,
+    config: Config,
+    flags: Mapping[str, Any],
+    words: argparse.Namespace,
+    people: Words,
+    unreadable: Sequence[str],
 ) -> int:
     children = Children()
     progress = Progress(people, interval=words.monitor_interval, quiet=words.quiet)
@@ -226,6 +232,8 @@ def _carry_out(
         lane = EmbedLane(config, flags, opened, children, only_changed=only_changed)
     emitter.emit("dispatch.start", "start", planned=opened.standing.planned)
     closing = carry_out(items, lane, opened, children, limits, telling)
+    if unreadable and not closing.exit_code:
+        closing = Closing(6, f"{len(unreadable)} in var/runs cannot be read: {', '.join(unreadable[:3])}")
     lane.close()
     progress.end(opened.standing)
     has_embedded = opened.standing.counts[Status.SUCCESS] and "embed" in parameters.get("phases", EMBED_ONLY)
@@ -282,14 +290,3 @@ def _keep_seal(config: Config, opened: Record, seal: str) -> None:
     }
     with answering(), connect(config) as connection:
         connection.execute(statement("keep_dispatch"), row)
-
-
-def print_status(name: str) -> int:
-    """Print how a dispatch stands as one JSON object; the exit code is 0 whatever it says."""
-    import json
-
-    from trailblazer.monitoring import Watch
-
-    folder = record.find_folder(load_config().places, name)
-    print(json.dumps(Watch(folder).look(), indent=2))
-    return 0
