@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from trailblazer import claims
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 class Holdings:
     """Claims on runs. A connection that broke is made anew at the next question.
 
-    A claim that the database could not be told about expires by itself, so losing the database loses no run.
+    Whether the database did what it was asked when it went away is not known: such a run is in doubt, and let go of
+    before it is claimed again, or at the end. If that fails too the claim expires by itself: no run is lost.
     """
 
     def __init__(self, connect: Callable[[], Connection], ttl_seconds: float, max_attempts: int) -> None:
@@ -27,6 +29,7 @@ class Holdings:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._held: dict[str, claims.Claim] = {}
+        self._doubtful: set[str] = set()
         self._moved = time.monotonic()
 
     def claim(self, run_id: str, phase: claims.Phase = "embed", *, again: bool = True) -> int | str:
@@ -36,6 +39,8 @@ class Holdings:
         """
         with self._lock, answering():
             connection = self._opened()
+        with self._lock, self._in_doubt(run_id):
+            self._let_go_of_doubtful(connection, {run_id})
             taken = claims.claim_batch(
                 connection, phase, holder=claims.holder(), ttl_seconds=self._ttl, limit=1, only=[run_id], again=again
             )
@@ -52,7 +57,7 @@ class Holdings:
 
     def complete(self, run_id: str, counts: claims.Counts) -> None:
         """Complete the claim on a run that is held; one that was lost meanwhile is told by StaleClaim."""
-        with self._lock, answering():
+        with self._lock, self._in_doubt(run_id):
             claim = self._held.pop(run_id, None)
             if claim is None:
                 raise StaleClaim(f"the claim on {run_id} was lost", "Nothing of that attempt counts.")
@@ -65,7 +70,7 @@ class Holdings:
 
     def give_back(self, run_id: str, attempt: int, failed: str | None) -> None:
         """Let go of a run that this attempt holds: with a reason it has failed, without one it is as it was."""
-        with self._lock, answering():
+        with self._lock, self._in_doubt(run_id):
             claim = self._held.pop(run_id, None)
             if claim is None or claim.attempt != attempt:
                 return
@@ -90,9 +95,26 @@ class Holdings:
                     self._drop()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Let go of what is in doubt, and close the connection."""
         with self._lock:
+            if self._doubtful:
+                with contextlib.suppress(ServiceDown), answering():
+                    self._let_go_of_doubtful(self._opened(), self._doubtful)
             self._drop()
+
+    @contextlib.contextmanager
+    def _in_doubt(self, run_id: str) -> Iterator[None]:
+        try:
+            with answering():
+                yield
+        except ServiceDown:
+            self._doubtful.add(run_id)
+            raise
+
+    def _let_go_of_doubtful(self, connection: Connection, run_ids: set[str]) -> None:
+        if doubtful := run_ids & self._doubtful:
+            claims.release_of(connection, [claims.holder()], sorted(doubtful))
+            self._doubtful -= doubtful
 
     def _opened(self) -> Connection:
         if self._connection is None or self._connection.closed or self._connection.broken:

@@ -27,9 +27,12 @@ class Verdict:
 
 def kept_seal(config: Config, dispatch_id: str) -> tuple[str | None, str]:
     """Return the seal that the database keeps for a dispatch, None with the reason when it cannot be had."""
+    from trailblazer.database import vitals
     from trailblazer.database.connection import answering, connect, statement
 
     try:
+        if not config["db.url"] and vitals.address(vitals.base_of(config.places)) is None:
+            return None, "no database has been made here"
         with answering(), connect(config) as connection:
             row = connection.execute(statement("kept_seal"), {"dispatch_id": dispatch_id}).fetchone()
     except Trouble as trouble:

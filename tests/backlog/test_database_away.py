@@ -103,3 +103,26 @@ def test_a_database_that_goes_away_in_mid_run_loses_no_run(
     assert {rid: project.chunks(rid) for rid in RUNS} == project.vectors()
     states = project.query("SELECT run_id, status, claimed_by FROM processed_runs ORDER BY run_id")
     assert [(rid, "embedded", None) for rid in RUNS] == states
+
+
+@pytest.mark.parametrize("at", ["chunk", "embed"])
+def test_a_database_that_was_away_for_a_moment_keeps_no_run_from_its_own_dispatch(
+    project: Project, base: Path, at: str
+) -> None:
+    """B2: with its retries a `run` goes on by itself after a crash of Postgres, and does not wait for its own claims."""
+    account = choose_account(base, server.find_binaries())
+    stop = account.command("pg_ctl", "stop", "-D", str(base / "data"), "-m", "immediate", "-w")
+    with project.running("run", "retries=6", "--monitor-interval", "0") as process:
+        claimed = "SELECT count(*) FROM processed_runs WHERE status = %s"
+        wait_for(
+            lambda: project.query(claimed, {"chunk": "chunking", "embed": "embedding"}[at]) != [(0,)],
+            f"one is held to {at}",
+        )
+        subprocess.run(stop, check=True, capture_output=True, **account.options)
+        server.start(base)
+        _, said = process.communicate(timeout=120)
+    assert 0 == process.returncode, said
+    assert "Waiting for what others hold" not in said
+    states = project.query("SELECT run_id, status, claimed_by FROM processed_runs ORDER BY run_id")
+    assert [(rid, "embedded", None) for rid in RUNS] == states
+    assert {rid: project.chunks(rid) for rid in RUNS} == project.vectors()

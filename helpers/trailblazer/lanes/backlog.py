@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ class BacklogLane(EmbedLane):
         is_again = item.id in self._failed_here
         if not is_again and (passed := self._passed_over(run)):
             return passed
-        if (run.failed_phase if is_again else run.line) == "chunk":
+        if (run.failed_phase if is_again and run.failed_phase else run.line) == "chunk":
             refused = self._chunk(item)
             if refused is not None or "embed" not in self._phases:
                 return refused or Outcome(Status.SUCCESS, "chunked")
@@ -72,15 +73,16 @@ class BacklogLane(EmbedLane):
             return Outcome(Status.SKIPPED, stale.what, Refusal.HELD)
         except Trouble as trouble:
             is_cancelled = isinstance(trouble, AttemptEnded) and trouble.status is Status.CANCELLED
-            self.give_back(item, number, Outcome(Status.CANCELLED if is_cancelled else Status.ERROR, trouble.what))
+            with contextlib.suppress(Trouble):  # the run's own reason must not be hidden
+                self.give_back(item, number, Outcome(Status.CANCELLED if is_cancelled else Status.ERROR, trouble.what))
             raise
         return None
 
     def give_back(self, item: Item, number: int, outcome: Outcome) -> None:
         """Let go of the run; one that failed here may be tried again by this dispatch without its pause."""
-        super().give_back(item, number, outcome)
         if outcome.status is Status.ERROR:
             self._failed_here.add(item.id)
+        super().give_back(item, number, outcome)
 
     def _take(self, item: Item, phase: Phase) -> int | Outcome:
         """Claim the run for a phase; one that this dispatch itself failed with is taken again without its pause."""
