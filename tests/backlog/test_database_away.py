@@ -109,7 +109,7 @@ def test_a_database_that_goes_away_in_mid_run_loses_no_run(
 def test_a_database_that_was_away_for_a_moment_keeps_no_run_from_its_own_dispatch(
     project: Project, base: Path, at: str
 ) -> None:
-    """B2: with its retries a `run` goes on by itself after a crash of Postgres, and does not wait for its own claims."""
+    """B2: with its retries a `run` goes on after a crash of Postgres, and does not wait for its own claims."""
     account = choose_account(base, server.find_binaries())
     stop = account.command("pg_ctl", "stop", "-D", str(base / "data"), "-m", "immediate", "-w")
     with project.running("run", "retries=6", "--monitor-interval", "0") as process:
