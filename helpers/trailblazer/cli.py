@@ -9,7 +9,7 @@ import signal
 import sys
 
 from trailblazer.errors import Trouble, WordsWrong, storage_trouble
-from trailblazer.streams import drop_stdout, hold_streams, tell
+from trailblazer.streams import drop, hold_streams, tell
 
 TYPE_CHECKING = False  # `typing` itself takes a tenth of the time a start may take
 if TYPE_CHECKING:
@@ -107,11 +107,11 @@ def main(argv: list[str] | None = None) -> int:
         tell(f"{verb or 'trailblazer'}: interrupted\n")
         return 143 if interrupt.args == (signal.SIGTERM,) else 130
     except BrokenPipeError:
-        drop_stdout()
+        drop(sys.stdout)
         return 141
     except Exception as error:  # noqa: BLE001 - the last place where a bug can still be told in one line
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
-            drop_stdout()
+            drop(sys.stdout)
             full = storage_trouble(error, "write" if error.filename else "write to stdout")
             _say(verb, full)
             return full.exit_code

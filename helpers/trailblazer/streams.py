@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
 from trailblazer.errors import storage_trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 
 def hold_streams() -> None:
@@ -22,19 +25,21 @@ def put_out(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
-        drop_stdout()
+        drop(sys.stdout)
         raise storage_trouble(error, "write to stdout") from error
-
-
-def drop_stdout() -> None:
-    """Let everything that is still to be written to stdout go nowhere, also what its buffer holds."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
 
 
 def tell(text: str) -> None:
     """Write to stderr at once; one that takes nothing must not stop the work, which is in files as well."""
-    with contextlib.suppress(OSError):
+    try:
         sys.stderr.write(text)
         sys.stderr.flush()
+    except OSError:
+        drop(sys.stderr)
+
+
+def drop(stream: TextIO) -> None:
+    """Let everything that is still to be written to a stream go nowhere, also what its buffer holds."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

@@ -18,7 +18,7 @@ def _in_shell(batches: Batches, words: list[str], how: str) -> subprocess.Comple
     line = f"set -o pipefail; {shlex.join([*TRAILBLAZER, *words])} {how}"
     return subprocess.run(
         ["bash", "-c", line],
-        env=batches.settings(),
+        env=batches.settings(PYTHONUNBUFFERED=""),  # what a buffer still holds at the end counts
         cwd=batches.folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
