@@ -63,12 +63,11 @@ def run(words: argparse.Namespace) -> int:
 
 
 def _put_in_line(config: Config, made: dict[str, bool]) -> None:
-    """Put what was made in line (B2); without a database that is only said, since `run` looks at var/runs as well."""
+    """Put what was made in line (B2). The texts are written by then: ServiceDown says that the table lacks them."""
     from trailblazer.database.backfill import put_in_line
     from trailblazer.database.connection import answering, connect
     from trailblazer.database.vitals import base_of
     from trailblazer.errors import ServiceDown
-    from trailblazer.events import Words
 
     if not config["db.url"] and not (base_of(config.places) / "data").is_dir():
         return  # no database was ever made here, so there is no row to be brought up to date
@@ -77,7 +76,8 @@ def _put_in_line(config: Config, made: dict[str, bool]) -> None:
             for rid, is_changed in made.items():
                 put_in_line(connection, config.places, rid, is_changed=is_changed)
     except ServiceDown as trouble:
-        Words().say(f"Warning: the table of runs was not told ({trouble.what}); normalise again once it is", "yellow")
+        what = f"the texts are written, but the table of runs was not told: {trouble.what}"
+        raise ServiceDown(what, "Run the same command again once the database answers.") from trouble
 
 
 def _check(words: argparse.Namespace) -> None:
