@@ -22,9 +22,8 @@ from pathlib import Path
 from _server import PROCESSES, Bench
 from _turns import Compared, compare
 
-from trailblazer import claims
 from trailblazer.config import Config, load_config
-from trailblazer.database import server
+from trailblazer.database import claims, server
 from trailblazer.database.connection import Connection, connect, open_connection
 from trailblazer.database.statements import statement
 

@@ -19,9 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from trailblazer import claims
 from trailblazer.config import load_config
-from trailblazer.database import server, vitals
+from trailblazer.database import claims, server, vitals
 from trailblazer.database.connection import connect
 from trailblazer.paths import Places
 from trailblazer.pipeline.chunk import CHUNKS, chunk_run, read_chunks

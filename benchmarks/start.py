@@ -20,9 +20,10 @@ IDS = 100_000
 PLAN = """
 import sys, time
 from pathlib import Path
-from trailblazer import proof, record
+from trailblazer.record import proof
+from trailblazer.record import folder as record
 from trailblazer.paths import Places
-from trailblazer.plan import Asked, choose_plan
+from trailblazer.lanes.embed.plan import Asked, choose_plan
 root = Path(sys.argv[1])
 places = Places(root, root / "var")
 plan = choose_plan(Asked(file=root / "ids.txt"), places)

@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from trailblazer import claims
-from trailblazer.claims import Claim, Counts
 from trailblazer.config import Config, load_config
-from trailblazer.database import backlog
+from trailblazer.database import backlog, claims
+from trailblazer.database.claims import Claim, Counts
 from trailblazer.database.connection import Connection, answering, connect
 from trailblazer.errors import ServiceDown, StaleClaim
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trailblazer import claims
-from trailblazer.claims import Claim, Counts, Phase
-from trailblazer.database import backlog
+from trailblazer.database import backlog, claims
+from trailblazer.database.claims import Claim, Counts, Phase
 from trailblazer.database.connection import Connection
 
 TTL = 600.0

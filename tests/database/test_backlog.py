@@ -12,12 +12,11 @@ import numpy
 import pytest
 
 from claiming import embed, ids, put, standing, take
-from trailblazer import claims
-from trailblazer.claims import Counts
 from trailblazer.config import Config
-from trailblazer.database import backlog
+from trailblazer.database import backlog, claims
 from trailblazer.database.backfill import Step, backfill, put_in_line
 from trailblazer.database.backlog import Filters, ResetCounts
+from trailblazer.database.claims import Counts
 from trailblazer.database.connection import Connection, connect, copy_rows
 from trailblazer.errors import StaleClaim
 

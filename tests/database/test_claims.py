@@ -9,10 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from claiming import TTL, embed, expire, ids, put, standing, take
-from trailblazer import claims
-from trailblazer.claims import Counts
 from trailblazer.config import Config
-from trailblazer.database import backlog
+from trailblazer.database import backlog, claims
+from trailblazer.database.claims import Counts
 from trailblazer.database.connection import Connection, connect
 from trailblazer.errors import StaleClaim
 

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from trailblazer import claims
-from trailblazer.claims import PHASES, Claim, Counts, Phase
-from trailblazer.database import backlog
+from trailblazer.database import backlog, claims
+from trailblazer.database.claims import PHASES, Claim, Counts, Phase
 from trailblazer.database.connection import Connection
 from trailblazer.errors import StaleClaim
 

@@ -12,11 +12,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from configured import config_of
-from trailblazer import claims
 from trailblazer.config import Config
+from trailblazer.database import claims
 from trailblazer.database.connection import Connection, connect
+from trailblazer.database.holdings import Holdings
 from trailblazer.errors import ServiceDown
-from trailblazer.holdings import Holdings
 
 LONG = 2700.0
 

@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trailblazer import claims
 from trailblazer.config import Config, load_config
+from trailblazer.database import claims
 from trailblazer.database.connection import answering, connect, statement
 from trailblazer.errors import DocumentInvalid, ServiceDown
-from trailblazer.gates import cost_of, preflight_run
 from trailblazer.pipeline.chunk import chunk_run
 from trailblazer.pipeline.documents import run_folder
 from trailblazer.pipeline.embedders import load_embedder
 from trailblazer.pipeline.fingerprint import Diff, Manifest, build_manifest, compare, publish_manifest, read_manifest
+from trailblazer.pipeline.preflight import cost_of, preflight_run
 from trailblazer.pipeline.store import read_content, store_run
 
 if TYPE_CHECKING:

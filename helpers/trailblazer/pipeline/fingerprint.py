@@ -14,7 +14,7 @@ from trailblazer.paths import Places, timestamp
 from trailblazer.pipeline.documents import run_folder
 from trailblazer.pipeline.embedders import identify
 from trailblazer.pipeline.inventory import take_inventory
-from trailblazer.processes import ask_git
+from trailblazer.processes.children import ask_git
 
 MANIFEST = Path("embed/manifest.json")
 DIFF = Path("embed/diff.json")

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trailblazer.claims import Counts
+from trailblazer.database.claims import Counts
 from trailblazer.database.connection import copy_rows, statement
 from trailblazer.pipeline.chunk import CHUNKS, read_chunks
 from trailblazer.pipeline.documents import Document, read_documents, source_file

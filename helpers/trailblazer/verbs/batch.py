@@ -67,8 +67,8 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def run(words: argparse.Namespace) -> int:
     """Do the action and return the exit code of the house."""
-    from trailblazer.lanes import item_dispatch
+    from trailblazer.lanes.items import work
 
     if words.action == "summary":
-        return item_dispatch.print_summary(words.dispatch)
-    return item_dispatch.carry_out_items(words)
+        return work.print_summary(words.dispatch)
+    return work.carry_out_items(words)

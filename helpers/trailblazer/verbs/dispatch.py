@@ -45,8 +45,8 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def run(words: argparse.Namespace) -> int:
     """Carry the plan out and return the exit code of the house."""
-    from trailblazer.lanes.embed_dispatch import carry_out_runs
-    from trailblazer.monitoring import print_status
+    from trailblazer.lanes.embed.work import carry_out_runs
+    from trailblazer.reports.monitoring import print_status
 
     if words.status is not None:
         return print_status(words.status)

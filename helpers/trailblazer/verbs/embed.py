@@ -39,7 +39,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def run(words: argparse.Namespace) -> int:
     """Do the action and return its exit code."""
-    from trailblazer import single_runs
+    from trailblazer.lanes.embed import single_runs
 
     names = ("provider", "model", "dimension")
     flags = {f"embed.{name}": value for name in names if (value := getattr(words, name)) is not None}

@@ -23,7 +23,7 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.config import load_config
     from trailblazer.errors import WordsWrong
     from trailblazer.events import Words
-    from trailblazer.pruning import find_old, remove
+    from trailblazer.record.pruning import find_old, remove
 
     if words.days < 0:
         raise WordsWrong("--days is at least 0", "trailblazer logs prune --days 14")

@@ -19,10 +19,10 @@ def run(words: argparse.Namespace) -> int:
     """Look now and then until the dispatch has ended."""
     import sys
 
-    from trailblazer import monitoring
     from trailblazer.config import load_config
     from trailblazer.events import is_colourful
-    from trailblazer.record import find_folder
+    from trailblazer.record.folder import find_folder
+    from trailblazer.reports import monitoring
 
     folder = find_folder(load_config().places, words.dispatch)
     if words.once or words.plain or not is_colourful(sys.stdout):

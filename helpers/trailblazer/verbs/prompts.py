@@ -18,9 +18,9 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def run(words: argparse.Namespace) -> int:
     """Carry out one action: the file or the folder it made to stdout, words for people to stderr."""
-    from trailblazer import prompt_files
     from trailblazer.config import load_config
     from trailblazer.events import Words
+    from trailblazer.providers import prompt_files
 
     places, say = load_config().places, Words().say
     if words.action == "index":

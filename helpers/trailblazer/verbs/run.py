@@ -42,6 +42,6 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def run(words: argparse.Namespace) -> int:
     """Carry the backlog out and return the exit code of the house."""
-    from trailblazer.lanes.embed_dispatch import carry_out_runs
+    from trailblazer.lanes.embed.work import carry_out_runs
 
     return carry_out_runs(words)

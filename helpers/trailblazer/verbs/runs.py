@@ -47,8 +47,8 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 
 def run(words: argparse.Namespace) -> int:
     """Carry out one action: answers to stdout, words for people to stderr."""
-    from trailblazer import run_table
     from trailblazer.config import load_config
+    from trailblazer.lanes.embed import run_table
 
     config = load_config()
     if words.action == "backfill":

@@ -21,8 +21,8 @@ def run(words: argparse.Namespace) -> int:
 
     from trailblazer.config import load_config
     from trailblazer.errors import ProofBroken
-    from trailblazer.record import find_folder
-    from trailblazer.verification import kept_seal, verify_folder
+    from trailblazer.record.folder import find_folder
+    from trailblazer.record.verification import kept_seal, verify_folder
 
     config = load_config()
     folder = find_folder(config.places, words.dispatch)

@@ -1,0 +1,80 @@
+"""When a dispatch stops before its plan is done: all fails, too much fails, or the same thing fails again and again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from trailblazer.errors import WordsWrong
+from trailblazer.record.outcomes import FAILED, Outcome, Refusal, Standing, Status
+
+_RULE = re.compile(r"(soon|now),(fail|same)=(\d+)(%?)")
+_LEAST_FOR_SHARE = 3  # a share of fewer settled items than this says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`soon` lets running items end, `now` ends them; `same` counts failures in a row with the same text."""
+
+    now: bool
+    same: bool
+    limit: int
+    share: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """That a dispatch stops, why, with which exit code, and whether what runs is ended."""
+
+    why: str
+    exit_code: int
+    now: bool
+
+
+def read_rule(text: str) -> Rule:
+    """Return the rule that words like `soon,fail=10`, `now,fail=30%` or `soon,same=3` mean."""
+    found = _RULE.fullmatch(text)
+    if not found or not int(found[3]) or (found[4] and (found[2] == "same" or int(found[3]) > 100)):
+        raise WordsWrong(f"{text!r} is not a rule to halt by", "soon,fail=N  soon,fail=P%  now,fail=N  soon,same=N")
+    return Rule(now=found[1] == "now", same=found[2] == "same", limit=int(found[3]), share=bool(found[4]))
+
+
+class Halts:
+    """Judges each outcome as it is settled. `fail_fast` 0 is never."""
+
+    def __init__(self, fail_fast: int = 0, rule: Rule | None = None) -> None:
+        self._fail_fast, self._rule = fail_fast, rule
+        self._failed = self._settled = self._in_a_row = 0
+        self._has_succeeded = False
+        self._last = ""
+
+    def judge(self, outcome: Outcome, standing: Standing) -> Verdict | None:
+        """Return why the dispatch stops with this outcome, or None when it goes on."""
+        has_failed = outcome.status in FAILED
+        self._settled += 1
+        self._failed += has_failed
+        self._has_succeeded |= outcome.status is Status.SUCCESS
+        self._in_a_row = (self._in_a_row + 1 if outcome.reason == self._last else 1) if has_failed else 0
+        self._last = outcome.reason if has_failed else ""
+        code = 8 if outcome.refusal in {Refusal.TRANSIENT, Refusal.FINAL} else 6
+        if outcome.refusal is Refusal.FINAL:
+            return Verdict(f"stopped: {outcome.reason}", code, now=False)
+        if has_failed and self._fail_fast and self._failed >= self._fail_fast and not self._has_succeeded:
+            why = f"stopped: the first {self._failed} items all failed; the last one: {outcome.reason}"
+            return Verdict(why, code, now=False)
+        if has_failed and self._rule is not None and self._is_reached(self._rule, standing):
+            how = f"{self._in_a_row} failures in a row with the same text" if self._rule.same else "too many failures"
+            return Verdict(
+                f"stopped: {how} ({self._failed} of {self._settled}): {outcome.reason}", code, self._rule.now
+            )
+        return None
+
+    def _is_reached(self, rule: Rule, standing: Standing) -> bool:
+        if rule.same:
+            return self._in_a_row >= rule.limit
+        if rule.share:
+            return (
+                self._settled >= min(_LEAST_FOR_SHARE, standing.planned)
+                and 100 * self._failed >= rule.limit * self._settled
+            )
+        return self._failed >= rule.limit

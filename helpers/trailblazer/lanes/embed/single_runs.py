@@ -1,0 +1,116 @@
+"""What `trailblazer embed` does to one run, or to all before a dispatch; answers on stdout, words on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trailblazer.config import load_config
+from trailblazer.database import claims
+from trailblazer.database.connection import answering, connect, statement
+from trailblazer.database.holdings import Holdings
+from trailblazer.errors import AlreadyRunning, GateClosed, PlanUnusable, Trouble
+from trailblazer.events import Words
+from trailblazer.pipeline.ask import build_index
+from trailblazer.pipeline.embedding import Embedding
+from trailblazer.pipeline.fingerprint import publish_diff
+from trailblazer.pipeline.preflight import preflight_run
+
+
+def preflight(flags: Mapping[str, Any], rid: str) -> int:
+    """Print whether a run is ready, or why it is blocked (exit 5)."""
+    config = load_config(flags)
+    found = preflight_run(config.places, config, rid)
+    print("READY" if found.is_ready else f"BLOCKED {found.why}")
+    advice = f"; advice: {found.advice}" if found.advice else ""
+    Words().say(
+        f"{rid}: {found.embeddable} of {found.documents} documents, {found.chunks} chunks, {found.tokens} tokens, "
+        f"US$ {found.cost:.4f}{advice}"
+    )
+    return 0 if found.is_ready else GateClosed.exit_code
+
+
+def plan_preflight(flags: Mapping[str, Any], plan: str | None) -> int:
+    """Write a bundle over all runs or those of a plan, print its folder; exit 5 when no run is ready."""
+    from trailblazer.lanes.embed.bundle import write_bundle
+    from trailblazer.lanes.embed.plan import read_items
+    from trailblazer.pipeline.documents import all_runs
+
+    config = load_config(flags)
+    rids = read_items(Path(plan).expanduser()) if plan else all_runs(config.places)
+    if not rids:
+        raise PlanUnusable(
+            f"there are no runs in {plan or config.places.runs}", "Make some: trailblazer normalize PATH --run RID"
+        )
+    people = Words()
+    bundle = write_bundle(config.places, config, rids, source=plan or "all runs", say=people.say)
+    totals = bundle.totals
+    print(bundle.folder)
+    people.say(
+        f"Bundle {bundle.folder.name}: {totals.ready} ready, {totals.blocked} blocked, {totals.tokens} tokens, "
+        f"US$ {totals.cost or 0:.4f}",
+        "green" if bundle.ready else "red",
+    )
+    return 0 if bundle.ready else GateClosed.exit_code
+
+
+def manifest(flags: Mapping[str, Any], rid: str) -> int:
+    """Print the manifest that embedding the run now would leave."""
+    from trailblazer.pipeline.fingerprint import build_manifest
+
+    config = load_config(flags)
+    print(json.dumps(build_manifest(config.places, config, rid).document(), indent=2, ensure_ascii=False))
+    return 0
+
+
+def diff(flags: Mapping[str, Any], rid: str) -> int:
+    """Print what changed since the run was embedded, and write embed/diff.json; exit 6 when anything has."""
+    embedding = Embedding(flags)
+    try:
+        _, found = embedding.diff(rid)
+    finally:
+        embedding.close()
+    target = publish_diff(embedding.config.places, found)
+    print("changed: " + ", ".join(found.reasons) if found.changed else "unchanged")
+    Words().say(f"Diff: {target}")
+    return 6 if found.changed else 0
+
+
+def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool) -> int:
+    """Embed a run under a claim, or only what changed of it; what somebody else holds is refused (exit 7)."""
+    config = load_config(flags)
+    found = preflight_run(config.places, config, rid)
+    if not found.is_ready:
+        raise GateClosed(f"{rid} is blocked: {found.why}", f"See {config.places.run(rid)}/preflight/preflight.json.")
+    embedding = Embedding(flags)
+    holdings = Holdings(
+        lambda: connect(config), 60 * config["backlog.claim_ttl_minutes"], config["backlog.max_attempts"]
+    )
+    try:
+        if only_changed and not embedding.diff(rid)[1].changed:
+            print("unchanged")
+            return 0
+        attempt = holdings.claim(rid)
+        if isinstance(attempt, str):
+            raise AlreadyRunning(f"{rid} is held by {attempt}", "Wait for it, or until its claim expires.")
+        with answering(), connect(config) as connection:
+            since = None if only_changed else connection.execute(statement("present_moment")).fetchone()
+        try:
+            done = embedding.embed(claims.Claim(rid, "embed", attempt, claims.holder()), since[0] if since else None)
+        except Trouble as trouble:
+            holdings.give_back(rid, attempt, failed=trouble.what)
+            raise
+        except BaseException:
+            holdings.give_back(rid, attempt, failed=None)
+            raise
+        with answering(), connect(config) as connection:
+            build_index(connection, embedding.embedder.provider, embedding.embedder.model, embedding.embedder.dimension)
+    finally:
+        embedding.close()
+        holdings.close()
+    print(
+        f"embedded {done.embedded} of {done.chunks} chunks, kept {done.kept}, {done.tokens} tokens, US$ {done.cost:.4f}"
+    )
+    return 0

@@ -1,0 +1,1 @@
+"""Items of a list, each through one command or agent."""

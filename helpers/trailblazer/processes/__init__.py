@@ -1,0 +1,1 @@
+"""Other programs: started, watched, ended, and asked short questions."""

@@ -1,0 +1,69 @@
+"""What is old in var/logs, and its end; what a dispatch is still writing stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from trailblazer.errors import AlreadyRunning, DocumentInvalid, storage_trouble
+from trailblazer.paths import Places
+from trailblazer.record import folder as record
+
+GOING = ".pruning-"
+
+
+def find_old(places: Places, days: float) -> list[Path]:
+    """Return what was last written so many days ago: dispatch folders that do not run, and loose files; sorted."""
+    before = time.time() - days * 86400
+    folders = [folder for folder in record.dispatch_folders(places) if _written(folder) < before]
+    left = list(places.dispatches.glob(f"{GOING}*"))
+    loose = [*places.logs.glob("embed_env.*.json"), *places.logs.glob("runs_events.*.ndjson")]
+    files = [file for file in loose if file.stat().st_mtime < before and not _is_live(file)]
+    return sorted([*(folder for folder in folders if not _is_running(folder)), *left, *files])
+
+
+def remove(places: Places, path: Path) -> bool:
+    """Delete a file or a dispatch folder and say whether it is gone; a folder is first taken out of the record."""
+    try:
+        if not path.is_dir():
+            path.unlink()
+            return True
+        if path.name.startswith(GOING):
+            shutil.rmtree(path)
+            return True
+        lock = record.hold(path)
+        going = path.with_name(GOING + path.name)
+        path.replace(going)
+        shutil.rmtree(going)
+        (places.dispatches / ".locks" / f"{path.name}.lock").unlink(missing_ok=True)
+        lock.free()
+    except AlreadyRunning:
+        return False
+    except OSError as error:
+        raise storage_trouble(error, "delete") from error
+    return True
+
+
+def _written(folder: Path) -> float:
+    return max(file.stat().st_mtime for file in (folder / record.MANIFEST, folder / record.JOURNAL) if file.exists())
+
+
+def _is_running(folder: Path) -> bool:
+    """Say whether somebody carries a dispatch out, here or, as far as its manifest tells, on another host."""
+    try:
+        record.hold(folder).free()
+    except AlreadyRunning:
+        return True
+    try:
+        manifest = record.read_manifest(folder)
+    except DocumentInvalid:
+        return False
+    return bool(manifest["status"] == "running" and manifest["builder"]["host"] != os.uname().nodename)
+
+
+def _is_live(file: Path) -> bool:
+    """Say whether a file is that of a process which lives: embed_env.<PID>.json."""
+    number = file.name.split(".")[1]
+    return file.name.startswith("embed_env.") and number.isdigit() and Path("/proc", number).exists()

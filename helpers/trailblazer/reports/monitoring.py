@@ -1,0 +1,180 @@
+"""How a dispatch stands, read from its folder by another process; nothing is asked of the one that carries it out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trailblazer import schemas
+from trailblazer.config import load_config
+from trailblazer.plain import one_line
+from trailblazer.record import folder as record
+from trailblazer.record.outcomes import FAILED, Item, Outcome, Refusal, Standing, Status
+from trailblazer.reports.progress import in_words, percent
+
+RECENT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An attempt that has begun and not been settled."""
+
+    item: str
+    attempt: int
+    since: datetime
+
+
+class Watch:
+    """Follows one dispatch folder. `look` reads what the journal has grown by and returns how it stands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.standing = Standing(0)
+        self.running: dict[int, Running] = {}
+        self.failures: list[tuple[str, str]] = []
+        self.recent: list[datetime] = []
+        self._position = 0
+
+    def look(self) -> dict[str, Any]:
+        """Return how the dispatch stands now, as `dispatch --status` prints it."""
+        manifest = schemas.read_json(self.folder / record.MANIFEST)
+        with (self.folder / record.JOURNAL).open("rb") as journal:
+            journal.seek(self._position)
+            for line in journal:
+                if not line.endswith(b"\n"):
+                    break
+                self._position += len(line)
+                self._follow(json.loads(line))
+        return self._status(manifest)
+
+    def _follow(self, line: dict[str, Any]) -> None:
+        moment = datetime.fromisoformat(line["at"])
+        match line["kind"]:
+            case "open":
+                self.standing = Standing(line["planned"])
+            case "start":
+                self.running[line["index"]] = Running(line["item"], line["attempt"], moment)
+            case "resume" | "close":
+                self.running.clear()
+            case "settle":
+                item = Item(line["index"], line["item"])
+                outcome = Outcome(Status(line["status"]), line["reason"], Refusal(line["refusal"]))
+                self.running.pop(item.index, None)
+                self.standing.settle(item.index, outcome)
+                self.recent = [*self.recent[-99:], moment]
+                if outcome.status in FAILED:
+                    self.failures = [*self.failures[1 - RECENT :], (item.id, outcome.reason)]
+
+    def _status(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        standing = self.standing
+        started = datetime.fromisoformat(manifest["startedOn"])
+        ended = datetime.fromisoformat(manifest["finishedOn"]) if manifest["finishedOn"] else now
+        rate = self._rate(now if manifest["status"] == "running" else ended)
+        oldest = min(self.running.values(), key=lambda running: running.since, default=None)
+        left = standing.unrun / rate if rate else None
+        return {
+            "dispatchId": self.folder.name,
+            "status": "lost" if record.is_lost(manifest) else manifest["status"],
+            "planned": standing.planned,
+            "running": len(self.running),
+            "done": standing.good,
+            "skipped": standing.counts[Status.SKIPPED],
+            "failed": standing.failed,
+            "cancelled": standing.counts[Status.CANCELLED],
+            "waiting": max(0, standing.unrun - len(self.running)),
+            "ratePerMinute": round(60 * rate, 2) if rate else None,
+            "etaSeconds": round(left) if left is not None and manifest["status"] == "running" else None,
+            "runtimeSeconds": round((ended - started).total_seconds(), 1),
+            "oldestRunning": oldest
+            and {
+                "item": oldest.item,
+                "attempt": oldest.attempt,
+                "seconds": round((now - oldest.since).total_seconds(), 1),
+            },
+            "exitCode": manifest["exitCode"],
+            "reason": manifest["reason"],
+            "folder": str(self.folder),
+        }
+
+    def _rate(self, now: datetime) -> float | None:
+        """Return items settled a second, over the last hundred."""
+        if not self.recent:
+            return None
+        seconds = (now - self.recent[0]).total_seconds()
+        return len(self.recent) / seconds if seconds > 0 else None
+
+
+def status_line(status: dict[str, Any]) -> str:
+    """Return how a dispatch stands as one line that suits tmux and a log."""
+    settled = status["done"] + status["skipped"] + status["failed"] + status["cancelled"]
+    oldest = status["oldestRunning"]
+    parts = [
+        f"{status['dispatchId']} {status['status']}",
+        f"{settled}/{status['planned']} ({percent(settled, status['planned'])}%)",
+        f"running {status['running']}",
+        f"done {status['done']}",
+        f"skipped {status['skipped']}",
+        f"failed {status['failed']}",
+        f"rate {status['ratePerMinute'] or 0:g}/min",
+        f"ETA {in_words(status['etaSeconds']) if status['etaSeconds'] is not None else '-'}",
+        f"oldest {one_line(oldest['item'], 60)} {in_words(oldest['seconds'])}" if oldest else "oldest -",
+    ]
+    return " | ".join(parts)
+
+
+def print_lines(folder: Path, *, interval: float, once: bool) -> None:
+    """Print a line now, and every `interval` seconds until the dispatch has ended."""
+    watch = Watch(folder)
+    while True:
+        status = watch.look()
+        print(status_line(status), flush=True)
+        if once or status["status"] != "running":
+            return
+        time.sleep(interval)
+
+
+def draw(folder: Path, *, interval: float) -> None:
+    """Keep a live screen of the dispatch until it has ended."""
+    from rich.live import Live
+
+    watch = Watch(folder)
+    with contextlib.suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
+        while True:
+            status = watch.look()
+            live.update(_screen(watch, status), refresh=True)
+            if status["status"] != "running":
+                return
+            time.sleep(interval)
+
+
+def _screen(watch: Watch, status: dict[str, Any]) -> Any:
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    settled = watch.standing.settled
+    head = Text(status_line(status), overflow="ellipsis", no_wrap=True)
+    bar = Padding(ProgressBar(total=max(1, status["planned"]), completed=settled), 0)  # a bar alone ends no line
+    now = datetime.now(UTC)
+    running = Table("running", "attempt", "for", box=None, header_style="bold")
+    for one in sorted(watch.running.values(), key=lambda running: running.since)[:RECENT]:
+        running.add_row(Text(one_line(one.item, 80)), str(one.attempt), in_words((now - one.since).total_seconds()))
+    failed = Table("failed", "reason", box=None, header_style="bold red")
+    for item, reason in watch.failures:
+        failed.add_row(Text(one_line(item, 60)), Text(one_line(reason, 200)))
+    return Group(head, bar, running, *([failed] if watch.failures else []))
+
+
+def print_status(name: str) -> int:
+    """Print how a dispatch stands as one JSON object; the exit code is 0 whatever it says."""
+    folder = record.find_folder(load_config().places, name)
+    print(json.dumps(Watch(folder).look(), indent=2))
+    return 0

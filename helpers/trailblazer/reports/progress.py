@@ -1,0 +1,93 @@
+"""How a dispatch is getting on, in single lines: a live one on a terminal, one now and then elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from trailblazer.events import Words, is_colourful
+from trailblazer.record.outcomes import Standing, Status
+from trailblazer.streams import tell
+
+STALL_SECONDS = 300.0
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration for people: 32s, 5m 32s, 2h 05m."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def percent(part: int, whole: int) -> int:
+    """Return a share in whole percent, rounded half up; nothing of nothing is 0."""
+    return (200 * part + whole) // (2 * whole) if whole else 0
+
+
+def progress_line(standing: Standing, seconds: float) -> str:
+    """Return the line of P3: `[Progress] 15/50 completed (30%) | Success: 13/15 (87%) | Errors: 2 | …`."""
+    completed, good = standing.completed, standing.good
+    return (
+        f"[Progress] {completed}/{standing.planned} completed ({percent(completed, standing.planned)}%)"
+        f" | Success: {good}/{completed} ({percent(good, completed)}%)"
+        f" | Errors: {standing.counts[Status.ERROR]}"
+        f" | Timeouts: {standing.counts[Status.TIMEOUT]}"
+        f" | Runtime: {in_words(seconds)}"
+    )
+
+
+class Progress:
+    """Shows how a plan stands: every `interval` seconds (0 is never), and always once at the end.
+
+    On a terminal one line is written over and over between the words; a stall is told once, and again when it recurs.
+    """
+
+    def __init__(self, words: Words, *, interval: float, quiet: bool = False) -> None:
+        self._words = words
+        self._interval = interval
+        self._is_live = sys.stderr.isatty() and is_colourful(sys.stderr) and not quiet and interval > 0
+        self._started = self._shown = self._moved = time.monotonic()
+        self._settled = -1
+        self._lock = threading.Lock()
+        self._has_stalled = False
+
+    def look(self, standing: Standing) -> None:
+        """Show what is due."""
+        now = time.monotonic()
+        if standing.settled != self._settled:
+            self._settled, self._moved, self._has_stalled = standing.settled, now, False
+        elif now - self._moved >= STALL_SECONDS and not self._has_stalled:
+            self._has_stalled = True
+            self.say(f"Warning: nothing has completed for {in_words(now - self._moved)}", "yellow")
+        if self._is_live:
+            with self._lock:
+                self._write(progress_line(standing, now - self._started))
+        elif self._interval and now - self._shown >= self._interval:
+            self._shown = now
+            self._words.say(progress_line(standing, now - self._started))
+
+    def say(self, line: str, colour: str = "") -> None:
+        """Say a line of words without tearing the live line."""
+        with self.room():
+            self._words.say(line, colour)
+
+    @contextlib.contextmanager
+    def room(self) -> Iterator[None]:
+        """While it is entered the live line is away, so that something else can be printed."""
+        with self._lock:
+            self._write("")
+            yield
+
+    def end(self, standing: Standing) -> None:
+        """Show the last line."""
+        self.say(progress_line(standing, time.monotonic() - self._started))
+
+    def _write(self, line: str) -> None:
+        if self._is_live:
+            tell(f"\r\033[K{line}")

@@ -1,0 +1,77 @@
+"""When a dispatch stops, against what the rules say in plain words (P4)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trailblazer.dispatch.halting import Halts, read_rule
+from trailblazer.errors import WordsWrong
+from trailblazer.record.outcomes import Outcome, Refusal, Standing, Status
+
+CODES = st.lists(st.integers(0, 3), max_size=30)  # 0 is a success, another number a reason to fail
+
+
+def stopped_at(codes: list[int], halts: Halts) -> int | None:
+    """Return after how many outcomes a dispatch stops."""
+    standing = Standing(len(codes))
+    for place, code in enumerate(codes):
+        outcome = Outcome(Status.ERROR, f"exit {code}") if code else Outcome(Status.SUCCESS)
+        standing.settle(place, outcome)
+        if halts.judge(outcome, standing) is not None:
+            return place + 1
+    return None
+
+
+def first(codes: list[int], holds: object) -> int | None:
+    """Return the shortest beginning of which something holds."""
+    assert callable(holds)
+    return next((size for size in range(1, len(codes) + 1) if codes[size - 1] and holds(codes[:size])), None)
+
+
+@given(codes=CODES, limit=st.integers(1, 6))
+def test_fail_fast_is_about_the_first_ones_only(codes: list[int], limit: int) -> None:
+    """The first N all fail: there were N outcomes, and no success among them."""
+    expected = first(codes, lambda seen: all(seen) and len(seen) >= limit)
+    assert expected == stopped_at(codes, Halts(limit))
+
+
+@given(codes=CODES, limit=st.integers(1, 6), word=st.sampled_from(["soon", "now"]))
+def test_a_count_of_failures(codes: list[int], limit: int, word: str) -> None:
+    """fail=N: N outcomes failed."""
+    expected = first(codes, lambda seen: sum(map(bool, seen)) >= limit)
+    assert expected == stopped_at(codes, Halts(0, read_rule(f"{word},fail={limit}")))
+
+
+@given(codes=CODES, share=st.integers(1, 100))
+def test_a_share_of_failures(codes: list[int], share: int) -> None:
+    """fail=P%: of those settled, of which there are three at least, or all there are."""
+    expected = first(
+        codes,
+        lambda seen: len(seen) >= min(3, len(codes)) and 100 * sum(map(bool, seen)) >= share * len(seen),
+    )
+    assert expected == stopped_at(codes, Halts(0, read_rule(f"soon,fail={share}%")))
+
+
+@given(codes=CODES, limit=st.integers(1, 4))
+def test_the_same_text_in_a_row(codes: list[int], limit: int) -> None:
+    """same=N: the last N outcomes failed with one text."""
+    expected = first(codes, lambda seen: len(seen) >= limit and len(set(seen[-limit:])) == 1)
+    assert expected == stopped_at(codes, Halts(0, read_rule(f"soon,same={limit}")))
+
+
+def test_a_final_no_stops_at_once() -> None:
+    """A provider that says no for good is exit 8; what runs may end."""
+    verdict = Halts().judge(Outcome(Status.ERROR, "401", Refusal.FINAL), Standing(1))
+    assert verdict is not None
+    assert (8, False) == (verdict.exit_code, verdict.now)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "later,fail=3", "soon,fail=0", "soon,fail=101%", "soon,same=5%", "now,fail=-1"]
+)
+def test_rules_that_are_none_are_refused(text: str) -> None:
+    """A rule that makes no sense is told before anything runs (exit 2)."""
+    with pytest.raises(WordsWrong):
+        read_rule(text)

@@ -1,0 +1,63 @@
+"""One real database server for all tests of this folder, and a project with normalised runs for each."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from fixtures.embedding_server import EmbeddingServer, serving
+from lanes.embed.project import Project, texts_of, write_documents
+from trailblazer.database import server
+from trailblazer.paths import CONFIG_NAME
+
+_NUMBERS = itertools.count(1)
+RUNS = tuple(f"2026-{number:02}" for number in range(1, 7))
+
+
+@pytest.fixture(scope="session")
+def base() -> Iterator[Path]:
+    """The base folder of the shared server, whose database `trailblazer` has its tables and is copied for each test."""
+    folder = Path(tempfile.mkdtemp(prefix="trailblazer backlog é "))
+    (folder / CONFIG_NAME).parent.mkdir()
+    (folder / CONFIG_NAME).write_text("paths: {var: var}\n")
+    started = Project(folder, "").run("db", "start", TRAILBLAZER_DB_URL="null")
+    assert 0 == started.code, started.err
+    yield folder / "var" / "postgres"
+    server.stop(folder / "var" / "postgres")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def service() -> Iterator[EmbeddingServer]:
+    """An embeddings service of the test's own, which takes its `delay` for an answer."""
+    with serving("slow") as running:
+        yield running
+
+
+@pytest.fixture
+def project(base: Path, service: EmbeddingServer, tmp_path: Path) -> Iterator[Project]:
+    """A project with six runs that are normalised, and nothing else was done to them."""
+    dsn = server.start(base)
+    name, folder = f"backlog_{next(_NUMBERS)}", tmp_path / "pro ject"
+    admin = dsn.replace("dbname=trailblazer", "dbname=postgres")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE trailblazer".encode())
+    (folder / CONFIG_NAME).parent.mkdir(parents=True)
+    (folder / CONFIG_NAME).write_text("dispatch: {workers: 1}\n")
+    for rid in RUNS:
+        write_documents(folder, rid, texts_of(rid, 2))
+    environment = {
+        "TRAILBLAZER_EMBED_PROVIDER": "openai",
+        "TRAILBLAZER_EMBED_BASE_URL": service.base_url,
+        "TRAILBLAZER_EMBED_MODEL": "tiny",
+        "TRAILBLAZER_EMBED_DIMENSION": "8",
+    }
+    yield Project(folder, dsn.replace("dbname=trailblazer", f"dbname={name}"), environment)
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -1,0 +1,124 @@
+"""A batch as a person sees it: the question, the live line, and nothing that a worker printed raw (P2, P3, rule 6)."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import time
+
+import pytest
+
+from lanes.embed.project import LIMIT, TRAILBLAZER
+from lanes.items.batches import Batches
+
+OURS = re.compile(r"\x1b\[K|\x1b\[\d*m|\r")
+QUESTION = "Go on with the other 3 items? [y/N] "
+
+
+class Terminal:
+    """A program with a terminal of its own, of which all that is printed is kept."""
+
+    def __init__(self, batches: Batches, words: list[str], **settings: str) -> None:
+        known = batches.settings(TERM="xterm-256color", **settings)
+        if "NO_COLOR" not in settings:
+            known.pop("NO_COLOR", None)
+        self.shown = ""
+        self.pid, self._handle = pty.fork()
+        if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests themselves run in the background
+            os.chdir(batches.folder)
+            os.execve(TRAILBLAZER[0], [*TRAILBLAZER, *words], known)
+
+    def read(self) -> bool:
+        """Read what is there, and say whether there may be more."""
+        ready, _, _ = select.select([self._handle], [], [], 1)
+        try:
+            piece = os.read(self._handle, 65536) if ready else b""
+        except OSError:  # the other side is closed
+            return False
+        self.shown += piece.decode()
+        return True
+
+    def wait_for(self, words: str) -> None:
+        """Return when some words are shown."""
+        deadline = time.monotonic() + LIMIT
+        while words not in self.shown:
+            assert self.read(), self.shown
+            assert time.monotonic() < deadline, self.shown
+
+    def type(self, keys: str) -> None:
+        """Type something."""
+        os.write(self._handle, keys.encode())
+
+    def end(self) -> int:
+        """Read on to the end and return the exit code."""
+        deadline = time.monotonic() + LIMIT
+        while self.read():
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+        os.close(self._handle)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "status"), [("y\n", 0, "success"), ("\n", 5, "cancelled"), ("\x04", 5, "cancelled")]
+)
+def test_after_the_first_item_a_person_is_asked(batches: Batches, keys: str, code: int, status: str) -> None:
+    """The first result is shown and a question asked; only yes goes on, else nothing more was run (P2)."""
+    terminal = Terminal(batches, batches.words(range(4), "exit", "0", "the first result"))
+    terminal.wait_for(QUESTION)
+    assert re.search(r"(\n|\x1b\[K)(\x1b\[32m)?Pre-flight: 0: success: the first result", terminal.shown)
+    terminal.type(keys)
+    assert code == terminal.end(), terminal.shown
+    assert ["success", *[status] * 3] == batches.outcomes
+
+
+def test_ctrl_c_at_the_question_ends_the_batch(batches: Batches) -> None:
+    """Who presses Ctrl-C instead of an answer gets his shell back, with 130, and can go on later."""
+    terminal = Terminal(batches, batches.words(range(4), "exit", "0"))
+    terminal.wait_for(QUESTION)
+    terminal.type("\x03")
+    assert 130 == terminal.end(), terminal.shown
+    again = batches.run("batch", "run", "--resume")
+    assert 0 == again.code, again.err
+    assert ["success"] * 4 == batches.outcomes
+
+
+def test_yes_beforehand_asks_nothing(batches: Batches) -> None:
+    """--yes goes on after a good trial; items from a pipe leave the terminal free for the question (P2)."""
+    terminal = Terminal(batches, batches.words(range(4), "exit", "0", flags="--yes"))
+    assert 0 == terminal.end()
+    assert QUESTION not in terminal.shown
+
+
+def test_a_live_line_shows_progress_and_nothing_raw(batches: Batches) -> None:
+    """One line is written over and over; of what workers print nothing reaches the terminal as it is (P3, rule 6)."""
+    flags = "--preflight go --delay 0.15 --results csv"
+    terminal = Terminal(batches, batches.words(["\x1b[2Jx", "y", "z"], "escapes", "1", flags=flags))
+    assert 6 == terminal.end()
+    assert terminal.shown.count("\r\x1b[K[Progress]") > 2
+    assert "[Progress] 3/3 completed (100%)" in terminal.shown
+    assert not re.search(r"Runtime: \d+s[^\r\n]", terminal.shown), "a line is glued to the live one"
+    left = OURS.sub("", terminal.shown)
+    assert [] == [letter for letter in left if not letter.isprintable() and letter != "\n"]
+
+
+def test_without_colour_there_is_no_escape_at_all(batches: Batches) -> None:
+    """NO_COLOR leaves plain lines, and progress now and then instead of a live line."""
+    terminal = Terminal(batches, batches.words(range(3), "exit", "1", flags="--preflight go"), NO_COLOR="1")
+    assert 6 == terminal.end()
+    assert "\x1b" not in terminal.shown
+
+
+def test_a_terminal_that_goes_away_interrupts_in_order(batches: Batches) -> None:
+    """When the terminal is closed the batch ends as interrupted (129), and nothing of it runs on (rule 5)."""
+    words = batches.words(range(3), "hang", f"{batches.folder}/begun", flags="--skip-preflight")
+    terminal = Terminal(batches, words)
+    while not (batches.folder / "begun").exists():
+        assert terminal.read(), terminal.shown
+    os.kill(terminal.pid, signal.SIGHUP)
+    assert 129 == terminal.end(), terminal.shown
+    assert ["cancelled"] * 3 == batches.outcomes

@@ -1,0 +1,230 @@
+"""Processes are known by more than a pid, die in groups, and hold a lock no longer than they live (rule 5)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lanes.embed.project import wait_for
+from trailblazer.errors import AlreadyRunning, StorageTrouble
+from trailblazer.processes.children import (
+    Child,
+    Children,
+    Identity,
+    Lock,
+    boot_id,
+    end_leftovers,
+    is_running,
+    own_identity,
+    start_failure,
+    start_ticks,
+)
+from trailblazer.processes.spawning import environment_block
+
+HOLDER = """
+import sys
+from pathlib import Path
+from trailblazer.errors import AlreadyRunning
+from trailblazer.processes.children import Lock
+try:
+    lock = Lock(Path(sys.argv[1]), AlreadyRunning("held", "Wait."))
+except AlreadyRunning as refused:
+    sys.exit(refused.what)
+print("mine", flush=True)
+sys.stdin.read()
+"""
+# Starts a grandchild that minds no TERM, tells its pid, and waits.
+FAMILY = "trap '' TERM; sleep 600 & echo $!; wait; sleep 600"
+
+
+@pytest.fixture
+def children() -> Iterator[Children]:
+    """Children of which none is left at the end."""
+    made = Children()
+    yield made
+    made.end_all("cancelled", grace=0)
+    made.look()
+
+
+def _start(children: Children, *argv: str, out: Path | None = None, limit: float | None = None, **more: str) -> Child:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    stdout = os.open(out, os.O_WRONLY | os.O_CREAT, 0o600) if out else os.dup(nothing)
+    block = environment_block({"PATH": os.environ["PATH"], **more})
+    try:
+        return children.start(
+            argv, stdin=nothing, stdout=stdout, stderr=nothing, environment=block, limit_seconds=limit
+        )
+    finally:
+        os.close(nothing)
+        os.close(stdout)
+
+
+def _family(children: Children, out: Path, limit: float | None = None) -> tuple[Child, int]:
+    """Start a child with a child of its own; return it, and its child's pid."""
+    child = _start(children, "sh", "-c", FAMILY, out=out, limit=limit)
+    wait_for(lambda: out.read_text().endswith("\n"), "the grandchild runs")
+    return child, int(out.read_text())
+
+
+def _holder(file: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("end", ["kill", "freely"])
+def test_a_lock_is_one_processs_as_long_as_it_lives(tmp_path: Path, end: str) -> None:
+    """A second process is refused with the pid of the first, and is let in once that ended, also by kill -9."""
+    file = tmp_path / "lock"
+    with _holder(file) as first:
+        assert first.stdout is not None
+        assert "mine\n" == first.stdout.readline()
+        with pytest.raises(AlreadyRunning, match=rf"held \(pid {first.pid} since 20\S+Z\)") as refused:
+            Lock(file, AlreadyRunning("held", "Wait."))
+        assert 7 == refused.value.exit_code
+        if end == "kill":
+            first.kill()
+        else:
+            first.communicate("")
+        first.wait()
+    own = Lock(file, AlreadyRunning("held", "Wait."))
+    assert file.read_text().startswith(f"pid {os.getpid()} since 20")
+    with _holder(file) as second:
+        assert (1, f"held ({file.read_text()})\n") == (second.wait(), second.stderr.read() if second.stderr else "")
+    own.free()
+    Lock(file, AlreadyRunning("held", "Wait.")).free()
+
+
+def test_of_many_that_want_a_lock_one_has_it(tmp_path: Path) -> None:
+    """Of processes that ask at once exactly one gets the lock."""
+    asking = [_holder(tmp_path / "lock") for _ in range(6)]
+    refused = 0
+    for process in asking:
+        assert process.stdout is not None
+        refused += process.stdout.readline() == ""
+    for process in asking:
+        process.communicate("")
+    assert (5, [0, 1, 1, 1, 1, 1]) == (refused, sorted(process.returncode for process in asking))
+
+
+def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A lock in a folder that is not there is exit 8 with its path."""
+    with pytest.raises(StorageTrouble, match="nowhere"):
+        Lock(tmp_path / "nowhere" / "lock", AlreadyRunning("held", ""))
+
+
+def test_a_pid_that_somebody_else_has_now_is_not_the_one_written_down() -> None:
+    """An identity is a pid, when it started and in which boot; one that differs in any of them does not run."""
+    own = own_identity()
+    assert (os.getpid(), boot_id()) == (own.pid, own.boot)
+    others = [replace(own, ticks=own.ticks - 1), replace(own, boot="another boot"), replace(own, pid=2**30)]
+    assert [True, False, False, False] == [is_running(identity) for identity in (own, *others)]
+
+
+def test_a_zombie_and_a_name_with_brackets_are_told_apart(tmp_path: Path) -> None:
+    """A process that ended and was not reaped does not run; whatever a program is called, its start is found."""
+    program = tmp_path / "a) R 1 (b"
+    program.symlink_to("/bin/sleep")
+    with subprocess.Popen([str(program), "600"]) as process:
+        ticks = start_ticks(process.pid)
+        assert ticks is not None
+        assert ticks >= own_identity().ticks
+        os.kill(process.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert start_ticks(process.pid) is None
+
+
+def test_a_child_leads_a_session_and_gets_what_it_is_given(children: Children, tmp_path: Path) -> None:
+    """Rule 5, rule 6: each child has a session of its own, exactly its argv and environment, and stdin at its end."""
+    out = tmp_path / "out"
+    told = "import os, sys; print(os.getsid(0) == os.getpid(), sys.argv[1:], sys.stdin.read(), sorted(os.environ))"
+    child = _start(children, sys.executable, "-I", "-c", told, "$(a) ; b", "", "é", out=out, ONLY="x")
+    ended = children.wait(child)
+    assert (0, None, "") == (ended.exit_code, ended.signal, ended.why)
+    known = out.read_text().replace("'LC_CTYPE', ", "")  # which Python itself sets where there is no locale
+    assert "True ['$(a) ; b', '', 'é']  ['ONLY', 'PATH']\n" == known
+    assert ended.peak_memory_kib > 0
+
+
+def test_a_child_that_ends_takes_its_group_with_it(children: Children, tmp_path: Path) -> None:
+    """Rule 5: what a child leaves behind in its group is killed when the child is reaped, and the child is reaped."""
+    child, grandchild = _family(children, tmp_path / "out")
+    os.kill(child.pid, signal.SIGKILL)
+    ended = children.wait(child)
+    assert (None, signal.SIGKILL, "") == (ended.exit_code, ended.signal, ended.why)
+    wait_for(lambda: start_ticks(grandchild) is None, "the grandchild is gone")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(child.pid, os.WNOHANG)
+
+
+def test_a_child_whose_time_is_up_dies_with_its_group(children: Children, tmp_path: Path) -> None:
+    """Rule 5, P5: past its limit a group is asked to end, and killed when it does not; why it ended is told."""
+    child, grandchild = _family(children, tmp_path / "out", limit=0.001)
+
+    def is_over() -> bool:
+        children.look()
+        return bool(child.why)
+
+    wait_for(is_over, "its time is up")
+    assert start_ticks(grandchild) is not None  # it minds no TERM
+    children.end_all("cancelled", grace=0)
+    children.look()
+    ended = children.wait(child)
+    assert ("timeout", signal.SIGKILL) == (ended.why, ended.signal)
+    wait_for(lambda: start_ticks(grandchild) is None, "the grandchild is gone")
+
+
+def test_who_is_started_after_the_end_is_ended_too(children: Children) -> None:
+    """Rule 10: once all were asked to end, a child that a slot was about to start is ended as well."""
+    first = _start(children, "sleep", "600")
+    children.end_all("cancelled")
+    late = _start(children, "sleep", "600")
+    assert [("cancelled", signal.SIGTERM)] * 2 == [
+        (ended.why, ended.signal) for ended in (children.wait(first), children.wait(late))
+    ]
+
+
+def test_leftovers_are_ended_by_identity(tmp_path: Path) -> None:
+    """Rule 10: groups whose parent was killed are ended; a pid that means somebody else now is left alone."""
+    out = tmp_path / "out"
+    with out.open("w") as opened:
+        leader = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; wait"], stdout=opened, start_new_session=True)
+    bystander = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    try:
+        wait_for(lambda: out.read_text().endswith("\n"), "the grandchild runs")
+        found = [Identity(pid, start_ticks(pid) or 0, boot_id()) for pid in (leader.pid, bystander.pid)]
+        assert 1 == end_leftovers(
+            [found[0], replace(found[1], ticks=found[1].ticks - 1), Identity(2**30, 1, boot_id())]
+        )
+        wait_for(lambda: start_ticks(int(out.read_text())) is None, "the grandchild is gone")
+        assert (-signal.SIGTERM, None) == (leader.wait(), bystander.poll())
+    finally:
+        for process in (leader, bystander):
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize(
+    ("argv", "telling"),
+    [
+        (["no-such-command-at-all"], "command not found: no-such-command-at-all"),
+        (["/dev/null"], "cannot start /dev/null: Permission denied"),
+        (["true", "x" * 3_000_000], "the argument list is too long for this system"),
+    ],
+)
+def test_a_command_that_cannot_start_is_told(children: Children, argv: list[str], telling: str) -> None:
+    """P5: a command that is missing, not executable or has too long a line is one line of why."""
+    with pytest.raises(OSError, match=r".") as told:
+        _start(children, *argv)
+    assert start_failure(told.value, argv[0]).startswith(telling)

@@ -1,0 +1,92 @@
+"""Progress in single lines, and the warning of a stall (P3)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trailblazer.events import Words
+from trailblazer.record.outcomes import Outcome, Standing, Status
+from trailblazer.reports import progress
+from trailblazer.reports.progress import Progress, in_words, percent, progress_line
+
+
+def standing_of(planned: int, *statuses: Status) -> Standing:
+    """Return how a plan stands whose first items have these outcomes."""
+    standing = Standing(planned)
+    for index, status in enumerate(statuses):
+        standing.settle(index, Outcome(status))
+    return standing
+
+
+def test_the_line_is_the_one_that_was_promised() -> None:
+    """The line of P3, to the letter."""
+    standing = standing_of(50, *[Status.SUCCESS] * 13, *[Status.ERROR] * 2)
+    expected = "[Progress] 15/50 completed (30%) | Success: 13/15 (87%) | Errors: 2 | Timeouts: 0 | Runtime: 5m 32s"
+    assert expected == progress_line(standing, 332.4)
+
+
+def test_what_was_cancelled_is_not_completed() -> None:
+    """An item that was ended, or never run, does not count as completed."""
+    standing = standing_of(4, Status.SUCCESS, Status.TIMEOUT, Status.CANCELLED, Status.CANCELLED)
+    assert "2/4 completed (50%) | Success: 1/2 (50%) | Errors: 0 | Timeouts: 1" in progress_line(standing, 0)
+
+
+@given(outcomes=st.lists(st.tuples(st.integers(0, 9), st.sampled_from(Status)), max_size=40))
+def test_an_item_counts_once_with_its_newest_outcome(outcomes: list[tuple[int, Status]]) -> None:
+    """However often items are settled, the counts are those of their newest outcomes (P6)."""
+    standing, newest = Standing(10), dict[int, Status]()
+    for index, status in outcomes:
+        standing.settle(index, Outcome(status))
+        newest[index] = status
+    good = sum(status in {Status.SUCCESS, Status.UNCHANGED} for status in newest.values())
+    completed = sum(status is not Status.CANCELLED for status in newest.values())
+    assert (len(newest), 10 - len(newest), good) == (standing.settled, standing.unrun, standing.good)
+    assert progress_line(standing, 0).startswith(
+        f"[Progress] {completed}/10 completed ({10 * completed}%) | Success: {good}/"
+    )
+
+
+@given(part=st.integers(0, 10**6), more=st.integers(0, 10**6))
+def test_percents_are_rounded_half_up(part: int, more: int) -> None:
+    """A share of nothing is 0, of all 100, and never off by more than a half."""
+    whole = part + more
+    found = percent(part, whole)
+    assert 0 <= found <= 100
+    assert not whole or -0.5 < 100 * part / whole - found + 1e-9 <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.9, "0s"), (59.9, "59s"), (60, "1m 00s"), (3599, "59m 59s"), (7500, "2h 05m")]
+)
+def test_durations_are_for_people(seconds: float, expected: str) -> None:
+    """Seconds, minutes or hours, as far as anybody wants to know."""
+    assert expected == in_words(seconds)
+
+
+def test_a_stall_is_told_once_and_again_when_it_recurs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing has completed for so long: one warning, and another one only after something has (P3)."""
+    shown = Progress(Words(), interval=0)
+    standing = standing_of(5)
+    shown.look(standing)
+    assert "" == capsys.readouterr().err
+    monkeypatch.setattr(progress, "STALL_SECONDS", 0.0)
+    for _ in range(3):
+        shown.look(standing)
+    assert 1 == capsys.readouterr().err.count("Warning: nothing has completed for 0s")
+    standing.settle(0, Outcome(Status.SUCCESS))
+    for _ in range(3):
+        shown.look(standing)
+    assert 1 == capsys.readouterr().err.count("Warning")
+
+
+def test_an_interval_of_nothing_shows_the_last_line_only(capsys: pytest.CaptureFixture[str]) -> None:
+    """0 is off; the last line comes always (P3)."""
+    shown = Progress(Words(), interval=0)
+    for _ in range(3):
+        shown.look(standing_of(1, Status.SUCCESS))
+    shown.end(standing_of(1, Status.SUCCESS))
+    assert 1 == capsys.readouterr().err.count("[Progress]")
