@@ -26,6 +26,7 @@ from trailblazer.config import Config, load_config
 from trailblazer.database import claims, server
 from trailblazer.database.connection import Connection, connect, open_connection
 from trailblazer.database.statements import statement
+from trailblazer.processes.identity import holder_name
 
 ROUNDS = 5
 ONE_BY_ONE = 3_000  # by each process and turn
@@ -133,7 +134,7 @@ def _ours(config: Config, shape: str, limit: int) -> list[str]:
 def _work(url: str, shape: str, limit: int) -> None:
     """Work through the line in batches, as a worker does; the words of `crowd`."""
     connection = connect(load_config({"db.url": url}))
-    me, place, done, last = claims.holder(), "", 0, 0.0
+    me, place, done, last = holder_name(), "", 0, 0.0
     held: list[claims.Claim] = []
     print("ready", flush=True)
     sys.stdin.readline()

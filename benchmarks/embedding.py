@@ -28,6 +28,7 @@ from trailblazer.pipeline.documents import NORMALIZED, Document, read_documents
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.normalize import normalize_files, plan_runs, write_run
 from trailblazer.pipeline.sample import normalize_sample
+from trailblazer.processes.identity import holder_name
 
 ROUNDS = 3
 PARTS = 2
@@ -173,7 +174,7 @@ def _measure(what: str, folder: Path, rids: list[str], batch: int) -> None:
             chunk_run(places, config, rid, force=True)
             spent["chunk"] += time.perf_counter() - start
             start = time.perf_counter()
-            who = claims.holder()
+            who = holder_name()
             claim = claims.claim_batch(connection, "embed", holder=who, ttl_seconds=600, only=[rid], again=True)[0]
             embedding.embed(claim, None)
         else:

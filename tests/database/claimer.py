@@ -16,6 +16,7 @@ from trailblazer.database import backlog, claims
 from trailblazer.database.claims import Claim, Counts
 from trailblazer.database.connection import Connection, answering, connect
 from trailblazer.errors import ServiceDown, StaleClaim
+from trailblazer.processes.identity import holder_name
 
 TTL = 1.0
 
@@ -29,7 +30,7 @@ class Worker:
 
     def __init__(self, connection: Connection, chance: random.Random, said: IO[str], *, is_late: bool) -> None:
         self._connection, self._chance, self._said, self._is_late = connection, chance, said, is_late
-        self._holder = claims.holder()
+        self._holder = holder_name()
 
     def work(self) -> None:
         """Work until every run is embedded."""
@@ -117,7 +118,7 @@ def sample(config: Config, wanted: int, target: Path) -> None:
         connection.execute("SET synchronous_commit = off")
         while len(held) < wanted:
             limit = random.choice((1, 10, 100))
-            taken = claims.claim_batch(connection, "chunk", holder=claims.holder(), ttl_seconds=600, limit=limit)
+            taken = claims.claim_batch(connection, "chunk", holder=holder_name(), ttl_seconds=600, limit=limit)
             if not taken:
                 continue
             since = time.monotonic_ns()
@@ -132,7 +133,7 @@ def skew(config: Config) -> None:
     """Claim what there is, and say what this process's clock shows, what the database's, and when the claims expire."""
     with connect(config) as connection:
         row = connection.execute("SELECT now()").fetchone()
-        taken = claims.claim_batch(connection, "chunk", holder=claims.holder(), ttl_seconds=600, limit=9)
+        taken = claims.claim_batch(connection, "chunk", holder=holder_name(), ttl_seconds=600, limit=9)
         answer = {
             "host": datetime.now(UTC).timestamp(),
             "database": row[0].timestamp() if row else None,

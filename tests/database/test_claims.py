@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
 
 import pytest
@@ -14,11 +12,6 @@ from trailblazer.database import backlog, claims
 from trailblazer.database.claims import Counts
 from trailblazer.database.connection import Connection, connect
 from trailblazer.errors import StaleClaim
-
-
-def test_a_holder_is_a_host_and_a_pid() -> None:
-    """B1: claimed_by says host/pid."""
-    assert f"{socket.gethostname()}/{os.getpid()}" == claims.holder()
 
 
 def test_runs_are_claimed_in_the_order_of_their_ids(connection: Connection) -> None:

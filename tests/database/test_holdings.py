@@ -17,6 +17,7 @@ from trailblazer.database import claims
 from trailblazer.database.connection import Connection, connect
 from trailblazer.database.holdings import Holdings
 from trailblazer.errors import ServiceDown
+from trailblazer.processes.identity import holder_name
 
 LONG = 2700.0
 
@@ -89,7 +90,7 @@ def test_a_claim_whose_answer_was_lost_is_not_held_against_its_holder(
     with pytest.raises(ServiceDown):
         holdings.claim("a")
     relay.loses = ""
-    assert ("embedding", claims.holder()) == _holder(connection, "a")
+    assert ("embedding", holder_name()) == _holder(connection, "a")
     assert 3 == holdings.claim("a")
 
 
@@ -105,7 +106,7 @@ def test_a_run_that_could_not_be_given_back_is_taken_again(
         holdings.give_back("a", 1, failed)
     relay.loses = ""
     assert 2 == holdings.claim("a")
-    assert ("embedding", claims.holder()) == _holder(connection, "a")
+    assert ("embedding", holder_name()) == _holder(connection, "a")
 
 
 @pytest.mark.parametrize("loses", ["question", "answer"])
@@ -121,7 +122,7 @@ def test_what_is_in_doubt_at_the_end_is_let_go_of(
     relay.loses = ""
     holdings.close()
     assert ("normalized", None) == _holder(connection, "a")
-    assert ("embedding", claims.holder()) == _holder(connection, "b"), "it was in no doubt"
+    assert ("embedding", holder_name()) == _holder(connection, "b"), "it was in no doubt"
 
 
 def test_what_somebody_else_took_meanwhile_stays_his(holdings: Holdings, relay: Relay, connection: Connection) -> None:

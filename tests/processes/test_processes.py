@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,18 +15,8 @@ import pytest
 
 from lanes.embed.project import wait_for
 from trailblazer.errors import AlreadyRunning, StorageTrouble
-from trailblazer.processes.children import (
-    Child,
-    Children,
-    Identity,
-    Lock,
-    boot_id,
-    end_leftovers,
-    is_running,
-    own_identity,
-    start_failure,
-    start_ticks,
-)
+from trailblazer.processes.children import Child, Children, Lock, end_leftovers, start_failure
+from trailblazer.processes.identity import Identity, boot_id, holder_name, is_running, own_identity, start_ticks
 from trailblazer.processes.spawning import environment_block
 
 HOLDER = """
@@ -130,6 +121,12 @@ def test_a_pid_that_somebody_else_has_now_is_not_the_one_written_down() -> None:
     assert (os.getpid(), boot_id()) == (own.pid, own.boot)
     others = [replace(own, ticks=own.ticks - 1), replace(own, boot="another boot"), replace(own, pid=2**30)]
     assert [True, False, False, False] == [is_running(identity) for identity in (own, *others)]
+
+
+def test_a_holder_is_a_host_and_a_pid() -> None:
+    """B1: a claim is signed host/pid, by this process or by one that was written down."""
+    assert f"{socket.gethostname()}/{os.getpid()}" == holder_name()
+    assert "there/7" == holder_name("there", 7)
 
 
 def test_a_zombie_and_a_name_with_brackets_are_told_apart(tmp_path: Path) -> None:

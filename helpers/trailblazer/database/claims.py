@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -59,11 +57,6 @@ class Standing:
         if self.claimed_by is None or self.claimed_at is None:
             return f"nobody; it is {self.status}"
         return f"{self.claimed_by} since {self.claimed_at:%Y-%m-%d %H:%M:%S %Z} (attempt {self.attempt})"
-
-
-def holder() -> str:
-    """Return how this process signs its claims: host/pid."""
-    return f"{socket.gethostname()}/{os.getpid()}"
 
 
 def claim_batch(

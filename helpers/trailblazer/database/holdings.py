@@ -12,6 +12,7 @@ from trailblazer.database import claims
 from trailblazer.database.backlog import Run, show_run
 from trailblazer.database.connection import answering
 from trailblazer.errors import ServiceDown, StaleClaim
+from trailblazer.processes.identity import holder_name
 
 if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
@@ -42,7 +43,7 @@ class Holdings:
         with self._lock, self._in_doubt(run_id):
             self._let_go_of_doubtful(connection, {run_id})
             taken = claims.claim_batch(
-                connection, phase, holder=claims.holder(), ttl_seconds=self._ttl, limit=1, only=[run_id], again=again
+                connection, phase, holder=holder_name(), ttl_seconds=self._ttl, limit=1, only=[run_id], again=again
             )
             if taken:
                 self._held[run_id] = taken[0]
@@ -113,7 +114,7 @@ class Holdings:
 
     def _let_go_of_doubtful(self, connection: Connection, run_ids: set[str]) -> None:
         if doubtful := run_ids & self._doubtful:
-            claims.release_of(connection, [claims.holder()], sorted(doubtful))
+            claims.release_of(connection, [holder_name()], sorted(doubtful))
             self._doubtful -= doubtful
 
     def _opened(self) -> Connection:

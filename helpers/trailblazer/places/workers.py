@@ -14,7 +14,8 @@ from typing import IO, Any
 
 from trailblazer import errors
 from trailblazer.errors import ServiceDown, Trouble
-from trailblazer.processes.children import Child, Children, Identity
+from trailblazer.processes.children import Child, Children
+from trailblazer.processes.identity import Identity
 from trailblazer.processes.spawning import environment_block
 from trailblazer.record.outcomes import AttemptEnded, Status
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import os
 import signal
 import subprocess
@@ -15,57 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trailblazer.errors import Trouble, storage_trouble
+from trailblazer.processes.identity import Identity, boot_id, is_running, start_ticks
 from trailblazer.processes.spawning import Block, spawn
 
 GRACE_SECONDS = 5.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Which process a pid means: its start time in clock ticks and the boot it belongs to survive a pid's reuse."""
-
-    pid: int
-    ticks: int
-    boot: str
-
-
-@functools.cache
-def boot_id() -> str:
-    """Return the id of this boot of the machine, or nothing where the system has none."""
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ""
-
-
-def start_ticks(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot; None when it is gone or a zombie."""
-    try:
-        handle = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fields = os.read(handle, 4096).rpartition(b")")[2].split()
-    except OSError:
-        return None
-    finally:
-        os.close(handle)
-    return None if fields[0] in {b"Z", b"X"} else int(fields[19])
-
-
 def _now_in_ticks() -> int:
     """Return the present as `start_ticks` tells it. Who began and ended a start in one tick need not read /proc."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS // 1_000_000_000
-
-
-def own_identity() -> Identity:
-    """Return who this process is."""
-    return Identity(os.getpid(), start_ticks(os.getpid()) or 0, boot_id())
-
-
-def is_running(identity: Identity) -> bool:
-    """Say whether the very process that was written down still runs."""
-    return identity.boot == boot_id() and start_ticks(identity.pid) == identity.ticks
 
 
 def end_leftovers(identities: Iterable[Identity]) -> int:

@@ -14,7 +14,8 @@ from trailblazer import schemas
 from trailblazer.atomic import make_folder, remove_drafts, sync_folder, write_whole
 from trailblazer.errors import AlreadyRunning, PlanUnusable, StorageTrouble
 from trailblazer.paths import Places, read_stamp, stamp, timestamp
-from trailblazer.processes.children import Identity, Lock, end_leftovers, is_running, own_identity
+from trailblazer.processes.children import Lock, end_leftovers
+from trailblazer.processes.identity import Identity, holder_name, is_running, own_identity
 from trailblazer.record import proof
 from trailblazer.record.journal import Journal, read_journal
 from trailblazer.record.outcomes import GOOD, Item, Outcome, Refusal, Standing, Status
@@ -243,7 +244,7 @@ def earlier_holders(folder: Path) -> list[str]:
     All of them are gone: whoever holds the folder holds its lock, which they held as long as they lived.
     """
     lines = [line for line in read_journal(folder / JOURNAL) if line["kind"] in {"open", "resume"} and "host" in line]
-    return [f"{line['host']}/{line['pid']}" for line in lines[:-1]]
+    return [holder_name(line["host"], line["pid"]) for line in lines[:-1]]
 
 
 def _outcome(line: Mapping[str, Any]) -> Outcome:

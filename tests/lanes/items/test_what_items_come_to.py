@@ -11,7 +11,7 @@ import pytest
 
 from lanes.embed.project import wait_for
 from lanes.items.batches import PYTHON, Batches
-from trailblazer.processes.children import start_ticks
+from trailblazer.processes.identity import start_ticks
 
 GO = "--skip-preflight "
 

@@ -17,7 +17,7 @@ import pytest
 
 from lanes.embed.project import wait_for
 from lanes.items.batches import Batches
-from trailblazer.processes.children import start_ticks
+from trailblazer.processes.identity import start_ticks
 
 LINE = re.compile(
     r"\[Progress\] (\d+)/(\d+) completed \((\d+)%\) \| Success: (\d+)/(\d+) \((\d+)%\) \| Errors: (\d+)"

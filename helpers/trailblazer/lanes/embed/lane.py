@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from trailblazer.config import Config
-from trailblazer.database import claims
 from trailblazer.database.connection import answering, connect
 from trailblazer.database.holdings import Holdings
 from trailblazer.errors import ServiceDown
 from trailblazer.pipeline.ask import LOAD_LEAST, drop_index_for_load
 from trailblazer.places.workers import Workers, python_module
 from trailblazer.processes.children import Children
+from trailblazer.processes.identity import holder_name
 from trailblazer.record.folder import Record
 from trailblazer.record.outcomes import Item, Outcome, Refusal, Status
 
@@ -30,7 +30,7 @@ class EmbedLane:
         self._request = {
             "flags": dict(flags),
             "only_changed": only_changed,
-            "holder": claims.holder(),
+            "holder": holder_name(),
             "since": record.manifest["parameters"]["since"],
         }
         environment = {**os.environ, "TRACEPARENT": record.manifest["traceparent"]}

@@ -17,6 +17,7 @@ from trailblazer.pipeline.ask import build_index
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.fingerprint import publish_diff
 from trailblazer.pipeline.preflight import preflight_run
+from trailblazer.processes.identity import holder_name
 
 
 def preflight(flags: Mapping[str, Any], rid: str) -> int:
@@ -98,7 +99,7 @@ def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool) -> int:
         with answering(), connect(config) as connection:
             since = None if only_changed else connection.execute(statement("present_moment")).fetchone()
         try:
-            done = embedding.embed(claims.Claim(rid, "embed", attempt, claims.holder()), since[0] if since else None)
+            done = embedding.embed(claims.Claim(rid, "embed", attempt, holder_name()), since[0] if since else None)
         except Trouble as trouble:
             holdings.give_back(rid, attempt, failed=trouble.what)
             raise
