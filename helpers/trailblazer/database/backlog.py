@@ -6,13 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from trailblazer.database.connection import fetch
+from trailblazer.database.driver import LONG_WAIT_SECONDS, Connection, fetch
 from trailblazer.database.statements import statement
-
-if TYPE_CHECKING:
-    from trailblazer.database.connection import Connection
 
 Scope = Literal["processed", "embeddings", "all"]
 
@@ -123,7 +120,7 @@ def reset(connection: Connection, scope: Scope, filters: Filters = EVERY_RUN, *,
     and made anew from the chunks they have; all: vectors, chunks and documents are deleted. With `dry_run` nothing
     is changed and the same numbers are returned.
     """
-    with connection.transaction():
+    with connection.waiting_up_to(LONG_WAIT_SECONDS), connection.transaction():
         parameters = {"keeps_chunks": scope == "embeddings", **filters.parameters()}
         chosen = connection.execute(statement("runs_in_scope" if dry_run else "reset_runs"), parameters)
         run_ids = [row[0] for row in chosen]
@@ -201,17 +198,24 @@ def show_run(connection: Connection, run_id: str) -> Run | None:
 
 
 def wait_for_work(connection: Connection, seconds: float) -> bool:
-    """Wait until a run is put in line, for so many seconds at most, and say whether to look again.
+    """Wait until a run begins to wait for a phase, for so many seconds at most; say whether to read the table again.
 
-    The first call on a connection begins to listen and returns True at once: what was put in line before it is not
+    The first call on a connection begins to listen and returns True at once: what began to wait before is not
     announced any more. Outside a transaction only. What becomes claimable by the passing of time (an expired claim,
-    a pause that is over) is not announced: look again after `seconds` all the same.
+    a pause that is over) is not announced: read the table after `seconds` all the same.
     """
-    listening = connection.execute(statement("is_listening")).fetchone()
-    if not (listening and listening[0]):
-        connection.execute(statement("listen_for_runs"))
+    if listen(connection):
         return True
     return any(True for _ in connection.notifies(timeout=seconds, stop_after=1))
+
+
+def listen(connection: Connection) -> bool:
+    """Begin to listen for runs that wait, and say whether this connection did not listen before."""
+    listening = connection.execute(statement("is_listening")).fetchone()
+    if listening and listening[0]:
+        return False
+    connection.execute(statement("listen_for_runs"))
+    return True
 
 
 def _pattern(glob: str) -> str:

@@ -6,15 +6,12 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from trailblazer.database.backlog import EVERY_RUN, Filters, register
-from trailblazer.database.connection import fetch
+from trailblazer.database.driver import Connection, fetch
 from trailblazer.database.statements import statement
 from trailblazer.errors import StaleClaim
-
-if TYPE_CHECKING:
-    from trailblazer.database.connection import Connection
 
 Phase = Literal["chunk", "embed"]
 PHASES: tuple[Phase, ...] = ("chunk", "embed")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LOAD_SHARE = 0.05
 LOAD_LEAST = 10_000
+INDEX_SECONDS = 3600.0
 INDEXABLE = 2000  # pgvector's HNSW takes vectors of at most so many numbers
 
 
@@ -63,7 +64,7 @@ def build_index(connection: Connection, provider: str, model: str, dimension: in
     if dimension > INDEXABLE:
         return False
     name = index_name(provider, model, dimension)
-    with connection.transaction():
+    with connection.waiting_up_to(INDEX_SECONDS), connection.transaction():
         connection.execute(statement("lock_index"), {"name": name})
         if connection.execute(statement("has_index"), {"name": name}).fetchone():
             return False

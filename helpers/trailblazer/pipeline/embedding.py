@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from trailblazer.config import Config, load_config
 from trailblazer.database import claims
-from trailblazer.database.connection import answering, connect, statement
-from trailblazer.errors import DocumentInvalid, ServiceDown
+from trailblazer.database.connection import LONG_WAIT_SECONDS, Link, connect, statement
+from trailblazer.errors import DocumentInvalid
 from trailblazer.pipeline.chunk import chunk_run
 from trailblazer.pipeline.documents import run_folder
 from trailblazer.pipeline.embedders import load_embedder
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
 
 RECONNECT_SECONDS = 20.0
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class Embedding:
     def __init__(self, flags: Mapping[str, Any]) -> None:
         self.config: Config = load_config(flags)
         self.embedder = load_embedder(self.config)
-        self._connection: Connection | None = None
+        self._link = Link(lambda: connect(self.config, limit_seconds=LONG_WAIT_SECONDS))  # writes wait for an index
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the reply to a dispatcher's request: `chunk`, `gate` and `embed` are what it can do."""
@@ -62,7 +60,8 @@ class Embedding:
         """Return what a run's vectors would be made from now, and how that differs from what they were made from."""
         manifest = build_manifest(self.config.places, self.config, rid)
         previous = read_manifest(self.config.places, rid)
-        return manifest, compare(previous, manifest, self._answered(lambda connection: _present(connection, manifest)))
+        present = self._link.ask(lambda asked: _present(asked, manifest), patience_seconds=RECONNECT_SECONDS)
+        return manifest, compare(previous, manifest, present)
 
     def embed(self, claim: claims.Claim, since: datetime | None) -> Embedded:
         """Embed a run under a claim, completed with the last write; then publish its manifest.
@@ -75,9 +74,9 @@ class Embedding:
         if len(content.chunks) != manifest.chunks:
             raise DocumentInvalid(f"{claim.run_id} changed while it was read", "Run the same command again.")
         if since is None and "TOKENIZER_CHANGE" in diff.reasons:
-            since = self._answered(_now)
+            since = self._link.ask(_now, patience_seconds=RECONNECT_SECONDS)
         ttl = 60 * self.config["backlog.claim_ttl_minutes"]
-        stored = self._answered(
+        stored = self._link.ask(
             lambda connection: store_run(
                 connection,
                 self.embedder,
@@ -87,7 +86,8 @@ class Embedding:
                 kept_since=since,
                 fence=lambda: claims.fence(connection, claim, ttl),
                 complete=lambda counts: claims.complete(connection, [claim], {claim.run_id: counts}),
-            )
+            ),
+            patience_seconds=RECONNECT_SECONDS,
         )
         publish_manifest(self.config.places, manifest)
         cost = cost_of(self.config, manifest.model, stored.tokens)
@@ -95,26 +95,7 @@ class Embedding:
 
     def close(self) -> None:
         """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _answered(self, ask: Callable[[Connection], Answer]) -> Answer:
-        """Return what is answered over the connection; a database that restarts is asked again until it is up."""
-        deadline = time.monotonic() + RECONNECT_SECONDS
-        while True:
-            try:
-                with answering():
-                    if self._connection is None or self._connection.closed or self._connection.broken:
-                        self._connection = connect(self.config)
-                    return ask(self._connection)
-            except ServiceDown:
-                if time.monotonic() > deadline or not self._is_lost():
-                    raise
-                time.sleep(0.2)
-
-    def _is_lost(self) -> bool:
-        return self._connection is None or self._connection.closed or self._connection.broken
+        self._link.close()
 
 
 def _present(connection: Connection, manifest: Manifest) -> int:

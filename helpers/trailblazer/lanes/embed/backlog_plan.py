@@ -6,22 +6,19 @@ import argparse
 import fnmatch
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trailblazer.config import Config
 from trailblazer.database.backfill import backfill
 from trailblazer.database.backlog import Backlog, Filters, let_go_of, measure_backlog, wait_for_work, waiting_runs
 from trailblazer.database.claims import PHASES
-from trailblazer.database.connection import answering, connect
+from trailblazer.database.connection import Link, answering, connect
 from trailblazer.errors import ServiceDown, WordsWrong
 from trailblazer.events import Emitter, Words, runs_events
 from trailblazer.record.folder import Record
 from trailblazer.record.outcomes import Item, Outcome, Refusal, Standing
 from trailblazer.reports.audience import Telling
 from trailblazer.reports.progress import Progress
-
-if TYPE_CHECKING:
-    from trailblazer.database.connection import Connection
 
 BACKLOG = "backlog"
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
@@ -102,7 +99,7 @@ class Line:
         self._lock = threading.Lock()
         self._running: set[int] = set()
         self._held: dict[str, int] = {}
-        self._connection: Connection | None = None
+        self._link = Link(lambda: connect(config))
 
     def settled(self, item: Item, outcome: Outcome) -> None:
         """Remember a run that somebody else holds."""
@@ -119,8 +116,7 @@ class Line:
                     yield self._begun(Item(index, rid))
             yield from self._again()
         finally:
-            if self._connection is not None:
-                self._connection.close()
+            self._link.close()
 
     def _begun(self, item: Item) -> Item:
         with self._lock:
@@ -147,25 +143,18 @@ class Line:
 
     def _let_go(self, rids: list[str]) -> list[str]:
         try:
-            with answering():
-                return let_go_of(self._opened(), rids)
+            return self._link.ask(lambda connection: let_go_of(connection, rids))
         except ServiceDown:
             return []
 
     def _wait(self, pause: float) -> None:
         """Wait until a run is put in line, so long at most; a database that is away is asked again after the pause."""
         try:
-            with answering():
-                for _ in range(max(1, round(pause / SHORTEST_PAUSE))):
-                    if self._stopping.is_set() or wait_for_work(self._opened(), SHORTEST_PAUSE):
-                        return
+            for _ in range(max(1, round(pause / SHORTEST_PAUSE))):
+                if self._stopping.is_set() or self._link.ask(lambda asked: wait_for_work(asked, SHORTEST_PAUSE)):
+                    return
         except ServiceDown:
             self._stopping.wait(pause)
-
-    def _opened(self) -> Connection:
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = connect(self._config)
-        return self._connection
 
 
 class BacklogTelling(Telling):
