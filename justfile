@@ -60,7 +60,7 @@ status dispatch="latest":
 runs *words:
     @trailblazer runs "$@"
 
-# Put runs back in line: just reset scope=embeddings runs='2026-*' dry-run
+# Let runs wait again: just reset scope=embeddings runs='2026-*' dry-run
 [group("embed")]
 [no-cd]
 reset *words:

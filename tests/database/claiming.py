@@ -1,4 +1,4 @@
-"""What tests of claims do over and over: put runs in line, take them, let claims expire, look where a run stands."""
+"""What tests of claims do over and over: let runs wait, take them, let claims expire, see where a run stands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TTL = 600.0
 
 
 def put(connection: Connection, *run_ids: str, source: str = "files") -> None:
-    """Put runs in line for chunking."""
+    """Let runs wait for chunking."""
     for run_id in run_ids:
         backlog.upsert_run(connection, run_id, source=source)
 
@@ -30,10 +30,10 @@ def expire(connection: Connection) -> None:
 
 
 def standing(connection: Connection, run_id: str) -> tuple[str, str | None, int]:
-    """Return a run's state, the line it stands in and its attempt."""
+    """Return a run's state, the phase that it waits for and its attempt."""
     run = backlog.show_run(connection, run_id)
     assert run is not None
-    return run.status, run.line, run.attempt
+    return run.status, run.waiting_for, run.attempt
 
 
 def ids(found: Sequence[Claim]) -> list[str]:

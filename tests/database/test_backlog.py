@@ -1,4 +1,4 @@
-"""The backlog: what is put in line, filtered, reset, counted and announced."""
+"""The backlog: what waits, what is filtered, reset, counted and announced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from claiming import embed, ids, put, standing, take
 from trailblazer.config import Config
 from trailblazer.database import backlog, claims
-from trailblazer.database.backfill import Step, backfill, put_in_line
+from trailblazer.database.backfill import Step, backfill, record_normalized
 from trailblazer.database.backlog import Filters, ResetCounts
 from trailblazer.database.claims import Counts
 from trailblazer.database.connection import Connection, connect, copy_rows
@@ -57,14 +57,20 @@ def test_a_glob_means_what_it_means_in_a_shell(connection: Connection, glob: str
             assert (expected,) == row, run_id
 
 
-def test_normalising_again_puts_a_run_back_in_line_with_its_history(connection: Connection) -> None:
+def test_a_run_that_is_normalised_again_waits_with_its_history(connection: Connection) -> None:
     """B2: the attempt, the moments and the counts of before stay; who works on the former text is fenced off."""
     embed(connection, "r")
     working = take(connection, "embed", only=["r"], again=True)
     backlog.upsert_run(connection, "r", total_docs=9)
     run = backlog.show_run(connection, "r")
     assert run is not None
-    assert ("normalized", "chunk", 3, 9, 3) == (run.status, run.line, run.attempt, run.total_docs, run.total_chunks)
+    assert ("normalized", "chunk", 3, 9, 3) == (
+        run.status,
+        run.waiting_for,
+        run.attempt,
+        run.total_docs,
+        run.total_chunks,
+    )
     assert run.chunk_completed_at is not None
     with pytest.raises(StaleClaim):
         claims.complete(connection, working)
@@ -156,7 +162,7 @@ def test_reset_takes_a_run_from_its_holder(connection: Connection) -> None:
 
 
 def test_totals_and_backlog_say_what_waits(connection: Connection) -> None:
-    """B3: the number in line, first and last moment of normalising, ten ids; what is embedded is not in line."""
+    """B3: the number that waits, first and last moment of normalising, ten ids; what is embedded does not wait."""
     put(connection, *(f"r-{number:02}" for number in range(12)))
     embed(connection, "done")
     claims.complete(connection, take(connection, "chunk", 1))
@@ -253,18 +259,18 @@ def test_a_file_of_tomorrow_is_not_normalised_tomorrow(connection: Connection, o
 
 
 @pytest.mark.parametrize(("later", "expected"), [(-0.5, False), (0.0, False), (0.5, True), (60.0, True)])
-def test_a_text_that_the_table_was_not_told_of_comes_in_line(
+def test_a_text_that_is_newer_than_its_row_waits(
     connection: Connection, own: Path, config: Config, later: float, expected: bool
 ) -> None:
-    """B2: a file that is newer than its row, if only by half a second, is in line again though it stayed as it was."""
+    """B2: a file that is newer than its row, if only by half a second, waits again though it stayed as it was."""
     places = config_with_var(config, own.parent).places
     write_run(places.runs, "r", 2)
-    assert put_in_line(connection, places, "r", is_changed=True)
+    assert record_normalized(connection, places, "r", is_changed=True)
     run = backlog.show_run(connection, "r")
     assert run is not None
     moment = run.normalized_at.timestamp() + later
     os.utime(places.runs / "r" / "normalize" / "normalized.ndjson", (moment, moment))
-    assert expected == put_in_line(connection, places, "r", is_changed=False)
+    assert expected == record_normalized(connection, places, "r", is_changed=False)
 
 
 def config_with_var(config: Config, var: Path) -> Config:
@@ -274,7 +280,7 @@ def config_with_var(config: Config, var: Path) -> Config:
 
 @pytest.mark.parametrize("deed", ["upsert", "complete", "release", "reset", "backfill"])
 def test_whoever_waits_is_woken(connection: Connection, own: Path, config: Config, deed: str) -> None:
-    """B2: each way in which a run gets in line wakes who waits for one; nothing else does."""
+    """B2: each way in which a run begins to wait wakes who waits for one; nothing else does."""
     embed(connection, "r")
     (held,) = take(connection, "chunk", only=["r"], again=True)
     with connect(config) as waiting:
@@ -298,7 +304,7 @@ def test_whoever_waits_is_woken(connection: Connection, own: Path, config: Confi
 
 
 def test_a_sleeper_is_woken_at_once(connection: Connection, config: Config) -> None:
-    """B2: a wait of ten minutes ends when another connection puts a run in line."""
+    """B2: a wait of ten minutes ends when another connection lets a run wait."""
     woken: list[bool] = []
     with connect(config) as waiting:
         backlog.wait_for_work(waiting, 0)

@@ -149,7 +149,7 @@ def test_who_walks_through_a_line_begins_behind_what_he_has_done(connection: Con
 
 
 def test_a_failed_run_pauses_longer_each_time_and_then_waits_for_a_reset(connection: Connection) -> None:
-    """B2: a failure keeps its reason and attempt; the pause doubles, and after max_attempts the run is out of line."""
+    """B2: a failure keeps its reason and attempt; the pause doubles; after max_attempts the run is not tried again."""
     put(connection, "r")
     pauses = []
     for failed in (1, 2, 3):
@@ -171,7 +171,7 @@ def test_a_failed_run_pauses_longer_each_time_and_then_waits_for_a_reset(connect
 
 
 def test_a_failure_in_embedding_is_tried_again_in_embedding(connection: Connection) -> None:
-    """B2: a failed run stands in line for the phase that failed, and success clears the failure."""
+    """B2: a failed run waits for the phase that failed, and success clears the failure."""
     put(connection, "r")
     claims.complete(connection, take(connection, "chunk"))
     (claim,) = take(connection, "embed")

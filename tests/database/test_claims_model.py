@@ -42,8 +42,8 @@ class Modelled:
         return self.status in {"chunking", "embedding"}
 
     @property
-    def line(self) -> str | None:
-        """The phase it stands in line for, or is in."""
+    def waiting_for(self) -> str | None:
+        """The phase that it waits for, or is in."""
         if self.status == "reset":
             return "embed" if self.is_chunked and self.chunks else "chunk"
         if self.status == "failed":
@@ -52,7 +52,7 @@ class Modelled:
 
     @property
     def is_claimable(self) -> bool:
-        """Whether it may be taken by whom its line is for."""
+        """Whether it may be taken for that phase."""
         waits = self.status in {"normalized", "chunked", "reset"}
         return waits or (self.is_held and self.is_expired) or (self.status == "failed" and self.is_due is True)
 
@@ -82,7 +82,7 @@ class Modelled:
         self.let_go("failed")
 
     def begin_anew(self, status: str) -> None:
-        """Stand in line again, whoever held it."""
+        """Wait again, whoever held it."""
         self.let_go(status)
         self.failed_attempts, self.is_due = 0, None
 
@@ -116,13 +116,13 @@ class Claiming(RuleBasedStateMachine):
         assert [(run_id, self.runs[run_id].attempt) for run_id in expected] == [(c.run_id, c.attempt) for c in taken]
         self.given.extend(taken)
 
-    def _in_line(self, phase: Phase, limit: int) -> list[str]:
-        return sorted(name for name, run in self.runs.items() if run.line == phase and run.is_claimable)[:limit]
+    def _waiting(self, phase: Phase, limit: int) -> list[str]:
+        return sorted(name for name, run in self.runs.items() if run.waiting_for == phase and run.is_claimable)[:limit]
 
     @rule(phase=any_phase, limit=some.integers(1, 3))
     def claim(self, phase: Phase, limit: int) -> None:
-        """Somebody claims what is next in line."""
-        expected = self._in_line(phase, limit)
+        """Somebody claims what waits."""
+        expected = self._waiting(phase, limit)
         self._take(
             phase, expected, claims.claim_batch(self.connection, phase, holder="h", ttl_seconds=600, limit=limit)
         )
@@ -137,7 +137,7 @@ class Claiming(RuleBasedStateMachine):
             name
             for name in only & set(self.runs)
             if (again and not (self.runs[name].is_held and not self.runs[name].is_expired))
-            or (self.runs[name].line == phase and self.runs[name].is_claimable)
+            or (self.runs[name].waiting_for == phase and self.runs[name].is_claimable)
         )
         taken = claims.claim_batch(
             self.connection, phase, holder="h", ttl_seconds=600, limit=9, only=sorted(only), again=again
@@ -188,7 +188,7 @@ class Claiming(RuleBasedStateMachine):
             with pytest.raises(StaleClaim):
                 step()
             return
-        waiting = [run_id for run_id in self._in_line(phase, limit + 1) if run_id != claim.run_id][:limit]
+        waiting = [run_id for run_id in self._waiting(phase, limit + 1) if run_id != claim.run_id][:limit]
         self.runs[claim.run_id].be_completed(1)
         self._take(phase, waiting, step())
 
@@ -253,11 +253,11 @@ class Claiming(RuleBasedStateMachine):
     def both_are_the_same(self) -> None:
         """Every run is in the database as it is in the model."""
         found = self.connection.execute(
-            "SELECT run_id, status, attempt, line, claimed_from, claimed_by IS NOT NULL, failed_attempts"
+            "SELECT run_id, status, attempt, waiting_for, claimed_from, claimed_by IS NOT NULL, failed_attempts"
             " FROM processed_runs ORDER BY run_id"
         ).fetchall()
         expected = [
-            (name, run.status, run.attempt, run.line, run.claimed_from, run.is_held, run.failed_attempts)
+            (name, run.status, run.attempt, run.waiting_for, run.claimed_from, run.is_held, run.failed_attempts)
             for name, run in sorted(self.runs.items())
         ]
         assert expected == found

@@ -23,11 +23,11 @@ ROUNDING = 0.001  # seconds: file systems and Postgres do not keep the same part
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far a backfill is: run folders found, looked at so far, and put into the table; unreadable ones by name."""
+    """How far a backfill is: run folders found, examined so far, and put into the table; unreadable ones by name."""
 
     action: Literal["start", "tick", "complete"]
     found: int
-    looked_at: int
+    examined: int
     added: int
     unreadable: tuple[str, ...] = ()
 
@@ -54,19 +54,19 @@ def backfill(connection: Connection, places: Places) -> Iterator[Step]:
     unreadable = tuple(name for name in names if not is_id(name))
     names = [name for name in names if is_id(name)]
     yield Step("start", len(names), 0, 0)
-    looked_at, added = 0, 0
+    examined, added = 0, 0
     for part in _parts(names):
         known = {row[0] for row in connection.execute(statement("known_runs"), {"run_ids": part})}
         folders, bad = _read_all(places, [name for name in part if name not in known])
         unreadable += bad
         added += _register(connection, folders)
-        looked_at += len(part)
-        yield Step("tick", len(names), looked_at, added, unreadable)
-    yield Step("complete", len(names), looked_at, added, unreadable)
+        examined += len(part)
+        yield Step("tick", len(names), examined, added, unreadable)
+    yield Step("complete", len(names), examined, added, unreadable)
 
 
-def put_in_line(connection: Connection, places: Places, rid: str, *, is_changed: bool) -> bool:
-    """Put a run that has just been normalised in line (B2), and say whether it was.
+def record_normalized(connection: Connection, places: Places, rid: str, *, is_changed: bool) -> bool:
+    """Let a run that has just been normalised wait for chunking (B2), and say whether its row was changed.
 
     A text that stayed as it was leaves a run alone that the table has known since that text was written.
     """

@@ -1,4 +1,4 @@
-"""The table of all runs: who is put in line, what it amounts to, what is reset, and how to wait for work."""
+"""The table of all runs: which runs wait, what that amounts to, what is reset, and how to wait for work."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ EVERY_RUN = Filters()
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that the table says of a run; `line` is the phase it stands in line for, or is in."""
+    """All that the table says of a run; `waiting_for` is the phase that it waits for, or is in."""
 
     run_id: str
     source: str | None
     status: str
-    line: str | None
+    waiting_for: str | None
     attempt: int
     normalized_at: datetime
     chunk_started_at: datetime | None
@@ -64,7 +64,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What stands in line: how many, first and last moment of normalising, the first ten run ids."""
+    """What waits: how many runs, first and last moment of normalising, the first ten run ids."""
 
     total: int
     first_normalized_at: datetime | None
@@ -92,7 +92,7 @@ class _Rows:
 def upsert_run(
     connection: Connection, run_id: str, *, source: str | None = None, total_docs: int | None = None
 ) -> None:
-    """Put a run that has just been normalised in line for chunking, whatever has been done to its former text.
+    """Let a run that has just been normalised wait for chunking, whatever has been done to its former text.
 
     Its history stays; an attempt that is at work on the former text has lost its claim.
     """
@@ -114,7 +114,7 @@ def register(connection: Connection, run_ids: Sequence[str]) -> list[str]:
 
 
 def reset(connection: Connection, scope: Scope, filters: Filters = EVERY_RUN, *, dry_run: bool = False) -> ResetCounts:
-    """Put runs back in line, whoever holds them, and return what that changed.
+    """Let runs wait again, whoever holds them, and return what that changed.
 
     processed: the runs are done anew from chunking on, and nothing is deleted; embeddings: their vectors are deleted
     and made anew from the chunks they have; all: vectors, chunks and documents are deleted. With `dry_run` nothing
@@ -154,7 +154,7 @@ def totals(connection: Connection, filters: Filters = EVERY_RUN) -> dict[str, in
 def measure_backlog(
     connection: Connection, phases: Sequence[str] = ("chunk", "embed"), filters: Filters = EVERY_RUN
 ) -> Backlog:
-    """Return what stands in line for any of these phases, held by somebody or not."""
+    """Return what waits for any of these phases, held by somebody or not."""
     return fetch(connection, "measure_backlog", Backlog, {"phases": list(phases), **filters.parameters()})[0]
 
 
@@ -165,14 +165,14 @@ def waiting_runs(
     *,
     limit: int | None = None,
 ) -> list[str]:
-    """Return the ids of what stands in line for any of these phases, held by somebody or not, in order."""
+    """Return the ids of what waits for any of these phases, held by somebody or not, in order."""
     given = {"phases": list(phases), "limit": limit, **filters.parameters()}
     return [row[0] for row in connection.execute(statement("waiting_runs"), given)]
 
 
-def let_go_of(connection: Connection, run_ids: Sequence[str]) -> list[str]:
+def unheld_runs(connection: Connection, run_ids: Sequence[str]) -> list[str]:
     """Return those of the runs that nobody works on any more, whatever became of them."""
-    return [row[0] for row in connection.execute(statement("let_go_of"), {"run_ids": list(run_ids)})]
+    return [row[0] for row in connection.execute(statement("unheld_runs"), {"run_ids": list(run_ids)})]
 
 
 def list_runs(

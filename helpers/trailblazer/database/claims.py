@@ -166,7 +166,7 @@ def fail(
 ) -> None:
     """Settle a claim as failed, with its reason; a claim that was lost changes nothing and is told by StaleClaim.
 
-    The run is in line again after a pause that doubles with each failed attempt; after `max_attempts` of them in a
+    The run waits again after a pause that doubles with each failed attempt; after `max_attempts` of them in a
     row it waits for a reset.
     """
     parameters = {

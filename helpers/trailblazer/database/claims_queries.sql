@@ -1,8 +1,28 @@
 -- Every statement on claims. Time is the database's, and that of the statement: a claim that is taken at the
 -- end of a long transaction must not be born old. Lists of claims travel in binary: a third of the client's work.
 
+-- name: unclaimed
+-- A part of others: nobody holds the run.
+claimed_by = NULL,
+    claimed_at = NULL,
+    claim_expires_at = NULL,
+    claimed_from = NULL
+
+-- name: unfailed
+-- A part of others: earlier failures do not count.
+failed_attempts = 0,
+    next_attempt_at = NULL
+
+-- name: of_attempts
+-- A part of others: the runs that these attempts still hold.
+FROM unnest(%(run_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
+WHERE
+    run.run_id = given.run_id
+    AND run.attempt = given.attempt
+    AND run.status IN ('chunking', 'embedding')
+
 -- name: is_claimable
--- A part of others. Expired claims and failed runs whose pause is over stand in line with what never began.
+-- A part of others. Expired claims and failed runs whose pause is over wait like what never began.
 status IN ('normalized', 'chunked', 'reset')
 OR (status IN ('chunking', 'embedding') AND claim_expires_at < statement_timestamp())
 OR (status = 'failed' AND next_attempt_at <= statement_timestamp())
@@ -13,7 +33,7 @@ OR (status = 'failed' AND next_attempt_at <= statement_timestamp())
 -- costs more than the claim.
 SELECT run_id
 FROM processed_runs
-WHERE line = '__phase__' AND ({is_claimable}) AND __scope__
+WHERE waiting_for = '__phase__' AND ({is_claimable}) AND __scope__
 
 -- name: claim_named
 -- A plan names its runs; with `again` any of them that nobody holds may be taken, whatever has been done to it.
@@ -22,7 +42,7 @@ WITH chosen AS (
     FROM processed_runs
     WHERE
         run_id = ANY (%(only)s::text[])
-        AND (line = %(phase)s OR %(again)s::boolean)
+        AND (waiting_for = %(phase)s OR %(again)s::boolean)
         AND ({is_claimable} OR (%(again)s::boolean AND status IN ('embedded', 'failed')))
     ORDER BY run_id
     LIMIT %(limit)s
@@ -65,14 +85,10 @@ SET
     total_docs = coalesce((%(docs)s::integer[])[{place}], run.total_docs),
     total_chunks = coalesce((%(chunks)s::integer[])[{place}], run.total_chunks),
     embedded_chunks = coalesce((%(embedded)s::integer[])[{place}], run.embedded_chunks),
-    claimed_by = NULL,
-    claimed_at = NULL,
-    claim_expires_at = NULL,
-    claimed_from = NULL,
+    {unclaimed},
     failed_phase = NULL,
     failure_reason = NULL,
-    failed_attempts = 0,
-    next_attempt_at = NULL,
+    {unfailed},
     updated_at = statement_timestamp()
 WHERE
     run.run_id = ANY (ARRAY(SELECT unnest(%(settled_ids)b::text[])))
@@ -83,7 +99,7 @@ WHERE
             FROM unnest(%(settled_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
         )
     ) IS TRUE
-RETURNING run.run_id, CASE run.line WHEN 'embed' THEN pg_notify('runs_waiting', 'embed')::text END
+RETURNING run.run_id, CASE run.waiting_for WHEN 'embed' THEN pg_notify('runs_waiting', 'embed')::text END
 
 -- name: settle_and_claim
 -- Completion and the next claim in one round trip and one commit; nothing is taken when a claim to be settled is lost.
@@ -164,11 +180,7 @@ SELECT run_id FROM held
 -- For a transaction that writes: until it ends, nobody else can take or reset these runs.
 UPDATE processed_runs AS run
 SET claim_expires_at = statement_timestamp() + %(ttl)s, updated_at = statement_timestamp()
-FROM unnest(%(run_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
-WHERE
-    run.run_id = given.run_id
-    AND run.attempt = given.attempt
-    AND run.status IN ('chunking', 'embedding')
+{of_attempts}
 RETURNING run.run_id
 
 -- name: release_claims
@@ -176,33 +188,23 @@ RETURNING run.run_id
 UPDATE processed_runs AS run
 SET
     status = run.claimed_from,
-    claimed_by = NULL,
-    claimed_at = NULL,
-    claim_expires_at = NULL,
-    claimed_from = NULL,
+    {unclaimed},
     updated_at = statement_timestamp()
-FROM unnest(%(run_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
-WHERE
-    run.run_id = given.run_id
-    AND run.attempt = given.attempt
-    AND run.status IN ('chunking', 'embedding')
-RETURNING run.run_id, CASE WHEN run.line IS NOT NULL THEN pg_notify('runs_waiting', run.line)::text END
+{of_attempts}
+RETURNING run.run_id, CASE WHEN run.waiting_for IS NOT NULL THEN pg_notify('runs_waiting', run.waiting_for)::text END
 
 -- name: release_of_holders
 -- What processes that are known to be gone left behind; the same as release_claims, without waiting for the expiry.
 UPDATE processed_runs
 SET
     status = claimed_from,
-    claimed_by = NULL,
-    claimed_at = NULL,
-    claim_expires_at = NULL,
-    claimed_from = NULL,
+    {unclaimed},
     updated_at = statement_timestamp()
 WHERE
     run_id = ANY (%(run_ids)b::text[])
     AND claimed_by = ANY (%(holders)s::text[])
     AND status IN ('chunking', 'embedding')
-RETURNING run_id, CASE WHEN line IS NOT NULL THEN pg_notify('runs_waiting', line)::text END
+RETURNING run_id, CASE WHEN waiting_for IS NOT NULL THEN pg_notify('runs_waiting', waiting_for)::text END
 
 -- name: fail_claim
 -- The pause doubles with each failed attempt; after the last one the run waits for a reset.
@@ -216,10 +218,7 @@ SET
         WHEN failed_attempts + 1 < %(max_attempts)s
             THEN statement_timestamp() + least(%(pause)s * power(2, failed_attempts), %(longest_pause)s)
     END,
-    claimed_by = NULL,
-    claimed_at = NULL,
-    claim_expires_at = NULL,
-    claimed_from = NULL,
+    {unclaimed},
     updated_at = statement_timestamp()
 WHERE run_id = %(run_id)s AND attempt = %(attempt)s AND status IN ('chunking', 'embedding')
 RETURNING run_id

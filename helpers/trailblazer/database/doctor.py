@@ -18,7 +18,7 @@ OLDEST = 150000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: whether it is well, what was found, and what to do when it is not."""
+    """One thing that was examined: whether it is well, what was found, and what to do when it is not."""
 
     name: str
     well: bool
@@ -43,7 +43,7 @@ class Facts:
 
 
 def examine(config: Config) -> list[Finding]:
-    """Return everything that was looked at, in order; what depends on something missing is left out.
+    """Return everything that was examined, in order; what depends on something missing is left out.
 
     Starts the embedded server, as every other command does, but changes nothing in the database.
     """

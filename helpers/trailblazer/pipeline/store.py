@@ -104,8 +104,8 @@ def _vector_rows(
 
 
 def _replace_texts(connection: Connection, rid: str, content: RunContent) -> None:
-    connection.execute(statement("delete_documents"), {"run_id": rid})
-    connection.execute(statement("delete_chunks"), {"run_id": rid})
+    connection.execute(statement("delete_documents_of_runs"), {"run_ids": [rid]})
+    connection.execute(statement("delete_chunks_of_runs"), {"run_ids": [rid]})
     copy_rows(
         connection,
         "COPY documents (run_id, doc_id, source_system, title, space_key, url, created_at, updated_at,"

@@ -58,13 +58,13 @@ def run(words: argparse.Namespace) -> int:
     else:
         for source in plan_runs(Path(words.path).expanduser(), words.run):
             tell(normalize_files(places, source))
-    _put_in_line(config, {report.rid: report.changed for report in made})
+    _record_normalized(config, {report.rid: report.changed for report in made})
     return 0
 
 
-def _put_in_line(config: Config, made: dict[str, bool]) -> None:
-    """Put what was made in line (B2). The texts are written by then: ServiceDown says that the table lacks them."""
-    from trailblazer.database.backfill import put_in_line
+def _record_normalized(config: Config, made: dict[str, bool]) -> None:
+    """Let what was made wait for chunking (B2). The texts are written by then: ServiceDown says what the table lacks."""
+    from trailblazer.database.backfill import record_normalized
     from trailblazer.database.connection import answering, connect
     from trailblazer.database.vitals import base_of
     from trailblazer.errors import ServiceDown
@@ -74,7 +74,7 @@ def _put_in_line(config: Config, made: dict[str, bool]) -> None:
     try:
         with answering(), connect(config) as connection:
             for rid, is_changed in made.items():
-                put_in_line(connection, config.places, rid, is_changed=is_changed)
+                record_normalized(connection, config.places, rid, is_changed=is_changed)
     except ServiceDown as trouble:
         what = f"the texts are written, but the table of runs was not told: {trouble.what}"
         raise ServiceDown(what, "Run the same command again once the database answers.") from trouble

@@ -28,7 +28,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     status = actions.add_parser("status", help="totals of each state, and who holds what since when")
     _add_filters(status)
     status.add_argument("--json", action="store_true", help="the same as one JSON object")
-    reset = actions.add_parser("reset", help="put runs back in line, with their vectors or all of theirs deleted")
+    reset = actions.add_parser("reset", help="let runs wait again, with their vectors or all of their rows deleted")
     reset.add_argument(
         "--scope", required=True, choices=SCOPES, help="processed deletes nothing, embeddings the vectors, all all rows"
     )

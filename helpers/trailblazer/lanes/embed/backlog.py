@@ -44,7 +44,7 @@ class BacklogLane(EmbedLane):
         is_again = item.id in self._failed_here
         if not is_again and (passed := self._passed_over(run)):
             return passed
-        if (run.failed_phase if is_again and run.failed_phase else run.line) == "chunk":
+        if (run.failed_phase if is_again and run.failed_phase else run.waiting_for) == "chunk":
             refused = self._chunk(item)
             if refused is not None or "embed" not in self._phases:
                 return refused or Outcome(Status.SUCCESS, "chunked")
@@ -94,7 +94,7 @@ class BacklogLane(EmbedLane):
         if run is not None and run.claimed_by is None and (passed := self._passed_over(run)):
             return passed
         if run is not None and run.status == "failed":
-            why = f"failed: {run.failure_reason}; in line again at {run.next_attempt_at:%Y-%m-%d %H:%M:%S %Z}"
+            why = f"failed: {run.failure_reason}; it waits until {run.next_attempt_at:%Y-%m-%d %H:%M:%S %Z}"
             return Outcome(Status.SKIPPED, why, Refusal.GATE)
         return Outcome(Status.SKIPPED, f"held by {claimed}", Refusal.HELD)
 
@@ -102,6 +102,6 @@ class BacklogLane(EmbedLane):
         """Return why a run that was planned is not worked on now, or None when it still waits."""
         if run.status == "failed" and run.next_attempt_at is None:
             return Outcome(Status.SKIPPED, f"waits for a reset, having failed: {run.failure_reason}", Refusal.GATE)
-        if run.line not in self._phases:
+        if run.waiting_for not in self._phases:
             return Outcome(Status.UNCHANGED, f"it is {run.status} by now")
         return None

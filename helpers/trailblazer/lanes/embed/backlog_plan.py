@@ -10,7 +10,7 @@ from typing import Any
 
 from trailblazer.config import Config
 from trailblazer.database.backfill import backfill
-from trailblazer.database.backlog import Backlog, Filters, let_go_of, measure_backlog, wait_for_work, waiting_runs
+from trailblazer.database.backlog import Backlog, Filters, measure_backlog, unheld_runs, wait_for_work, waiting_runs
 from trailblazer.database.claims import PHASES
 from trailblazer.database.connection import Link, answering, connect
 from trailblazer.errors import ServiceDown, WordsWrong
@@ -143,12 +143,12 @@ class Line:
 
     def _let_go(self, rids: list[str]) -> list[str]:
         try:
-            return self._link.ask(lambda connection: let_go_of(connection, rids))
+            return self._link.ask(lambda connection: unheld_runs(connection, rids))
         except ServiceDown:
             return []
 
     def _wait(self, pause: float) -> None:
-        """Wait until a run is put in line, so long at most; a database that is away is asked again after the pause."""
+        """Wait until a run waits for work, so long at most; a database that is away is asked again after the pause."""
         try:
             for _ in range(max(1, round(pause / SHORTEST_PAUSE))):
                 if self._stopping.is_set() or self._link.ask(lambda asked: wait_for_work(asked, SHORTEST_PAUSE)):

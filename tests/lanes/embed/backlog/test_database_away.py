@@ -57,10 +57,10 @@ def test_a_run_that_found_no_database_works_when_repeated(project: Project, down
     assert {rid: project.chunks(rid) for rid in RUNS} == project.vectors()
 
 
-def test_a_text_that_was_normalised_without_a_database_is_in_line_after_a_repeat(
+def test_a_text_that_was_normalised_without_a_database_waits_after_a_repeat(
     project: Project, down: str, tmp_path: Path
 ) -> None:
-    """B2: what was normalised while the database was away is in line once it is normalised again, a new run at once."""
+    """B2: what was normalised while the database was away waits once it is normalised again, a new run at once."""
     page = tmp_path / "pages" / "one.md"
     page.parent.mkdir()
     words = ("normalize", str(page.parent), "--run", "pages")

@@ -91,7 +91,7 @@ def test_a_reset_deletes_its_scope_alone_and_the_next_run_makes_it_anew(embedded
 
 
 def test_a_reset_of_what_is_processed_deletes_nothing_and_needs_no_yes(embedded: Project) -> None:
-    """B5: scope=processed puts runs back in line for chunking; vectors that are still good are kept."""
+    """B5: scope=processed lets runs wait for chunking again; vectors that are still good are kept."""
     before = embedded.vectors()
     done = embedded.run("runs", "reset", "scope=processed")
     assert (0, len(RUNS), before) == (done.code, done.events[-1]["counts"]["runs"], embedded.vectors())
@@ -99,8 +99,8 @@ def test_a_reset_of_what_is_processed_deletes_nothing_and_needs_no_yes(embedded:
     assert {0} == {line["usage"]["chunks"] for line in embedded.journal if line.get("status") == "success"}
 
 
-def test_normalising_puts_a_run_in_line_again(project: Project, tmp_path: Path) -> None:
-    """B2: normalising upserts the row; the same text again leaves it, another text puts it back in line."""
+def test_a_run_that_is_normalised_waits_again(project: Project, tmp_path: Path) -> None:
+    """B2: normalising upserts the row; the same text again leaves it, another text lets it wait again."""
     page = tmp_path / "pages" / "one.md"
     page.parent.mkdir()
     page.write_text("# One\n\nThe valve is opened.\n")
@@ -117,7 +117,7 @@ def test_normalising_puts_a_run_in_line_again(project: Project, tmp_path: Path) 
 
 
 def test_normalising_without_a_database_writes_the_run_and_says_so(project: Project, tmp_path: Path) -> None:
-    """B2: the text is not in line until the same words are said again, so it is exit 8; the run is there."""
+    """B2: the run does not wait until the same words are said again, so it is exit 8; the run is there."""
     page = tmp_path / "page.md"
     page.write_text("# One\n\nThe valve is opened.\n")
     away = "postgresql://nobody@127.0.0.1:9/nothing"
