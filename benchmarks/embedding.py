@@ -175,7 +175,8 @@ def _measure(what: str, folder: Path, rids: list[str], batch: int) -> None:
             spent["chunk"] += time.perf_counter() - start
             start = time.perf_counter()
             who = holder_name()
-            claim = claims.claim_batch(connection, "embed", holder=who, ttl_seconds=600, only=[rid], again=True)[0]
+            claim = claims.take(connection, [rid], "embed", holder=who, ttl_seconds=600, again=True)[rid]
+            assert isinstance(claim, claims.Claim)
             embedding.embed(claim, None)
         else:
             for place in range(0, len(known), batch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trailblazer.database import backlog, claims
+from trailblazer.database.backlog import EVERY_RUN, Filters
 from trailblazer.database.claims import Claim, Counts, Phase
 from trailblazer.database.connection import Connection
 
@@ -17,9 +18,24 @@ def put(connection: Connection, *run_ids: str, source: str = "files") -> None:
         backlog.upsert_run(connection, run_id, source=source)
 
 
-def take(connection: Connection, phase: Phase, limit: int = 1, holder: str = "here/1", **more: object) -> list[Claim]:
-    """Claim with a time to live that no test outlasts."""
-    return claims.claim_batch(connection, phase, holder=holder, ttl_seconds=TTL, limit=limit, **more)  # type: ignore[arg-type]
+def take(
+    connection: Connection,
+    phase: Phase,
+    limit: int = 1,
+    holder: str = "here/1",
+    *,
+    only: Sequence[str] | None = None,
+    again: bool = False,
+    filters: Filters = EVERY_RUN,
+) -> list[Claim]:
+    """Claim some of these runs, else of those that wait, with a time to live that no test outlasts."""
+    found: list[Claim] = []
+    for run_id in backlog.waiting_runs(connection, [phase], filters) if only is None else only:
+        answers = claims.take(connection, [run_id], phase, holder=holder, ttl_seconds=TTL, again=again)
+        found += [answer for answer in answers.values() if isinstance(answer, Claim)]
+        if len(found) == limit:
+            break
+    return found
 
 
 def expire(connection: Connection) -> None:

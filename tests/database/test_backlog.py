@@ -156,7 +156,7 @@ def test_reset_takes_a_run_from_its_holder(connection: Connection) -> None:
     put(connection, "r")
     working = take(connection, "chunk")
     backlog.reset(connection, "processed")
-    with pytest.raises(StaleClaim, match="nobody; it is reset"):
+    with pytest.raises(StaleClaim, match="reset, and nobody holds it"):
         claims.complete(connection, working)
     assert 2 == take(connection, "chunk")[0].attempt
 

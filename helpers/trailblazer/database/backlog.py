@@ -99,20 +99,6 @@ def upsert_run(
     connection.execute(statement("upsert_run"), {"run_id": run_id, "source": source, "total_docs": total_docs})
 
 
-def register(connection: Connection, run_ids: Sequence[str]) -> list[str]:
-    """Put the runs that the table does not know into it, as normalised, and return them."""
-    nothing = [None] * len(run_ids)
-    parameters = {
-        "run_ids": list(run_ids),
-        "sources": nothing,
-        "docs": nothing,
-        "moments": nothing,
-        "chunks": nothing,
-        "embedded": nothing,
-    }
-    return [row[0] for row in connection.execute(statement("register_runs"), parameters)]
-
-
 def reset(connection: Connection, scope: Scope, filters: Filters = EVERY_RUN, *, dry_run: bool = False) -> ResetCounts:
     """Let runs wait again, whoever holds them, and return what that changed.
 

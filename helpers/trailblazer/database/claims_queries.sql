@@ -27,36 +27,20 @@ status IN ('normalized', 'chunked', 'reset')
 OR (status IN ('chunking', 'embedding') AND claim_expires_at < statement_timestamp())
 OR (status = 'failed' AND next_attempt_at <= statement_timestamp())
 
--- name: waiting
--- A part of others. One ordered scan of the one partial index, which alone sorts by this collation. What the plan hangs
--- on stands here as it is and not as a parameter: so the server keeps one plan instead of making one at each claim, which
--- costs more than the claim.
-SELECT run_id
-FROM processed_runs
-WHERE waiting_for = '__phase__' AND ({is_claimable}) AND __scope__
+-- name: working
+-- A part of others: the state of a run that is worked on for a phase.
+CASE %(phase)s WHEN 'chunk' THEN 'chunking' ELSE 'embedding' END
 
--- name: claim_named
--- A plan names its runs; with `again` any of them that nobody holds may be taken, whatever has been done to it.
-WITH chosen AS (
-    SELECT run_id
-    FROM processed_runs
-    WHERE
-        run_id = ANY (%(only)s::text[])
-        AND (waiting_for = %(phase)s OR %(again)s::boolean)
-        AND ({is_claimable} OR (%(again)s::boolean AND status IN ('embedded', 'failed')))
-    ORDER BY run_id
-    LIMIT %(limit)s
-    FOR NO KEY UPDATE SKIP LOCKED
-)
-
-{take_chosen}
+-- name: standing
+-- A part of others: how a run stands, for whoever does not hold it.
+run_id, status, attempt, claimed_by, claimed_at, failure_reason, next_attempt_at
 
 -- name: take_chosen
 -- The attempt number is the fencing token; what the claim was taken from is kept, also over a claim that expired. By key
--- and not by a join: statistics that have not seen the line grow would make it read the whole table.
+-- and not by a join: statistics that have not seen the backlog grow would make it read the whole table.
 UPDATE processed_runs AS run
 SET
-    status = CASE %(phase)s WHEN 'chunk' THEN 'chunking' ELSE 'embedding' END,
+    status = {working},
     attempt = run.attempt + 1,
     claimed_by = %(holder)s,
     claimed_at = statement_timestamp(),
@@ -67,86 +51,89 @@ SET
     code_version = %(code_version)s,
     updated_at = statement_timestamp()
 WHERE run.run_id = ANY (ARRAY(SELECT chosen.run_id FROM chosen))
-RETURNING run.run_id, run.attempt, run.claim_expires_at
-
--- name: place
--- A part of others: where the counts of a run stand, if there are any.
-CASE WHEN cardinality(%(docs)s::integer[]) > 0 THEN array_position(%(settled_ids)b::text[], run.run_id) END
+RETURNING run.run_id, run.attempt
 
 -- name: settle_claims
--- Only the attempt that holds a run completes it. Whoever embeds is told at once of what has been chunked. By key, and the
--- attempts by a hash (IS TRUE keeps it one): no join, which statistics from before the claims would make a quadratic one.
--- The keys from a subselect: the planner sees none of them, and so never plans anew for a few in hope of a better plan.
+-- Only the attempt that holds a run completes it. Whoever embeds is told at once of what has been chunked. The claims are
+-- one JSON object: run id -> [attempt, documents, chunks, embedded chunks], looked up by key and not joined: statistics
+-- from before the claims would make a join a quadratic one.
 UPDATE processed_runs AS run
 SET
     status = CASE run.status WHEN 'chunking' THEN 'chunked' ELSE 'embedded' END,
     chunk_completed_at = CASE run.status WHEN 'chunking' THEN statement_timestamp() ELSE run.chunk_completed_at END,
     embed_completed_at = CASE run.status WHEN 'embedding' THEN statement_timestamp() ELSE run.embed_completed_at END,
-    total_docs = coalesce((%(docs)s::integer[])[{place}], run.total_docs),
-    total_chunks = coalesce((%(chunks)s::integer[])[{place}], run.total_chunks),
-    embedded_chunks = coalesce((%(embedded)s::integer[])[{place}], run.embedded_chunks),
+    total_docs = coalesce((%(finished)s::jsonb -> run.run_id ->> 1)::integer, run.total_docs),
+    total_chunks = coalesce((%(finished)s::jsonb -> run.run_id ->> 2)::integer, run.total_chunks),
+    embedded_chunks = coalesce((%(finished)s::jsonb -> run.run_id ->> 3)::integer, run.embedded_chunks),
     {unclaimed},
     failed_phase = NULL,
     failure_reason = NULL,
     {unfailed},
     updated_at = statement_timestamp()
 WHERE
-    run.run_id = ANY (ARRAY(SELECT unnest(%(settled_ids)b::text[])))
+    run.run_id = ANY (ARRAY(SELECT jsonb_object_keys(%(finished)s::jsonb)))
     AND run.status IN ('chunking', 'embedding')
-    AND (
-        (run.run_id, run.attempt) IN (
-            SELECT given.run_id, given.attempt
-            FROM unnest(%(settled_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
-        )
-    ) IS TRUE
+    AND run.attempt = (%(finished)s::jsonb -> run.run_id ->> 0)::integer
 RETURNING run.run_id, CASE run.waiting_for WHEN 'embed' THEN pg_notify('runs_waiting', 'embed')::text END
 
--- name: settle_and_claim
--- Completion and the next claim in one round trip and one commit; nothing is taken when a claim to be settled is lost.
--- The claim order, from behind the run `after` and then from the start: what lies before it is mostly done, and walking
--- over what is done costs time until the next vacuum. A run that is settled here is not taken here again, expired or not:
--- a row that the statement itself has changed cannot be locked any more.
+-- name: settle_and_take
+-- Completion and the next claims in one round trip and one commit. A plan names its runs: nothing outside it is taken. With
+-- `again` any run that nobody holds may be taken, whatever has been done to it, and an unknown one is added and taken. What
+-- could not be taken is answered as it was when the statement began.
 WITH
 settled AS (
     {settle_claims}
 ),
 
-ahead AS (
-    SELECT run_id
-    FROM (
-        {waiting} AND run_id COLLATE "POSIX" > (SELECT %(after)s::text)
-        ORDER BY run_id COLLATE "POSIX" LIMIT __limit__ FOR NO KEY UPDATE SKIP LOCKED
-    ) AS waiting
-    WHERE (SELECT count(*) FROM settled) = cardinality(%(settled_ids)b::text[])
-),
-
-behind AS (
-    SELECT run_id
-    FROM (
-        {waiting}
-        ORDER BY run_id COLLATE "POSIX" LIMIT __limit__ FOR NO KEY UPDATE SKIP LOCKED
-    ) AS waiting
-    WHERE
-        (SELECT count(*) FROM settled) = cardinality(%(settled_ids)b::text[])
-        AND (SELECT count(*) FROM ahead) = 0
-),
-
 chosen AS (
-    SELECT run_id FROM ahead
-    UNION ALL
-    SELECT run_id FROM behind
+    SELECT run_id
+    FROM processed_runs
+    WHERE
+        run_id = ANY (ARRAY(SELECT unnest(%(wanted)b::text[])))
+        AND (waiting_for = %(phase)s OR %(again)s::boolean)
+        AND ({is_claimable} OR (%(again)s::boolean AND status IN ('embedded', 'failed')))
+    ORDER BY run_id
+    FOR NO KEY UPDATE SKIP LOCKED
 ),
 
 taken AS (
     {take_chosen}
+),
+
+refused AS (
+    SELECT {standing}
+    FROM processed_runs
+    WHERE
+        run_id = ANY (ARRAY(SELECT unnest(%(wanted)b::text[])))
+        AND (SELECT count(*) FROM taken) < cardinality(%(wanted)b::text[])
+        AND NOT EXISTS (SELECT FROM taken WHERE taken.run_id = processed_runs.run_id)
 )
 
 SELECT
     (SELECT array_agg(run_id) FROM settled) AS settled,
-    array_agg(run_id) AS run_ids,
-    array_agg(attempt) AS attempts,
-    max(claim_expires_at) AS expires_at
-FROM taken
+    (SELECT jsonb_object_agg(run_id, attempt) FROM taken) AS taken,
+    (SELECT jsonb_agg(to_jsonb(refused)) FROM refused) AS refused
+
+-- name: add_and_take
+-- Runs that the table does not have are claimed as they are added; those that somebody else has just added are left out.
+INSERT INTO processed_runs (
+    run_id, status, attempt, claimed_by, claimed_at, claim_expires_at, claimed_from, chunk_started_at, embed_started_at,
+    code_version
+)
+SELECT
+    wanted.run_id,
+    {working},
+    1,
+    %(holder)s,
+    statement_timestamp(),
+    statement_timestamp() + %(ttl)s,
+    'normalized',
+    CASE %(phase)s WHEN 'chunk' THEN statement_timestamp() END,
+    CASE %(phase)s WHEN 'embed' THEN statement_timestamp() END,
+    %(code_version)s
+FROM unnest(%(wanted)b::text[]) AS wanted (run_id)
+ON CONFLICT (run_id) DO NOTHING
+RETURNING run_id, attempt
 
 -- name: move_expiry
 -- A sign of life. A row that this holder's own worker has locked is passed over, never waited for: its lock keeps others
@@ -225,7 +212,7 @@ RETURNING run_id
 
 -- name: standing_of
 -- Who holds a run now, for whoever does not.
-SELECT run_id, status, attempt, claimed_by, claimed_at
+SELECT {standing}
 FROM processed_runs
 WHERE run_id = ANY (%(run_ids)b::text[])
 ORDER BY run_id

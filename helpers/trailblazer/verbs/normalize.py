@@ -63,7 +63,7 @@ def run(words: argparse.Namespace) -> int:
 
 
 def _record_normalized(config: Config, made: dict[str, bool]) -> None:
-    """Let what was made wait for chunking (B2). The texts are written by then: ServiceDown says what the table lacks."""
+    """Let what was made wait for chunking (B2). ServiceDown says that the texts are written and their rows are not."""
     from trailblazer.database.backfill import record_normalized
     from trailblazer.database.connection import answering, connect
     from trailblazer.database.vitals import base_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from trailblazer.config import Config
 from trailblazer.database.backlog import Run
-from trailblazer.database.claims import Counts, Phase
+from trailblazer.database.claims import Claim, Counts, Phase
 from trailblazer.errors import StaleClaim, Trouble
 from trailblazer.lanes.embed.lane import EmbedLane
 from trailblazer.processes.children import Children
@@ -38,7 +38,7 @@ class BacklogLane(EmbedLane):
 
     def gate(self, item: Item) -> Outcome | None:
         """Chunk what waits for chunking, since the gate asks about chunks; then preflight (B2)."""
-        run = self._holdings.show(item.id)
+        run = self._holdings.show([item.id]).get(item.id)
         if run is None:
             return Outcome(Status.SKIPPED, "the table knows it no longer", Refusal.GATE)
         is_again = item.id in self._failed_here
@@ -68,7 +68,9 @@ class BacklogLane(EmbedLane):
         self._announce(item.id, "chunk", number)
         try:
             done = self._ask("chunk", item, number)
-            self._holdings.complete(item.id, Counts(total_docs=done["documents"], total_chunks=done["chunks"]))
+            counts = Counts(total_docs=done["documents"], total_chunks=done["chunks"])
+            if lost := self._holdings.settle({item.id: counts}):
+                raise lost[item.id]
         except StaleClaim as stale:
             return Outcome(Status.SKIPPED, stale.what, Refusal.HELD)
         except Trouble as trouble:
@@ -86,17 +88,17 @@ class BacklogLane(EmbedLane):
 
     def _take(self, item: Item, phase: Phase) -> int | Outcome:
         """Claim the run for a phase; one that this dispatch itself failed with is taken again without its pause."""
-        claimed = self._holdings.claim(item.id, phase, again=item.id in self._failed_here)
-        if isinstance(claimed, int):
+        answer = self._holdings.take([item.id], phase, again=item.id in self._failed_here)[item.id]
+        if isinstance(answer, Claim):
             self._failed_here.discard(item.id)
-            return claimed
-        run = self._holdings.show(item.id)
+            return answer.attempt
+        run = self._holdings.show([item.id]).get(item.id)
         if run is not None and run.claimed_by is None and (passed := self._passed_over(run)):
             return passed
         if run is not None and run.status == "failed":
             why = f"failed: {run.failure_reason}; it waits until {run.next_attempt_at:%Y-%m-%d %H:%M:%S %Z}"
             return Outcome(Status.SKIPPED, why, Refusal.GATE)
-        return Outcome(Status.SKIPPED, f"held by {claimed}", Refusal.HELD)
+        return Outcome(Status.SKIPPED, str(answer), Refusal.HELD)
 
     def _passed_over(self, run: Run) -> Outcome | None:
         """Return why a run that was planned is not worked on now, or None when it still waits."""

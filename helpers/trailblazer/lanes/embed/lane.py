@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trailblazer.config import Config
+from trailblazer.database.claims import HeldBy
 from trailblazer.database.connection import answering, connect
 from trailblazer.database.holdings import Holdings
 from trailblazer.errors import ServiceDown
@@ -53,16 +54,16 @@ class EmbedLane:
 
     def claim(self, item: Item) -> int | Outcome:
         """Claim the run in processed_runs; one that somebody else holds is skipped with the holder's name."""
-        claimed = self._holdings.claim(item.id)
-        if isinstance(claimed, str):
-            return Outcome(Status.SKIPPED, f"held by {claimed}", Refusal.HELD)
-        return claimed
+        answer = self._holdings.take([item.id], "embed", again=True)[item.id]
+        if isinstance(answer, HeldBy):
+            return Outcome(Status.SKIPPED, str(answer), Refusal.HELD)
+        return answer.attempt
 
     def attempt(self, item: Item, number: int) -> Outcome:
         """Have the run embedded by this slot's worker, which completes the claim with its last write."""
         self._record.start(item, number, self._workers.identity())
         reply = self._ask("embed", item, number)
-        self._holdings.forget(item.id)
+        self._holdings.release([item.id])  # its worker has completed the claim: nothing changes
         self._make_way(reply["embedded"])
         usage = {"tokens": reply["tokens"], "chunks": reply["embedded"], "estCostUSD": reply["cost"]}
         return Outcome(Status.SUCCESS, details={"usage": usage, "kept": reply["kept"], "total_chunks": reply["chunks"]})
@@ -79,12 +80,15 @@ class EmbedLane:
             drop_index_for_load(connection, *model, self._written)
 
     def give_back(self, item: Item, number: int, outcome: Outcome) -> None:
-        """Let go of the run: failed when it failed, as it was when it was only interrupted."""
-        self._holdings.give_back(item.id, number, failed=outcome.reason if outcome.status is Status.ERROR else None)
+        """Give the run back: failed when it failed, as it was when it was only interrupted."""
+        if outcome.status is Status.ERROR:
+            self._holdings.fail(item.id, number, outcome.reason)
+        else:
+            self._holdings.release([item.id])
 
     def look(self) -> None:
         """Move the expiry of the claims forward."""
-        self._holdings.look()
+        self._holdings.keep_alive()
 
     def close(self) -> None:
         """End the workers and the connection."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer.config import load_config
-from trailblazer.database import claims
+from trailblazer.database.claims import HeldBy
 from trailblazer.database.connection import answering, connect, statement
 from trailblazer.database.holdings import Holdings
 from trailblazer.errors import AlreadyRunning, GateClosed, PlanUnusable, Trouble
@@ -17,7 +17,6 @@ from trailblazer.pipeline.ask import build_index
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.fingerprint import publish_diff
 from trailblazer.pipeline.preflight import preflight_run
-from trailblazer.processes.identity import holder_name
 
 
 def preflight(flags: Mapping[str, Any], rid: str) -> int:
@@ -93,18 +92,18 @@ def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool) -> int:
         if only_changed and not embedding.diff(rid)[1].changed:
             print("unchanged")
             return 0
-        attempt = holdings.claim(rid)
-        if isinstance(attempt, str):
-            raise AlreadyRunning(f"{rid} is held by {attempt}", "Wait for it, or until its claim expires.")
+        claim = holdings.take([rid], "embed", again=True)[rid]
+        if isinstance(claim, HeldBy):
+            raise AlreadyRunning(f"{rid} is {claim}", "Wait for it, or until its claim expires.")
         with answering(), connect(config) as connection:
             since = None if only_changed else connection.execute(statement("present_moment")).fetchone()
         try:
-            done = embedding.embed(claims.Claim(rid, "embed", attempt, holder_name()), since[0] if since else None)
+            done = embedding.embed(claim, since[0] if since else None)
         except Trouble as trouble:
-            holdings.give_back(rid, attempt, failed=trouble.what)
+            holdings.fail(rid, claim.attempt, trouble.what)
             raise
         except BaseException:
-            holdings.give_back(rid, attempt, failed=None)
+            holdings.release([rid])
             raise
         with answering(), connect(config) as connection:
             build_index(connection, embedding.embedder.provider, embedding.embedder.model, embedding.embedder.dimension)

@@ -105,13 +105,12 @@ def test_a_run_that_waits_takes_what_its_holder_gives_back(project: Project) -> 
     """B2: a `run` with nothing left but what somebody else holds goes on when that is given back, before its TTL."""
     config = load_config({"db.url": project.dsn}, start=project.folder)
     with connect(config) as connection:
-        held = claims.claim_batch(
-            connection, "chunk", holder="elsewhere/1", ttl_seconds=600, only=[RUNS[0]], again=True
-        )
+        held = claims.take(connection, [RUNS[0]], "chunk", holder="elsewhere/1", ttl_seconds=600, again=True)[RUNS[0]]
+        assert isinstance(held, claims.Claim)
         with project.running("run") as process:
             log = project.var / "logs" / "dispatcher.out"
             wait_for(lambda: log.is_file() and "Waiting for what others hold (1)" in log.read_text(), "it waits")
-            claims.release(connection, held)
+            claims.release(connection, [held])
             _, said = process.communicate(timeout=60)
     assert 0 == process.returncode, said
     assert f"Skipped: {RUNS[0]}: held by elsewhere/1 since " in said
