@@ -175,7 +175,7 @@ def _measure(what: str, folder: Path, rids: list[str], batch: int) -> None:
             spent["chunk"] += time.perf_counter() - start
             start = time.perf_counter()
             who = holder_name()
-            claim = claims.take(connection, [rid], "embed", holder=who, ttl_seconds=600, again=True)[rid]
+            claim = claims.take(connection, [rid], claims.Terms("embed", who, 600, again=True))[rid]
             assert isinstance(claim, claims.Claim)
             embedding.embed(claim, None)
         else:

@@ -54,7 +54,7 @@ class Worker:
 
     def _take(self, phase: claims.Phase, limit: int) -> list[Claim]:
         wanted = self._choose(phase, limit)
-        answers = claims.take(self._connection, wanted, phase, holder=self._holder, ttl_seconds=TTL, again=False)
+        answers = claims.take(self._connection, wanted, claims.Terms(phase, self._holder, TTL, again=False))
         return [answer for answer in answers.values() if isinstance(answer, Claim)]
 
     def _oversleep(self, claim: Claim) -> None:
@@ -83,10 +83,7 @@ class Worker:
                     taken,
                     {claim.run_id: Counts(total_chunks=1) for claim in taken},
                     ahead,
-                    phase,
-                    holder=self._holder,
-                    ttl_seconds=TTL,
-                    again=False,
+                    claims.Terms(phase, self._holder, TTL, again=False),
                 )
                 for claim in taken:
                     if claim.run_id in step.lost:
@@ -134,7 +131,7 @@ def sample(config: Config, wanted: int, target: Path) -> None:
         connection.execute("SET synchronous_commit = off")
         while len(held) < wanted:
             chosen = [f"run-{number:03}" for number in random.sample(range(400), random.choice((1, 10, 100)))]
-            answers = claims.take(connection, chosen, "chunk", holder=holder_name(), ttl_seconds=600, again=False)
+            answers = claims.take(connection, chosen, claims.Terms("chunk", holder_name(), 600, again=False))
             taken = [answer for answer in answers.values() if isinstance(answer, Claim)]
             if not taken:
                 continue
@@ -151,7 +148,7 @@ def skew(config: Config) -> None:
     with connect(config) as connection:
         row = connection.execute("SELECT now()").fetchone()
         wanted = backlog.waiting_runs(connection, ["chunk"])
-        claims.take(connection, wanted, "chunk", holder=holder_name(), ttl_seconds=600, again=False)
+        claims.take(connection, wanted, claims.Terms("chunk", holder_name(), 600, again=False))
         held = [run for run in backlog.list_runs(connection) if run.claimed_by == holder_name()]
         answer = {
             "host": datetime.now(UTC).timestamp(),

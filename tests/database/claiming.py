@@ -31,7 +31,7 @@ def take(
     """Claim some of these runs, else of those that wait, with a time to live that no test outlasts."""
     found: list[Claim] = []
     for run_id in backlog.waiting_runs(connection, [phase], filters) if only is None else only:
-        answers = claims.take(connection, [run_id], phase, holder=holder, ttl_seconds=TTL, again=again)
+        answers = claims.take(connection, [run_id], claims.Terms(phase, holder, TTL, again=again))
         found += [answer for answer in answers.values() if isinstance(answer, Claim)]
         if len(found) == limit:
             break

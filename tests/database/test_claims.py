@@ -59,7 +59,7 @@ def test_each_run_of_a_group_is_answered(connection: Connection) -> None:
     claims.fail(connection, failing, "boom")
     take(connection, "chunk", holder="there/7", only=["held"])
     wanted = ["waits", "held", "done", "failed", "unknown"]
-    answers = claims.take(connection, wanted, "chunk", holder="here/1", ttl_seconds=TTL, again=False)
+    answers = claims.take(connection, wanted, claims.Terms("chunk", "here/1", TTL, again=False))
     assert sorted(wanted) == sorted(answers)
     assert Claim("waits", "chunk", 1, "here/1") == answers["waits"]
     assert re.fullmatch(r"held by there/7 since 2\S+ \S+ UTC \(attempt 1\)", str(answers["held"]))
@@ -129,9 +129,7 @@ def test_of_many_claims_only_the_stale_one_is_refused(connection: Connection) ->
 def settle(connection: Connection, finished: list[Claim], wanted: list[str], *, again: bool = False) -> claims.Step:
     """Complete claims on chunking and claim other runs for it."""
     counts = {claim.run_id: Counts(total_chunks=1) for claim in finished}
-    return claims.settle_and_take(
-        connection, finished, counts, wanted, "chunk", holder="h", ttl_seconds=TTL, again=again
-    )
+    return claims.settle_and_take(connection, finished, counts, wanted, claims.Terms("chunk", "h", TTL, again=again))
 
 
 def test_completion_and_next_claim_are_one_step(connection: Connection) -> None:
@@ -162,7 +160,7 @@ def test_a_run_that_others_add_meanwhile_is_answered(connection: Connection, con
 
     def ask(number: int) -> dict[str, Claim | HeldBy]:
         with connect(config) as own:
-            return claims.take(own, ids_, "embed", holder=f"h/{number}", ttl_seconds=TTL, again=True)
+            return claims.take(own, ids_, claims.Terms("embed", f"h/{number}", TTL, again=True))
 
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(ask, range(4)))
@@ -255,7 +253,7 @@ def test_a_claim_taken_in_a_long_transaction_is_not_born_old(connection: Connect
     put(connection, "a")
     with connection.transaction():
         connection.execute("SELECT pg_sleep(0.2)")
-        claims.take(connection, ["a"], "chunk", holder="h", ttl_seconds=60, again=False)
+        claims.take(connection, ["a"], claims.Terms("chunk", "h", 60, again=False))
         row = connection.execute(
             "SELECT claim_expires_at - now() >= interval '60.2 seconds' FROM processed_runs"
         ).fetchone()

@@ -136,7 +136,7 @@ class Claiming(RuleBasedStateMachine):
     @rule(phase=any_phase, wanted=some.sets(any_run, min_size=1), again=some.booleans())
     def take(self, phase: Phase, wanted: set[str], again: bool) -> None:
         """A plan claims its runs."""
-        answers = claims.take(self.connection, sorted(wanted), phase, holder="h", ttl_seconds=600, again=again)
+        answers = claims.take(self.connection, sorted(wanted), claims.Terms(phase, "h", 600, again=again))
         assert wanted == set(answers)
         for run_id in wanted - set(self.runs) if again else ():
             self.runs[run_id] = Modelled()
@@ -177,7 +177,7 @@ class Claiming(RuleBasedStateMachine):
         good = {claim.run_id for claim in finished if self._is_good(claim)}
         counts = {run_id: Counts(total_chunks=1 if self.runs[run_id].status == "chunking" else None) for run_id in good}
         step = claims.settle_and_take(
-            self.connection, finished, counts, sorted(wanted), phase, holder="h", ttl_seconds=600, again=again
+            self.connection, finished, counts, sorted(wanted), claims.Terms(phase, "h", 600, again=again)
         )
         assert set(chosen) - good == set(step.lost)
         for run_id in good:

@@ -173,7 +173,7 @@ def test_what_somebody_else_took_meanwhile_stays_his(holdings: Holdings, relay: 
         holdings.release(["a"])
     relay.loses = ""
     connection.execute("UPDATE processed_runs SET claim_expires_at = now() - interval '1 second'")
-    other = claims.take(connection, ["a"], "embed", holder="else/1", ttl_seconds=LONG, again=True)["a"]
+    other = claims.take(connection, ["a"], claims.Terms("embed", "else/1", LONG, again=True))["a"]
     assert isinstance(other, Claim)
     assert str(holdings.take(["a"], "embed", again=True)["a"]).startswith("held by else/1 since")
     assert ("embedding", "else/1") == _holder(connection, "a")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from trailblazer.database.driver import Connection, fetch
 from trailblazer.database.statements import statement
 from trailblazer.errors import StaleClaim
+from trailblazer.processes.identity import Identity, boot_id, holder_name, is_running, pid_namespace
 
 Phase = Literal["chunk", "embed"]
 PHASES: tuple[Phase, ...] = ("chunk", "embed")
@@ -75,22 +76,33 @@ class Step:
     refused: dict[str, HeldBy]
 
 
-def take(
-    connection: Connection, wanted: Sequence[str], phase: Phase, *, holder: str, ttl_seconds: float, again: bool
-) -> dict[str, Claim | HeldBy]:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms runs are claimed: for which phase, in whose name (host/pid), for how long.
+
+    With `again` any run that nobody holds is taken, whatever has been done to it. `process` is who the holder is, so
+    that others on its host know when it is dead.
+    """
+
+    phase: Phase
+    holder: str
+    ttl_seconds: float
+    again: bool = False
+    process: Identity | None = None
+
+
+def take(connection: Connection, wanted: Sequence[str], terms: Terms) -> dict[str, Claim | HeldBy]:
     """Claim runs by their ids and return for each of them the claim, or how it stands instead.
 
     Taken are runs that wait for the phase: failed ones once their pause is over, and those whose holder let his claim
-    expire. With `again` any run that nobody holds is taken, whatever has been done to it, and one that the table does
-    not have is added.
+    expire; on the terms of `again` others too, and a run that the table does not have is added.
     """
-    taking = _taking(wanted, phase, holder, ttl_seconds)
-    step = settle_and_take(connection, [], {}, wanted, phase, holder=holder, ttl_seconds=ttl_seconds, again=again)
+    step = settle_and_take(connection, [], {}, wanted, terms)
     answers: dict[str, Claim | HeldBy] = {**step.taken, **step.refused}
     rest = sorted(set(wanted) - answers.keys())
-    if rest and again:
-        rows = connection.execute(statement("add_and_take"), taking | {"wanted": rest}).fetchall()
-        answers |= {run_id: Claim(run_id, phase, attempt, holder) for run_id, attempt in rows}
+    if rest and terms.again:
+        rows = connection.execute(statement("add_and_take"), _taking(rest, terms)).fetchall()
+        answers |= {run_id: Claim(run_id, terms.phase, attempt, terms.holder) for run_id, attempt in rows}
         if others := [run_id for run_id in rest if run_id not in answers]:  # added by somebody else meanwhile
             found = fetch(connection, "standing_of", HeldBy, {"run_ids": others})
             answers |= {held.run_id: held for held in found}
@@ -98,27 +110,19 @@ def take(
 
 
 def settle_and_take(
-    connection: Connection,
-    finished: Sequence[Claim],
-    counts: Mapping[str, Counts],
-    wanted: Sequence[str],
-    phase: Phase,
-    *,
-    holder: str,
-    ttl_seconds: float,
-    again: bool,
+    connection: Connection, finished: Sequence[Claim], counts: Mapping[str, Counts], wanted: Sequence[str], terms: Terms
 ) -> Step:
     """Complete claims and claim other runs in one statement: one round trip and one commit instead of two.
 
     A claim that was lost changes nothing, and the others are settled all the same. No run may be in both. What is
     neither taken nor refused is a run that the table does not have.
     """
-    parameters = _settling(finished, counts) | _taking(sorted(set(wanted)), phase, holder, ttl_seconds)
-    row = connection.execute(statement("settle_and_take"), parameters | {"again": again}).fetchone()
+    parameters = _settling(finished, counts) | _taking(sorted(set(wanted)), terms)
+    row = connection.execute(statement("settle_and_take"), parameters).fetchone()
     settled, taken, refused = row or (None, None, None)
     return Step(
         _lost(connection, finished, set(settled or ())),
-        {run_id: Claim(run_id, phase, attempt, holder) for run_id, attempt in (taken or {}).items()},
+        {run_id: Claim(run_id, terms.phase, attempt, terms.holder) for run_id, attempt in (taken or {}).items()},
         {document["run_id"]: _held_by(document) for document in refused or ()},
     )
 
@@ -164,6 +168,38 @@ def release_of(connection: Connection, holders: Sequence[str], run_ids: Sequence
     return sorted(row[0] for row in connection.execute(statement("release_of_holders"), parameters).fetchall())
 
 
+def release_of_the_dead(connection: Connection, run_ids: Sequence[str] | None = None) -> list[str]:
+    """Release the claims of processes of this host that no longer live, of these runs or of all; return which, sorted.
+
+    What another host holds is never touched, nor what this host cannot judge: a process of another container, or one
+    that did not say when it started.
+    """
+    given = {"host": holder_name(pid=0).removesuffix("0"), "run_ids": None if run_ids is None else list(run_ids)}
+    found = fetch(connection, "claims_on_host", _HeldHere, given)
+    dead = [held for held in found if held.is_dead()]
+    naming = {"run_ids": [held.run_id for held in dead], "attempts": [held.attempt for held in dead]}
+    return sorted(row[0] for row in connection.execute(statement("release_claims"), naming)) if dead else []
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldHere:
+    """A claim of a process of this host, and which process that is."""
+
+    run_id: str
+    attempt: int
+    claimed_by: str
+    claimed_ticks: int
+    claimed_boot: str
+    claimed_namespace: str
+
+    def is_dead(self) -> bool:
+        """Say whether the process is known to live no longer."""
+        if self.claimed_boot == boot_id() and self.claimed_namespace != pid_namespace():
+            return False
+        pid = self.claimed_by.rpartition("/")[2]
+        return pid.isdecimal() and not is_running(Identity(int(pid), self.claimed_ticks, self.claimed_boot))
+
+
 def fail(
     connection: Connection,
     claim: Claim,
@@ -201,14 +237,19 @@ def _naming(claims: Sequence[Claim]) -> dict[str, Any]:
     return {"run_ids": [claim.run_id for claim in claims], "attempts": [claim.attempt for claim in claims]}
 
 
-def _taking(wanted: Sequence[str], phase: Phase, holder: str, ttl_seconds: float) -> dict[str, Any]:
-    if phase not in PHASES:
-        raise ValueError(f"{phase!r} is not a phase: {', '.join(PHASES)}")
+def _taking(wanted: Sequence[str], terms: Terms) -> dict[str, Any]:
+    if terms.phase not in PHASES:
+        raise ValueError(f"{terms.phase!r} is not a phase: {', '.join(PHASES)}")
+    known = terms.process if terms.process and terms.process.boot and pid_namespace() else None
     return {
         "wanted": list(wanted),
-        "phase": phase,
-        "holder": holder,
-        "ttl": timedelta(seconds=ttl_seconds),
+        "phase": terms.phase,
+        "holder": terms.holder,
+        "ttl": timedelta(seconds=terms.ttl_seconds),
+        "again": terms.again,
+        "ticks": known.ticks if known else None,
+        "boot": known.boot if known else None,
+        "namespace": pid_namespace() if known else None,
         "code_version": _code_version(),
     }
 

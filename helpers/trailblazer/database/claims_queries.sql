@@ -6,7 +6,10 @@
 claimed_by = NULL,
     claimed_at = NULL,
     claim_expires_at = NULL,
-    claimed_from = NULL
+    claimed_from = NULL,
+    claimed_ticks = NULL,
+    claimed_boot = NULL,
+    claimed_namespace = NULL
 
 -- name: unfailed
 -- A part of others: earlier failures do not count.
@@ -48,6 +51,9 @@ SET
     claimed_from = CASE WHEN run.status IN ('chunking', 'embedding') THEN run.claimed_from ELSE run.status END,
     chunk_started_at = CASE %(phase)s WHEN 'chunk' THEN statement_timestamp() ELSE run.chunk_started_at END,
     embed_started_at = CASE %(phase)s WHEN 'embed' THEN statement_timestamp() ELSE run.embed_started_at END,
+    claimed_ticks = %(ticks)s,
+    claimed_boot = %(boot)s,
+    claimed_namespace = %(namespace)s,
     code_version = %(code_version)s,
     updated_at = statement_timestamp()
 WHERE run.run_id = ANY (ARRAY(SELECT chosen.run_id FROM chosen))
@@ -117,8 +123,8 @@ SELECT
 -- name: add_and_take
 -- Runs that the table does not have are claimed as they are added; those that somebody else has just added are left out.
 INSERT INTO processed_runs (
-    run_id, status, attempt, claimed_by, claimed_at, claim_expires_at, claimed_from, chunk_started_at, embed_started_at,
-    code_version
+    run_id, status, attempt, claimed_by, claimed_at, claim_expires_at, claimed_from, claimed_ticks, claimed_boot,
+    claimed_namespace, chunk_started_at, embed_started_at, code_version
 )
 SELECT
     wanted.run_id,
@@ -128,6 +134,9 @@ SELECT
     statement_timestamp(),
     statement_timestamp() + %(ttl)s,
     'normalized',
+    %(ticks)s,
+    %(boot)s,
+    %(namespace)s,
     CASE %(phase)s WHEN 'chunk' THEN statement_timestamp() END,
     CASE %(phase)s WHEN 'embed' THEN statement_timestamp() END,
     %(code_version)s
@@ -192,6 +201,17 @@ WHERE
     AND claimed_by = ANY (%(holders)s::text[])
     AND status IN ('chunking', 'embedding')
 RETURNING run_id, CASE WHEN waiting_for IS NOT NULL THEN pg_notify('runs_waiting', waiting_for)::text END
+
+-- name: claims_on_host
+-- Whose processes can be asked for: those of this host that said which process they are.
+SELECT run_id, attempt, claimed_by, claimed_ticks, claimed_boot, claimed_namespace
+FROM processed_runs
+WHERE
+    status IN ('chunking', 'embedding')
+    AND starts_with(claimed_by, %(host)s)
+    AND claimed_ticks IS NOT NULL
+    AND (%(run_ids)s::text[] IS NULL OR run_id = ANY (%(run_ids)s::text[]))
+ORDER BY run_id
 
 -- name: fail_claim
 -- The pause doubles with each failed attempt; after the last one the run waits for a reset.

@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from trailblazer.database import claims
 from trailblazer.database.backlog import Run, list_runs
-from trailblazer.database.claims import Claim, Counts, HeldBy, Phase
+from trailblazer.database.claims import Claim, Counts, HeldBy, Phase, Terms
 from trailblazer.database.connection import Connection, Link
 from trailblazer.errors import ServiceDown, StaleClaim
-from trailblazer.processes.identity import holder_name
+from trailblazer.processes.identity import holder_name, own_identity
 
 HEARTBEAT_SECONDS = 10.0
 
@@ -26,7 +26,7 @@ class Holdings:
 
     def __init__(self, connect: Callable[[], Connection], ttl_seconds: float, max_attempts: int) -> None:
         self._link, self._ttl, self._max_attempts = Link(connect), ttl_seconds, max_attempts
-        self._holder = holder_name()
+        self._holder, self._process = holder_name(), own_identity()
         self._lock = threading.Lock()
         self._held: dict[str, Claim] = {}
         self._ahead: dict[str, tuple[Claim, bool]] = {}
@@ -52,9 +52,7 @@ class Holdings:
 
                 def question(connection: Connection) -> dict[str, Claim | HeldBy]:
                     with self._in_doubt(connection, taking=rest):
-                        return claims.take(
-                            connection, rest, phase, holder=self._holder, ttl_seconds=self._ttl, again=again
-                        )
+                        return self._take(connection, rest, self._terms(phase, again))
 
                 answers |= self._link.ask(question)
             for run_id, answer in answers.items():
@@ -86,10 +84,7 @@ class Holdings:
                         [settling[run_id] for run_id in sorted(settling)],
                         finished,
                         taking,
-                        phase,
-                        holder=self._holder,
-                        ttl_seconds=self._ttl,
-                        again=again,
+                        self._terms(phase, again),
                     )
 
             step = self._link.ask(question)
@@ -166,6 +161,16 @@ class Holdings:
                     self._link.ask(lambda connection: claims.release_of(connection, [self._holder], unused))
                     self._doubtful.clear()
             self._link.close()
+
+    def _terms(self, phase: Phase, again: bool) -> Terms:
+        return Terms(phase, self._holder, self._ttl, again, self._process)
+
+    def _take(self, connection: Connection, wanted: Sequence[str], terms: Terms) -> dict[str, Claim | HeldBy]:
+        """Take runs, and at once those that a dead process of this host still holds."""
+        answers = claims.take(connection, wanted, terms)
+        held = [run_id for run_id, answer in answers.items() if isinstance(answer, HeldBy) and answer.claimed_by]
+        freed = claims.release_of_the_dead(connection, held) if held else []
+        return answers | (claims.take(connection, freed, terms) if freed else {})
 
     def _release(self, run_ids: Sequence[str]) -> None:
         known = [run_id for run_id in dict.fromkeys(run_ids) if run_id in self._held or run_id in self._ahead]

@@ -26,6 +26,14 @@ def boot_id() -> str:
     return ""
 
 
+@functools.cache
+def pid_namespace() -> str:
+    """Return the namespace of this process's pids, which mean others in another container; nothing where unknown."""
+    with contextlib.suppress(OSError):
+        return str(Path("/proc/self/ns/pid").readlink())
+    return ""
+
+
 def start_ticks(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot; None when it is gone or a zombie."""
     try:

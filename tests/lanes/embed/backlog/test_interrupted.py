@@ -105,7 +105,7 @@ def test_a_run_that_waits_takes_what_its_holder_gives_back(project: Project) -> 
     """B2: a `run` with nothing left but what somebody else holds goes on when that is given back, before its TTL."""
     config = load_config({"db.url": project.dsn}, start=project.folder)
     with connect(config) as connection:
-        held = claims.take(connection, [RUNS[0]], "chunk", holder="elsewhere/1", ttl_seconds=600, again=True)[RUNS[0]]
+        held = claims.take(connection, [RUNS[0]], claims.Terms("chunk", "elsewhere/1", 600, again=True))[RUNS[0]]
         assert isinstance(held, claims.Claim)
         with project.running("run") as process:
             log = project.var / "logs" / "dispatcher.out"
