@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy
 import pytest
 
 from claiming import embed, ids, put, standing, take
+from stored import config_with_var, store_texts, write_run
 from trailblazer.config import Config
 from trailblazer.database import backlog, claims
 from trailblazer.database.backfill import Step, backfill, record_normalized
 from trailblazer.database.backlog import Filters, ResetCounts
 from trailblazer.database.claims import Counts
-from trailblazer.database.connection import Connection, connect, copy_rows
+from trailblazer.database.connection import Connection, connect
 from trailblazer.errors import StaleClaim
 
 
@@ -75,25 +74,6 @@ def test_a_run_that_is_normalised_again_waits_with_its_history(connection: Conne
     with pytest.raises(StaleClaim):
         claims.complete(connection, working)
     assert 4 == take(connection, "chunk")[0].attempt
-
-
-def store_texts(connection: Connection, run_id: str, chunks: int) -> None:
-    """Store one document of a run, its chunks, and two models' vectors of each chunk."""
-    connection.execute("INSERT INTO documents (run_id, doc_id, content_sha256) VALUES (%s, 'd', '0')", (run_id,))
-    for number in range(chunks):
-        chunk_id = f"d:{number:04}"
-        connection.execute(
-            "INSERT INTO chunks (run_id, chunk_id, doc_id, ord, text_md, char_count, token_count, content_sha256)"
-            " VALUES (%s, %s, 'd', %s, 'x', 1, 1, '0')",
-            (run_id, chunk_id, number),
-        )
-        copy_rows(
-            connection,
-            "COPY chunk_embeddings (run_id, chunk_id, provider, model, dimension, content_sha256, embedding)"
-            " FROM STDIN (FORMAT BINARY)",
-            ["text", "text", "text", "text", "int4", "text", "vector"],
-            [(run_id, chunk_id, "p", model, 2, "0", numpy.ones(2, "f4")) for model in ("m", "n")],
-        )
 
 
 @pytest.mark.parametrize(
@@ -189,20 +169,6 @@ def test_runs_are_listed_by_state_and_number(connection: Connection) -> None:
     assert backlog.show_run(connection, "unknown") is None
 
 
-def write_run(runs: Path, run_id: str, documents: int, *, chunks: int | None = None, embedded: bool = False) -> None:
-    """Write the folder of a run as its stages leave it."""
-    folder = runs / run_id
-    (folder / "normalize").mkdir(parents=True)
-    lines = [json.dumps({"id": f"d{number}", "text_md": "x", "source_system": "dita"}) for number in range(documents)]
-    (folder / "normalize" / "normalized.ndjson").write_text("\n".join([*lines, ""]))
-    if chunks is not None:
-        (folder / "chunk").mkdir()
-        (folder / "chunk" / "chunks.ndjson").write_text("{}\n" * chunks)
-    if embedded:
-        (folder / "embed").mkdir()
-        (folder / "embed" / "manifest.json").write_text("{}")
-
-
 def test_backfill_finds_each_run_where_its_files_say_it_is(connection: Connection, own: Path, config: Config) -> None:
     """B1: every normalised folder is put into the table once, and what was done to it before counts."""
     config = config_with_var(config, own.parent)
@@ -271,11 +237,6 @@ def test_a_text_that_is_newer_than_its_row_waits(
     moment = run.normalized_at.timestamp() + later
     os.utime(places.runs / "r" / "normalize" / "normalized.ndjson", (moment, moment))
     assert expected == record_normalized(connection, places, "r", is_changed=False)
-
-
-def config_with_var(config: Config, var: Path) -> Config:
-    """Return the same configuration with another var/."""
-    return Config(config.settings, type(config.places)(config.places.root, var))
 
 
 @pytest.mark.parametrize("deed", ["upsert", "complete", "release", "reset", "backfill"])

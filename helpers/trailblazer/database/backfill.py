@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from trailblazer.database.backlog import show_run, upsert_run
+from trailblazer.database.embedded import Embedded, ModelKey, adopt_manifests, runs_without_model
 from trailblazer.database.statements import statement
 from trailblazer.paths import Places, is_id
 
@@ -60,6 +62,7 @@ def backfill(connection: Connection, places: Places) -> Iterator[Step]:
         folders, bad = _read_all(places, [name for name in part if name not in known])
         unreadable += bad
         added += _register(connection, folders)
+        _adopt_manifests(connection, places, part)
         examined += len(part)
         yield Step("tick", len(names), examined, added, unreadable)
     yield Step("complete", len(names), examined, added, unreadable)
@@ -134,3 +137,15 @@ def _register(connection: Connection, folders: Sequence[_Folder]) -> int:
         "embedded": [folder.is_embedded for folder in folders],
     }
     return len(connection.execute(statement("register_runs"), parameters).fetchall()) if folders else 0
+
+
+def _adopt_manifests(connection: Connection, places: Places, names: Sequence[str]) -> None:
+    """Take over what embed/manifest.json says of embedded runs of which the table does not know the model."""
+    found = {}
+    for name in runs_without_model(connection, names):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            manifest = json.loads((places.run(name) / "embed" / "manifest.json").read_bytes())
+            key = ModelKey(str(manifest["provider"]), str(manifest["model"]), int(manifest["dimension"]))
+            found[name] = Embedded(key, manifest)
+    if found:
+        adopt_manifests(connection, found)

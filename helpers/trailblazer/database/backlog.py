@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from trailblazer.database.driver import LONG_WAIT_SECONDS, Connection, fetch
+from trailblazer.database.embedded import ModelKey, key_parameters
 from trailblazer.database.statements import statement
 
 Scope = Literal["processed", "embeddings", "all"]
@@ -126,6 +127,7 @@ def reset(connection: Connection, scope: Scope, filters: Filters = EVERY_RUN, *,
 def _delete(connection: Connection, run_ids: Sequence[str], vectors: bool, texts: bool) -> None:
     if vectors:
         connection.execute(statement("delete_vectors_of_runs"), {"run_ids": run_ids})
+        connection.execute(statement("delete_models_of_runs"), {"run_ids": run_ids})
     if texts:
         connection.execute(statement("delete_chunks_of_runs"), {"run_ids": run_ids})
         connection.execute(statement("delete_documents_of_runs"), {"run_ids": run_ids})
@@ -138,10 +140,18 @@ def totals(connection: Connection, filters: Filters = EVERY_RUN) -> dict[str, in
 
 
 def measure_backlog(
-    connection: Connection, phases: Sequence[str] = ("chunk", "embed"), filters: Filters = EVERY_RUN
+    connection: Connection,
+    phases: Sequence[str] = ("chunk", "embed"),
+    filters: Filters = EVERY_RUN,
+    *,
+    key: ModelKey | None = None,
 ) -> Backlog:
-    """Return what waits for any of these phases, held by somebody or not."""
-    return fetch(connection, "measure_backlog", Backlog, {"phases": list(phases), **filters.parameters()})[0]
+    """Return what waits for any of these phases, held by somebody or not.
+
+    With a `key` an embedded run without vectors of that model waits for embedding as well.
+    """
+    given = {"phases": list(phases), **filters.parameters(), **key_parameters(key)}
+    return fetch(connection, "measure_backlog", Backlog, given)[0]
 
 
 def waiting_runs(
@@ -150,9 +160,10 @@ def waiting_runs(
     filters: Filters = EVERY_RUN,
     *,
     limit: int | None = None,
+    key: ModelKey | None = None,
 ) -> list[str]:
-    """Return the ids of what waits for any of these phases, held by somebody or not, in order."""
-    given = {"phases": list(phases), "limit": limit, **filters.parameters()}
+    """Return the ids of what waits for any of these phases (see `measure_backlog`), in order."""
+    given = {"phases": list(phases), "limit": limit, **filters.parameters(), **key_parameters(key)}
     return [row[0] for row in connection.execute(statement("waiting_runs"), given)]
 
 

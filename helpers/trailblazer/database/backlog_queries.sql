@@ -138,8 +138,8 @@ WHERE {in_scope}
 GROUP BY status
 
 -- name: is_waiting
--- A part of others: what waits for these phases, held or not.
-waiting_for = ANY (%(phases)s::text[])
+-- A part of others: what waits for these phases, held or not. What a model lacks waits for embedding with it.
+(waiting_for = ANY (%(phases)s::text[]) OR ('embed' = ANY (%(phases)s::text[]) AND {lacks_model}))
     AND {in_scope}
 
 -- name: measure_backlog

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from trailblazer.database.dead_holders import release_of_the_dead as release_of_the_dead
 from trailblazer.database.driver import Connection, fetch
+from trailblazer.database.embedded import Embedded, ModelKey, key_parameters, record_embedded
 from trailblazer.database.statements import statement
 from trailblazer.errors import StaleClaim
-from trailblazer.processes.identity import Identity, boot_id, holder_name, is_running, pid_namespace
+from trailblazer.processes.identity import Identity, pid_namespace
 
 Phase = Literal["chunk", "embed"]
 PHASES: tuple[Phase, ...] = ("chunk", "embed")
@@ -35,11 +38,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a completed run has; None leaves the number as it was."""
+    """What a completed run has; None leaves the number as it was. `vectors` says by which model, and made from what."""
 
     total_docs: int | None = None
     total_chunks: int | None = None
     embedded_chunks: int | None = None
+    vectors: Embedded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,8 @@ class Terms:
     """On what terms runs are claimed: for which phase, in whose name (host/pid), for how long.
 
     With `again` any run that nobody holds is taken, whatever has been done to it. `process` is who the holder is, so
-    that others on its host know when it is dead.
+    that others on its host know when it is dead. With a `key` an embedded run without vectors of that model waits for
+    embedding as well.
     """
 
     phase: Phase
@@ -89,6 +94,7 @@ class Terms:
     ttl_seconds: float
     again: bool = False
     process: Identity | None = None
+    key: ModelKey | None = None
 
 
 def take(connection: Connection, wanted: Sequence[str], terms: Terms) -> dict[str, Claim | HeldBy]:
@@ -118,7 +124,8 @@ def settle_and_take(
     neither taken nor refused is a run that the table does not have.
     """
     parameters = _settling(finished, counts) | _taking(sorted(set(wanted)), terms)
-    row = connection.execute(statement("settle_and_take"), parameters).fetchone()
+    with _with_vectors(connection, finished, counts):
+        row = connection.execute(statement("settle_and_take"), parameters).fetchone()
     settled, taken, refused = row or (None, None, None)
     return Step(
         _lost(connection, finished, set(settled or ())),
@@ -133,7 +140,8 @@ def complete(connection: Connection, claims: Sequence[Claim], counts: Mapping[st
     `counts` by run id is kept beside them. A claim that is lost changes nothing; StaleClaim names it after the others
     are settled. Inside a transaction of the caller the exception takes all of it back.
     """
-    rows = connection.execute(statement("settle_claims"), _settling(claims, counts or {})).fetchall()
+    with _with_vectors(connection, claims, counts or {}):
+        rows = connection.execute(statement("settle_claims"), _settling(claims, counts or {})).fetchall()
     _refuse_lost(connection, claims, {row[0] for row in rows})
 
 
@@ -166,38 +174,6 @@ def release_of(connection: Connection, holders: Sequence[str], run_ids: Sequence
     """Give back, of these runs, what holders that are known to be gone still hold; return which, sorted."""
     parameters = {"holders": list(holders), "run_ids": list(run_ids)}
     return sorted(row[0] for row in connection.execute(statement("release_of_holders"), parameters).fetchall())
-
-
-def release_of_the_dead(connection: Connection, run_ids: Sequence[str] | None = None) -> list[str]:
-    """Release the claims of processes of this host that no longer live, of these runs or of all; return which, sorted.
-
-    What another host holds is never touched, nor what this host cannot judge: a process of another container, or one
-    that did not say when it started.
-    """
-    given = {"host": holder_name(pid=0).removesuffix("0"), "run_ids": None if run_ids is None else list(run_ids)}
-    found = fetch(connection, "claims_on_host", _HeldHere, given)
-    dead = [held for held in found if held.is_dead()]
-    naming = {"run_ids": [held.run_id for held in dead], "attempts": [held.attempt for held in dead]}
-    return sorted(row[0] for row in connection.execute(statement("release_claims"), naming)) if dead else []
-
-
-@dataclass(frozen=True, slots=True)
-class _HeldHere:
-    """A claim of a process of this host, and which process that is."""
-
-    run_id: str
-    attempt: int
-    claimed_by: str
-    claimed_ticks: int
-    claimed_boot: str
-    claimed_namespace: str
-
-    def is_dead(self) -> bool:
-        """Say whether the process is known to live no longer."""
-        if self.claimed_boot == boot_id() and self.claimed_namespace != pid_namespace():
-            return False
-        pid = self.claimed_by.rpartition("/")[2]
-        return pid.isdecimal() and not is_running(Identity(int(pid), self.claimed_ticks, self.claimed_boot))
 
 
 def fail(
@@ -251,7 +227,21 @@ def _taking(wanted: Sequence[str], terms: Terms) -> dict[str, Any]:
         "boot": known.boot if known else None,
         "namespace": pid_namespace() if known else None,
         "code_version": _code_version(),
+        **key_parameters(terms.key),
     }
+
+
+@contextlib.contextmanager
+def _with_vectors(connection: Connection, claims: Sequence[Claim], counts: Mapping[str, Counts]) -> Iterator[None]:
+    """Complete claims in one transaction with what is said of their vectors, if anything is."""
+    made = {run_id: count.vectors for run_id, count in counts.items() if count.vectors is not None}
+    attempts = {claim.run_id: claim.attempt for claim in claims if claim.run_id in made}
+    if not attempts:
+        yield
+        return
+    with connection.transaction():
+        record_embedded(connection, {run_id: made[run_id] for run_id in attempts}, attempts)
+        yield
 
 
 def _settling(claims: Sequence[Claim], counts: Mapping[str, Counts]) -> dict[str, Any]:

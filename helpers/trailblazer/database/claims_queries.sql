@@ -96,8 +96,11 @@ chosen AS (
     FROM processed_runs
     WHERE
         run_id = ANY (ARRAY(SELECT unnest(%(wanted)b::text[])))
-        AND (waiting_for = %(phase)s OR %(again)s::boolean)
-        AND ({is_claimable} OR (%(again)s::boolean AND status IN ('embedded', 'failed')))
+        AND (
+            (waiting_for = %(phase)s AND ({is_claimable}))
+            OR (%(again)s::boolean AND ({is_claimable} OR status IN ('embedded', 'failed')))
+            OR (%(phase)s = 'embed' AND {lacks_model})
+        )
     ORDER BY run_id
     FOR NO KEY UPDATE SKIP LOCKED
 ),

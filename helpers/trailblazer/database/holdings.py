@@ -11,6 +11,7 @@ from trailblazer.database import claims
 from trailblazer.database.backlog import Run, list_runs
 from trailblazer.database.claims import Claim, Counts, HeldBy, Phase, Terms
 from trailblazer.database.connection import Connection, Link
+from trailblazer.database.embedded import ModelKey
 from trailblazer.errors import ServiceDown, StaleClaim
 from trailblazer.processes.identity import holder_name, own_identity
 
@@ -21,12 +22,16 @@ class Holdings:
     """Claims on runs, for any number of threads. A connection that broke is made anew at the next question.
 
     Whether the database did what it was asked when it went away is not known: such a run is in doubt. It is released
-    before it is claimed again, or at the end; if that fails too, the claim expires by itself. No run is lost.
+    before it is claimed again, or at the end; if that fails too, the claim expires by itself. No run is lost. With a
+    `key` an embedded run without vectors of that model waits for embedding as well.
     """
 
-    def __init__(self, connect: Callable[[], Connection], ttl_seconds: float, max_attempts: int) -> None:
+    def __init__(
+        self, connect: Callable[[], Connection], ttl_seconds: float, max_attempts: int, key: ModelKey | None = None
+    ) -> None:
         self._link, self._ttl, self._max_attempts = Link(connect), ttl_seconds, max_attempts
         self._holder, self._process = holder_name(), own_identity()
+        self._key = key
         self._lock = threading.Lock()
         self._held: dict[str, Claim] = {}
         self._ahead: dict[str, tuple[Claim, bool]] = {}
@@ -163,7 +168,7 @@ class Holdings:
             self._link.close()
 
     def _terms(self, phase: Phase, again: bool) -> Terms:
-        return Terms(phase, self._holder, self._ttl, again, self._process)
+        return Terms(phase, self._holder, self._ttl, again, self._process, self._key)
 
     def _take(self, connection: Connection, wanted: Sequence[str], terms: Terms) -> dict[str, Claim | HeldBy]:
         """Take runs, and at once those that a dead process of this host still holds."""
