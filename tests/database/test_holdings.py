@@ -186,6 +186,8 @@ def test_a_group_is_taken_and_settled_with_the_next(
     """B2: one statement completes what is finished and claims what comes next; the next take needs none."""
     for run_id in ("a", "b", "c", "d", "outside"):
         backlog.upsert_run(connection, run_id)
+    holdings.show([])
+    asked.clear()
     assert ["a", "b"] == list(holdings.take(["a", "b"], "embed", again=True))
     assert [statement("settle_and_take")] == asked
     assert {} == holdings.settle({"a": Counts(embedded_chunks=3)}, ["c", "d"], "embed", again=True)

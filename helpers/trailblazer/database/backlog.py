@@ -177,21 +177,22 @@ def list_runs(
     filters: Filters = EVERY_RUN,
     *,
     statuses: Sequence[str] | None = None,
-    only: Sequence[str] | None = None,
     limit: int | None = None,
 ) -> list[Run]:
     """Return runs in the order of their ids."""
-    given = {
-        "statuses": None if statuses is None else list(statuses),
-        "only": None if only is None else list(only),
-        "limit": limit,
-    }
+    given = {"statuses": None if statuses is None else list(statuses), "limit": limit}
     return fetch(connection, "list_runs", Run, given | filters.parameters())
 
 
 def show_run(connection: Connection, run_id: str) -> Run | None:
     """Return one run, or None when the table does not know it."""
-    return next(iter(list_runs(connection, only=[run_id])), None)
+    return show_runs(connection, [run_id]).get(run_id)
+
+
+def show_runs(connection: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
+    """Return runs by their ids, in order; those that the table does not have are left out."""
+    found = fetch(connection, "runs_by_id", Run, {"run_ids": list(run_ids)})
+    return {run.run_id: run for run in found}
 
 
 def wait_for_work(connection: Connection, seconds: float) -> bool:

@@ -116,16 +116,25 @@ DELETE FROM chunks WHERE run_id = ANY (%(run_ids)s::text[])
 -- See delete_vectors_of_runs.
 DELETE FROM documents WHERE run_id = ANY (%(run_ids)s::text[])
 
--- name: list_runs
--- Ordered by run id, as everything is.
+-- name: run_columns
+-- A part of others: all that is told of a run.
 SELECT
     run_id, source, status, waiting_for, attempt, normalized_at, chunk_started_at, chunk_completed_at, embed_started_at,
     embed_completed_at, total_docs, total_chunks, embedded_chunks, claimed_by, claimed_at, claim_expires_at,
     failed_phase, failure_reason, failed_attempts, next_attempt_at, code_version, updated_at
 FROM processed_runs
+
+-- name: runs_by_id
+-- Ordered by run id, as everything is.
+{run_columns}
+WHERE run_id = ANY (%(run_ids)s::text[])
+ORDER BY run_id
+
+-- name: list_runs
+-- See runs_by_id.
+{run_columns}
 WHERE
     (%(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]))
-    AND (%(only)s::text[] IS NULL OR run_id = ANY (%(only)s::text[]))
     AND {in_scope}
 ORDER BY run_id
 LIMIT %(limit)s

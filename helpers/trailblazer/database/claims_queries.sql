@@ -1,6 +1,10 @@
 -- Every statement on claims. Time is the database's, and that of the statement: a claim that is taken at the
 -- end of a long transaction must not be born old. Lists of claims travel in binary: a third of the client's work.
 
+-- name: keep_one_plan
+-- For a connection that does nothing but claims: planning one of these statements takes longer than carrying it out.
+SET plan_cache_mode = force_generic_plan
+
 -- name: unclaimed
 -- A part of others: nobody holds the run.
 claimed_by = NULL,
@@ -205,15 +209,25 @@ WHERE
     AND status IN ('chunking', 'embedding')
 RETURNING run_id, CASE WHEN waiting_for IS NOT NULL THEN pg_notify('runs_waiting', waiting_for)::text END
 
--- name: claims_on_host
--- Whose processes can be asked for: those of this host that said which process they are.
+-- name: held_here
+-- A part of others: the claims of processes of this host that said which process they are.
 SELECT run_id, attempt, claimed_by, claimed_ticks, claimed_boot, claimed_namespace
 FROM processed_runs
 WHERE
     status IN ('chunking', 'embedding')
     AND starts_with(claimed_by, %(host)s)
     AND claimed_ticks IS NOT NULL
-    AND (%(run_ids)s::text[] IS NULL OR run_id = ANY (%(run_ids)s::text[]))
+
+-- name: claims_on_host
+-- What is held waits in the index.
+{held_here}
+    AND waiting_for IN ('chunk', 'embed')
+ORDER BY run_id
+
+-- name: claims_of_runs_on_host
+-- See claims_on_host.
+{held_here}
+    AND run_id = ANY (%(run_ids)s::text[])
 ORDER BY run_id
 
 -- name: fail_claim

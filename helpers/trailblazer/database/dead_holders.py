@@ -16,8 +16,11 @@ def release_of_the_dead(connection: Connection, run_ids: Sequence[str] | None = 
     What another host holds is never touched, nor what this host cannot judge: a process of another container, or one
     that did not say when it started.
     """
-    given = {"host": holder_name(pid=0).removesuffix("0"), "run_ids": None if run_ids is None else list(run_ids)}
-    found = fetch(connection, "claims_on_host", _HeldHere, given)
+    host = {"host": holder_name(pid=0).removesuffix("0")}
+    if run_ids is None:
+        found = fetch(connection, "claims_on_host", _HeldHere, host)
+    else:
+        found = fetch(connection, "claims_of_runs_on_host", _HeldHere, {**host, "run_ids": list(run_ids)})
     dead = [held for held in found if held.is_dead()]
     naming = {"run_ids": [held.run_id for held in dead], "attempts": [held.attempt for held in dead]}
     return sorted(row[0] for row in connection.execute(statement("release_claims"), naming)) if dead else []

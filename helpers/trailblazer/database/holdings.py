@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from trailblazer.database import claims
-from trailblazer.database.backlog import Run, list_runs
+from trailblazer.database.backlog import Run, show_runs
 from trailblazer.database.claims import Claim, Counts, HeldBy, Phase, Terms
 from trailblazer.database.connection import Connection, Link
 from trailblazer.database.embedded import ModelKey
+from trailblazer.database.statements import statement
 from trailblazer.errors import ServiceDown, StaleClaim
 from trailblazer.processes.identity import holder_name, own_identity
 
@@ -29,7 +30,8 @@ class Holdings:
     def __init__(
         self, connect: Callable[[], Connection], ttl_seconds: float, max_attempts: int, key: ModelKey | None = None
     ) -> None:
-        self._link, self._ttl, self._max_attempts = Link(connect), ttl_seconds, max_attempts
+        self._connect, self._ttl, self._max_attempts = connect, ttl_seconds, max_attempts
+        self._link = Link(self._opened)
         self._holder, self._process = holder_name(), own_identity()
         self._key = key
         self._lock = threading.Lock()
@@ -125,8 +127,7 @@ class Holdings:
     def show(self, run_ids: Sequence[str]) -> dict[str, Run]:
         """Return what the table says of runs now, by their ids; what it does not have is left out."""
         with self._lock:
-            found = self._link.ask(lambda connection: list_runs(connection, only=run_ids))
-        return {run.run_id: run for run in found}
+            return self._link.ask(lambda connection: show_runs(connection, run_ids))
 
     def keep_alive(self) -> None:
         """Move the expiry of all that is held forward, in one statement, three times within the time it lasts.
@@ -166,6 +167,11 @@ class Holdings:
                     self._link.ask(lambda connection: claims.release_of(connection, [self._holder], unused))
                     self._doubtful.clear()
             self._link.close()
+
+    def _opened(self) -> Connection:
+        connection = self._connect()
+        connection.execute(statement("keep_one_plan"))
+        return connection
 
     def _terms(self, phase: Phase, again: bool) -> Terms:
         return Terms(phase, self._holder, self._ttl, again, self._process, self._key)
