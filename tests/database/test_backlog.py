@@ -274,3 +274,60 @@ def test_a_sleeper_is_woken_at_once(connection: Connection, config: Config) -> N
         put(connection, "r")
         sleeper.join(timeout=60)
     assert [True] == woken
+
+
+@pytest.mark.parametrize(
+    ("lines", "source"),
+    [
+        (['{"source_system": "dita"}', "", '{"source_system": "dita"}'], "dita"),
+        (['{"source_system": "dita"}', '{"source_system": "dita"}', '{"source_system": "confluence"}'], "mixed"),
+        (['{"source_system": "dita"}', "{}"], "mixed"),
+        (["{}", '{"source_system": null}', '{"source_system": 7}', '{"source_system": ""}'], "unknown"),
+        (['{"source_system": "dita"}', "[" * 200_000], "mixed"),
+        ([], "unknown"),
+    ],
+)
+def test_a_source_is_of_all_documents(
+    connection: Connection, own: Path, config: Config, lines: list[str], source: str
+) -> None:
+    """B1: the source is what all documents say, mixed when they differ, unknown when none says it; never null."""
+    places = config_with_var(config, own.parent).places
+    write_run(places.runs, "r", 0)
+    (places.runs / "r" / "normalize" / "normalized.ndjson").write_text("\n".join([*lines, ""]))
+    list(backfill(connection, places))
+    run = backlog.show_run(connection, "r")
+    assert run is not None
+    assert (source, sum(map(bool, lines))) == (run.source, run.total_docs)
+    assert record_normalized(connection, places, "r", is_changed=True)
+    run = backlog.show_run(connection, "r")
+    assert run is not None
+    assert source == run.source
+
+
+def test_a_run_that_says_no_source_keeps_the_one_it_has(connection: Connection) -> None:
+    """B1: whoever does not say a source leaves it, and a new row is unknown."""
+    backlog.upsert_run(connection, "r")
+    assert ["unknown"] == [run.source for run in backlog.list_runs(connection)]
+    for given, expected in (("dita", "dita"), (None, "dita"), ("mixed", "mixed")):
+        backlog.upsert_run(connection, "r", source=given)
+        assert [expected] == [run.source for run in backlog.list_runs(connection)]
+    take(connection, "embed", only=["new"], again=True)
+    assert ["unknown"] == [run.source for run in backlog.list_runs(connection, Filters(glob="new"))]
+
+
+def test_what_is_forgotten_is_gone(connection: Connection) -> None:
+    """Issue 10: a dry run tells the numbers; forgetting deletes all rows of these runs, and of no other."""
+    embed(connection, "a", "b")
+    for run_id in ("a", "b", "orphan"):
+        store_texts(connection, run_id, 2)
+    (held,) = take(connection, "embed", only=["a"], again=True)
+    counted = "SELECT (SELECT count(*) FROM chunk_embeddings), (SELECT count(*) FROM chunks), count(*) FROM documents"
+    expected = ResetCounts(1, 8, 4, 2)
+    assert expected == backlog.forget(connection, ["a", "orphan", "unknown"], dry_run=True)
+    assert (12, 6, 3) == connection.execute(counted).fetchone()
+    assert expected == backlog.forget(connection, ["a", "orphan", "unknown"])
+    assert (4, 2, 1) == connection.execute(counted).fetchone()
+    assert ["b"] == [run.run_id for run in backlog.list_runs(connection)]
+    with pytest.raises(StaleClaim, match="the run is unknown"):
+        claims.complete(connection, [held])
+    assert ResetCounts(0, 0, 0, 0) == backlog.forget(connection, ["a"])

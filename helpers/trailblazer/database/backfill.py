@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import orjson
+
 from trailblazer.database.backlog import show_run, upsert_run
 from trailblazer.database.embedded import Embedded, ModelKey, adopt_manifests, runs_without_model
 from trailblazer.database.statements import statement
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
 
 AT_ONCE = 200
+MIXED, UNKNOWN = "mixed", "unknown"
 ROUNDING = 0.001  # seconds: file systems and Postgres do not keep the same parts of one
 
 
@@ -39,7 +42,7 @@ class _Folder:
     """What the files of one run say: chunks is None where there are none of the present text."""
 
     run_id: str
-    source: str | None
+    source: str
     documents: int
     normalized_at: datetime
     chunks: int | None
@@ -101,21 +104,32 @@ def _read_all(places: Places, names: Sequence[str]) -> tuple[list[_Folder], tupl
 def _read(name: str, folder: Path) -> _Folder:
     text, chunks = folder / "normalize" / "normalized.ndjson", folder / "chunk" / "chunks.ndjson"
     manifest = folder / "embed" / "manifest.json"
-    source, documents = None, 0
+    sources, documents = set[str](), 0
     with text.open("rb") as file:
-        for line in file:
-            if line.strip():
-                documents += 1
-                source = source if documents > 1 else json.loads(line).get("source_system")
+        for line in filter(bytes.strip, file):
+            documents += 1
+            if len(sources) < 2:
+                sources.add(_source_of(line, is_first=documents == 1))
     is_chunked = _is_newer(chunks, text)
     return _Folder(
         name,
-        source if isinstance(source, str) else None,
+        MIXED if len(sources) > 1 else "".join(sources) or UNKNOWN,
         documents,
         datetime.fromtimestamp(text.stat().st_mtime, UTC),
         _count_lines(chunks) if is_chunked else None,
         is_chunked and _is_newer(manifest, chunks),
     )
+
+
+def _source_of(line: bytes, *, is_first: bool) -> str:
+    """Return what a document says of its source; one that cannot be read says nothing, but the first is refused."""
+    try:
+        source = orjson.loads(line).get("source_system")
+    except (ValueError, AttributeError):
+        if is_first:
+            raise
+        return UNKNOWN
+    return source if isinstance(source, str) and source else UNKNOWN
 
 
 def _is_newer(file: Path, than: Path) -> bool:

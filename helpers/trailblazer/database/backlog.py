@@ -40,7 +40,7 @@ class Run:
     """All that the table says of a run; `waiting_for` is the phase that it waits for, or is in."""
 
     run_id: str
-    source: str | None
+    source: str
     status: str
     waiting_for: str | None
     attempt: int
@@ -75,7 +75,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class ResetCounts:
-    """What a reset changed, or would change: runs put back, rows deleted."""
+    """What a reset or forgetting changed, or would change: runs that wait again or are gone, rows deleted."""
 
     runs: int
     embeddings: int
@@ -95,7 +95,8 @@ def upsert_run(
 ) -> None:
     """Let a run that has just been normalised wait for chunking, whatever has been done to its former text.
 
-    Its history stays; an attempt that is at work on the former text has lost its claim.
+    Its history stays; an attempt that is at work on the former text has lost its claim. Without a source the row keeps
+    the one it has, and a new one is `unknown`.
     """
     connection.execute(statement("upsert_run"), {"run_id": run_id, "source": source, "total_docs": total_docs})
 
@@ -122,6 +123,21 @@ def reset(connection: Connection, scope: Scope, filters: Filters = EVERY_RUN, *,
         rows.chunks if deletes_texts else 0,
         rows.documents if deletes_texts else 0,
     )
+
+
+def forget(connection: Connection, run_ids: Sequence[str], *, dry_run: bool = False) -> ResetCounts:
+    """Delete all that the database has of runs, whoever holds them, and return what that was.
+
+    Documents, chunks and vectors go too where the table of runs lacks the run. With `dry_run` nothing is changed
+    and the same numbers are returned. A run whose folder is still there is found again by the next backfill.
+    """
+    given = {"run_ids": list(run_ids)}
+    with connection.waiting_up_to(LONG_WAIT_SECONDS), connection.transaction():
+        runs = len(connection.execute(statement("known_runs" if dry_run else "forget_runs"), given).fetchall())
+        rows = fetch(connection, "count_rows_of_runs", _Rows, given)[0]
+        if not dry_run:
+            _delete(connection, given["run_ids"], vectors=True, texts=True)
+    return ResetCounts(runs, rows.embeddings, rows.chunks, rows.documents)
 
 
 def _delete(connection: Connection, run_ids: Sequence[str], vectors: bool, texts: bool) -> None:

@@ -11,9 +11,9 @@ AND (%(until)s::timestamptz IS NULL OR normalized_at < %(until)s::timestamptz)
 -- A run that is normalised again waits again; who worked on its former text is fenced off, what happened before stays.
 WITH put AS (
     INSERT INTO processed_runs AS run (run_id, source, total_docs, normalized_at, updated_at)
-    VALUES (%(run_id)s, %(source)s, %(total_docs)s, statement_timestamp(), statement_timestamp())
+    VALUES (%(run_id)s, coalesce(%(source)s, 'unknown'), %(total_docs)s, statement_timestamp(), statement_timestamp())
     ON CONFLICT (run_id) DO UPDATE SET
-        source = coalesce(excluded.source, run.source),
+        source = coalesce(%(source)s, run.source),
         total_docs = coalesce(excluded.total_docs, run.total_docs),
         normalized_at = excluded.normalized_at,
         status = 'normalized',
@@ -39,7 +39,7 @@ WITH put AS (
     )
     SELECT
         given.run_id,
-        given.source,
+        coalesce(given.source, 'unknown'),
         given.total_docs,
         least(given.normalized_at, statement_timestamp()),
         CASE WHEN given.total_chunks IS NOT NULL THEN statement_timestamp() END,
@@ -88,6 +88,10 @@ SET
 FROM chosen
 WHERE run.run_id = chosen.run_id
 RETURNING run.run_id
+
+-- name: forget_runs
+-- A holder of one of them finds at its next write that it has lost its claim.
+DELETE FROM processed_runs WHERE run_id = ANY (%(run_ids)s::text[]) RETURNING run_id
 
 -- name: runs_in_scope
 -- What reset_runs would change, for a dry run: nothing is locked.
