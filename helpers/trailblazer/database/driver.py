@@ -45,6 +45,11 @@ HINTS = {
     "too many clients": "The server has no connection left: use fewer workers, or raise its max_connections.",
     "No space left": "The server's disk is full: free some space, then run the same command again.",
 }
+SHOWN = frozenset({"host", "hostaddr", "port", "dbname", "user"})
+MALFORMED = re.compile(
+    r"(connection to server .* failed: )?invalid (port|integer|SCRAM|\"?\w+\"? value)"
+    r"|could not (match \d|parse network address)|weak sslmode"
+)
 DOCTOR = "trailblazer db doctor tells what is missing and what to do."
 
 
@@ -82,26 +87,68 @@ def open_dsn(dsn: str, origin: str) -> Connection:
 
     What is no DSN is ConfigWrong (exit 3), a server that does not answer ServiceDown (exit 8). No password is shown.
     """
+    given = parse_dsn(dsn, origin)
+    known: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "fallback_application_name": "trailblazer"} | given
+    known["client_encoding"] = "utf8"  # a server in SQL_ASCII would make every text bytes
     try:
-        given = conninfo_to_dict(dsn)
-        known: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "fallback_application_name": "trailblazer"} | given
-        known["client_encoding"] = "utf8"  # a server in SQL_ASCII would make every text bytes
         return Connection.connect(make_conninfo("", **known), autocommit=True)
-    except psycopg.ProgrammingError as error:
-        what = re.sub(r'"[^"]*"', '"…"', one_line(str(error), 200))  # what it quotes may be the password
-        raise ConfigWrong(
-            f"{origin}: db.url is not a DSN: {what}", "Write it as postgresql://user:password@host:5432/database."
-        ) from None
-    except psycopg.Error as error:
-        said = _without_password(str(error), str(given.get("password") or ""))
+    except psycopg.OperationalError as error:
+        said = re.sub(r"^connection (failed|is bad): ", "", one_line(str(error), 300))
+        if MALFORMED.match(said):
+            raise _no_dsn(said, origin) from None
+        for name in given:
+            if is_secret(name):
+                said = re.sub(rf"(?<!\w){re.escape(given[name])}(?!\w)", "***", said)
         hint = next((hint for words, hint in HINTS.items() if words in said), DOCTOR)
         raise ServiceDown(f"the database of {origin} does not answer: {said}", hint) from None
+    except (psycopg.Error, ValueError) as error:
+        raise _no_dsn(str(error), origin) from None
 
 
-def _without_password(text: str, password: str) -> str:
-    """Return what the server said as one line, without what libpq says before it, and without the password."""
-    line = one_line(text.replace(password, "***") if password else text, 300)
-    return re.sub(r"^connection (failed|is bad): ", "", line)
+def parse_dsn(dsn: str, origin: str) -> dict[str, str]:
+    """Return the parts of a DSN by libpq's names; what cannot be read, or in two ways, is ConfigWrong (exit 3)."""
+    address = re.match(r"postgres(?:ql)?://(?:[^@/]*@)?([^?]*)", dsn)
+    if address and "@" in address[1]:
+        raise _no_dsn("an @ or / in a user or password is written as %40 or %2F", origin)
+    try:
+        parts = {name: str(value) for name, value in conninfo_to_dict(dsn).items()}
+    except (psycopg.Error, ValueError) as error:
+        raise _no_dsn(str(error), origin) from None
+    if not re.fullmatch(r"(\d*,)*\d*", parts.get("port", "")):
+        raise _no_dsn("invalid port number", origin)
+    return parts
+
+
+def shown_dsn(dsn: str) -> str:
+    """Return a DSN as people may see it: where it leads, and which other parts it has; *** where it is no DSN."""
+    try:
+        parts = parse_dsn(dsn, "")
+    except ConfigWrong:
+        return "***"
+    return make_conninfo("", **{name: value if name in SHOWN else "***" for name, value in parts.items()})
+
+
+def without_secrets(dsn: str, origin: str) -> tuple[str, dict[str, str]]:
+    """Return a DSN that may stand on a command line, and the environment that holds its password for libpq."""
+    parts = parse_dsn(dsn, origin)
+    environment = {"PGPASSWORD": parts["password"]} if parts.get("password") else {}
+    return make_conninfo("", **{name: value for name, value in parts.items() if not is_secret(name)}), environment
+
+
+def is_secret(name: str) -> bool:
+    """Say whether a part of a DSN is never shown."""
+    return any(part in name for part in ("password", "secret", "scram"))
+
+
+def _no_dsn(said: str, origin: str) -> ConfigWrong:
+    """Return the refusal of a DSN, without what the reason quotes: it may be the password."""
+    words = re.sub(r"^connection to server .* failed: ", "", one_line(said, 200))
+    if not words.startswith(("an @", 'missing "="')):
+        words = re.split(r"""["'«»„“:(\\]""", words)[0].strip()
+    reason = 'missing "="' if words.startswith("missing") else words or "it holds what is no text"
+    return ConfigWrong(
+        f"{origin}: db.url is not a DSN: {reason}", "Write it as postgresql://user:password@host:5432/database."
+    )
 
 
 @contextlib.contextmanager
