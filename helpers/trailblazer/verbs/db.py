@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -150,6 +149,7 @@ def _url(config: Config, _words: argparse.Namespace) -> int:
 def _psql(config: Config, words: argparse.Namespace) -> int:
     """Become psql: the embedded server's own, or for another server the one on PATH. The password is in no argument."""
     import os
+    import shutil
 
     from trailblazer.database.connection import connect
     from trailblazer.database.driver import without_secrets
