@@ -21,16 +21,21 @@ COPY = "COPY chunks (run_id, chunk_id, doc_id, ord, text_md, char_count, token_c
 TYPES = ["text", "text", "text", "int4", "text", "int4", "int4", "text"]
 
 
-def processes_of(base: Path) -> list[int]:
-    """Return the postmaster and all processes that it started."""
-    postmaster = vitals.status(base).pid
-    assert postmaster is not None
-    found = [postmaster]
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == postmaster:
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
                 found.append(int(stat.parent.name))
     return found
+
+
+def signal_all(pids: list[int], number: signal.Signals) -> None:
+    """Send a signal to processes; some may have ended by themselves."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @pytest.fixture
@@ -39,14 +44,16 @@ def freeze(made: Path) -> Iterator[Callable[[], None]]:
     frozen: list[int] = []
 
     def stop() -> None:
-        frozen.extend(processes_of(made))
-        for pid in frozen:
-            os.kill(pid, signal.SIGSTOP)
+        postmaster = vitals.status(made).pid
+        assert postmaster is not None
+        frozen.append(postmaster)
+        signal_all(frozen, signal.SIGSTOP)  # first, so that it starts no more children
+        frozen.extend(children_of(postmaster))
+        signal_all(frozen, signal.SIGSTOP)
 
     server.start(made)
     yield stop
-    for pid in frozen:
-        os.kill(pid, signal.SIGCONT)
+    signal_all(frozen, signal.SIGCONT)
 
 
 def select(connection: Connection) -> object:

@@ -90,6 +90,7 @@ def test_resume_leaves_to_others_what_they_took_meanwhile(project: Project, serv
     killed, asked = project.dispatch, len(service.requests)
     other = project.run("run", "no-wait")
     assert 0 == other.code, other.err
+    assert [(rid, "embedded", None) for rid in RUNS] == _states(project), "what the dead one held is taken over at once"
     taken = set(project.statuses) - {rid for rid, reason in project.reasons.items() if reason}
     done = project.run("dispatch", "--resume", killed.name)
     assert 0 == done.code, done.err
