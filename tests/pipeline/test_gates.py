@@ -14,20 +14,26 @@ from trailblazer import schemas
 from trailblazer.errors import DocumentInvalid, PlanUnusable
 from trailblazer.pipeline.chunk import CHUNKS, chunk_run
 from trailblazer.pipeline.documents import ENRICHED
-from trailblazer.pipeline.preflight import PREFLIGHT, SKIPLIST, preflight_run
+from trailblazer.pipeline.preflight import PREFLIGHT, SKIPLIST, Preflight, examine_run, publish_preflight
 
 
 def reasons(folder: Path, rid: str = "r", **keys: Any) -> tuple[str, ...]:
     """Return why a run is blocked."""
+    return examine(folder, rid, **keys).reasons
+
+
+def examine(folder: Path, rid: str = "r", **keys: Any) -> Preflight:
+    """Examine a run, publish what was found and return it."""
     config = configured(folder, **keys)
-    return preflight_run(config.places, config, rid).reasons
+    found = examine_run(config.places, config, rid)
+    publish_preflight(config.places, config, found)
+    return found
 
 
 def test_a_chunked_run_is_ready_and_counted(tmp_path: Path) -> None:
     """A run with chunks is ready; both files keep their schema and say what there is to embed (E7, E9, G6)."""
     run = chunked_run(tmp_path, "r", "one two three", "four five", " ")
-    config = configured(tmp_path)
-    found = preflight_run(config.places, config, "r")
+    found = examine(tmp_path)
     assert (True, "", 3, 2, 2) == (found.is_ready, found.why, found.documents, found.embeddable, found.chunks)
     assert ("local", "l2-supercat-256", 256, 0) == (found.provider, found.model, found.dimension, found.cost)
     written = schemas.read_json(run / PREFLIGHT)
@@ -65,13 +71,13 @@ def test_documents_below_the_quality_are_left_out(tmp_path: Path) -> None:
     run = write_run(tmp_path, "r", *enriched, {"id": "e", "text_md": "no score"}, to=ENRICHED)
     config = configured(tmp_path)
     chunk_run(config.places, config, "r")
-    found = preflight_run(config.places, config, "r")
+    found = examine(tmp_path)
     assert found.is_ready
     assert (("a", "b", "c"), 2, 2) == (found.skipped, found.embeddable, found.chunks)
     assert (0.2, 0.34, 75.0) == (found.p50, found.p90, found.below_pct)
-    assert "75 % of the documents are below a quality of 0.35; more than 50 % is advised against" == found.advice
+    assert "75 % of the documents have a quality below 0.35; at most 50 % is advised" == found.advice
     assert ["a", "b", "c"] == schemas.read_json(run / SKIPLIST)["skip"]
-    assert None is preflight_run(config.places, configured(tmp_path, preflight__min_quality=0.2), "r").advice
+    assert None is examine(tmp_path, preflight__min_quality=0.2).advice
 
 
 def test_nothing_to_embed_blocks(tmp_path: Path) -> None:
@@ -93,8 +99,7 @@ def test_a_configuration_the_embedder_cannot_work_with_blocks(tmp_path: Path, mo
     assert ("CONFIG_INVALID",) == reasons(tmp_path, embed__model="nope")
     assert ("CONFIG_INVALID",) == reasons(tmp_path, embed__dimension=77)
     assert ("CONFIG_INVALID",) == reasons(tmp_path, chunk__overlap=800)
-    config = configured(tmp_path, embed__provider="openai")
-    assert "CONFIG_INVALID: OPENAI_API_KEY is not set" == preflight_run(config.places, config, "r").why
+    assert "CONFIG_INVALID: OPENAI_API_KEY is not set" == examine(tmp_path, embed__provider="openai").why
 
 
 def test_a_missing_tokenizer_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +114,7 @@ def test_the_price_table_gives_the_cost(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     chunked_run(tmp_path, "r", "word " * 2500)
     prices = {"openai/text-embedding-3-small": 20}
-    config = configured(tmp_path, embed__provider="openai", embed__prices=prices)
-    found = preflight_run(config.places, config, "r")
+    found = examine(tmp_path, embed__provider="openai", embed__prices=prices)
     assert found.tokens > 2500
     assert round(found.tokens * 20 / 1e6, 6) == found.cost
 
@@ -122,8 +126,7 @@ def test_chunks_of_another_tool_are_read(tmp_path: Path) -> None:
     chunk = {"chunk_id": "a:0000", "doc_id": "a", "ord": 0, "text_md": "one two", "token_count": 7}
     (run / CHUNKS).write_text(json.dumps(chunk) + "\n")
     (run / "chunk/chunk_assurance.json").write_text('{"status": "PASS", "tokenCap": {"max": 800}}')
-    config = configured(tmp_path)
-    found = preflight_run(config.places, config, "r")
+    found = examine(tmp_path)
     assert (True, 7) == (found.is_ready, found.tokens)
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from trailblazer.config import Config, load_config
 from trailblazer.database import claims
 from trailblazer.database.connection import answering, connect, statement
-from trailblazer.errors import DocumentInvalid, ServiceDown
+from trailblazer.errors import DocumentInvalid, GateClosed, ServiceDown
 from trailblazer.pipeline.chunk import chunk_run
 from trailblazer.pipeline.documents import run_folder
 from trailblazer.pipeline.embedders import load_embedder
 from trailblazer.pipeline.fingerprint import Diff, Manifest, build_manifest, compare, publish_manifest, read_manifest
-from trailblazer.pipeline.preflight import cost_of, preflight_run
+from trailblazer.pipeline.preflight import cost_of, examine_run, publish_preflight
 from trailblazer.pipeline.store import read_content, store_run
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Embedding:
         if request["do"] == "chunk":
             return asdict(chunk_run(self.config.places, self.config, rid))
         if request["do"] == "gate":
-            found = preflight_run(self.config.places, self.config, rid)
+            found = examine_run(self.config.places, self.config, rid)
             is_asked = found.is_ready and request["only_changed"]
             return {"refused": found.why, "unchanged": is_asked and not self.diff(rid)[1].changed}
         claim = claims.Claim(rid, "embed", request["attempt"], request["holder"])
@@ -65,13 +65,18 @@ class Embedding:
         return manifest, compare(previous, manifest, self._answered(lambda connection: _present(connection, manifest)))
 
     def embed(self, claim: claims.Claim, since: datetime | None) -> Embedded:
-        """Embed a run under a claim, completed with the last write; then publish its manifest.
+        """Publish the preflight of a run, embed it under a claim, complete the claim and publish the manifest.
 
         Kept are vectors whose text and model are unchanged, with `since` only those that were made after it.
         A database that goes away is waited for; what was stored by then is kept.
         """
+        places = self.config.places
+        found = examine_run(places, self.config, claim.run_id)
+        publish_preflight(places, self.config, found)
+        if not found.is_ready:
+            raise GateClosed(f"{claim.run_id} is blocked: {found.why}", "Nothing of this run was sent.")
         manifest, diff = self.diff(claim.run_id)
-        content = read_content(run_folder(self.config.places, claim.run_id))
+        content = read_content(run_folder(places, claim.run_id), found.skipped)
         if len(content.chunks) != manifest.chunks:
             raise DocumentInvalid(f"{claim.run_id} changed while it was read", "Run the same command again.")
         if since is None and "TOKENIZER_CHANGE" in diff.reasons:
@@ -89,7 +94,7 @@ class Embedding:
                 complete=lambda counts: claims.complete(connection, [claim], {claim.run_id: counts}),
             )
         )
-        publish_manifest(self.config.places, manifest)
+        publish_manifest(places, manifest)
         cost = cost_of(self.config, manifest.model, stored.tokens)
         return Embedded(stored.chunks, stored.embedded, stored.kept, stored.tokens, cost)
 

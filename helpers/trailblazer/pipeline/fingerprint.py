@@ -102,7 +102,7 @@ def build_manifest(places: Places, config: Config, rid: str) -> Manifest:
     """
     folder = run_folder(places, rid)
     identity = identify(config)
-    held = take_inventory(folder, config["preflight.min_quality"])
+    inventory = take_inventory(folder, config["preflight.min_quality"])
     return Manifest(
         rid=rid,
         git_commit=_git_commit(places.root),
@@ -112,14 +112,14 @@ def build_manifest(places: Places, config: Config, rid: str) -> Manifest:
         tokenizer_name=identity.tokenizer_name,
         tokenizer_version=identity.tokenizer_version,
         enricher_version=None,
-        chunker_version=held.chunker_version,
-        chunk_config=held.chunk_config,
-        fingerprints=held.fingerprints,
-        chunk_set=held.chunk_set,
-        chunks=held.chunks,
-        all_chunks=held.all_chunks,
-        documents=held.embeddable,
-        skipped=len(held.skipped),
+        chunker_version=inventory.chunker_version,
+        chunk_config=inventory.chunk_config,
+        fingerprints=inventory.fingerprints,
+        chunk_set=inventory.chunk_set,
+        chunks=inventory.chunks,
+        all_chunks=inventory.all_chunks,
+        documents=inventory.embeddable,
+        skipped=len(inventory.skipped),
     )
 
 

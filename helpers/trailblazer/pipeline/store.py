@@ -14,7 +14,6 @@ from trailblazer.database.claims import Counts
 from trailblazer.database.connection import copy_rows, statement
 from trailblazer.pipeline.chunk import CHUNKS, read_chunks
 from trailblazer.pipeline.documents import Document, read_documents, source_file
-from trailblazer.schemas import read_json
 
 if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
@@ -36,18 +35,17 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class RunContent:
-    """What a run holds that is to be embedded: documents and chunks as read, those on the skip list left out."""
+    """What of a run is embedded: its documents and chunks, without those of skipped documents."""
 
     documents: list[Document]
     chunks: list[dict[str, Any]]
 
 
-def read_content(folder: Path) -> RunContent:
-    """Return the documents and chunks of a run folder, without the documents that preflight put on the skip list."""
-    skiplist = folder / "preflight" / "doc_skiplist.json"
-    skipped = set(read_json(skiplist)["skip"]) if skiplist.is_file() else set()
-    documents = [document for document in read_documents(source_file(folder)) if document.id not in skipped]
-    chunks = [chunk for chunk in read_chunks(folder / CHUNKS) if chunk["doc_id"] not in skipped]
+def read_content(folder: Path, skipped: Iterable[str]) -> RunContent:
+    """Return the documents and chunks of a run folder. `skipped` are the ids of documents that are not embedded."""
+    left_out = frozenset(skipped)
+    documents = [document for document in read_documents(source_file(folder)) if document.id not in left_out]
+    chunks = [chunk for chunk in read_chunks(folder / CHUNKS) if chunk["doc_id"] not in left_out]
     return RunContent(documents, chunks)
 
 

@@ -20,7 +20,7 @@ from trailblazer.config import Config
 from trailblazer.errors import DocumentInvalid, PlanUnusable, storage_trouble
 from trailblazer.lanes.embed.plan import read_items
 from trailblazer.paths import Places, is_id, read_stamp, stamp, timestamp
-from trailblazer.pipeline.preflight import Preflight, cost_of, preflight_run
+from trailblazer.pipeline.preflight import cost_of, examine_run, publish_preflight
 from trailblazer.plain import one_line
 
 READY, BLOCKED = "READY", "BLOCKED"
@@ -137,7 +137,8 @@ def _look_at(places: Places, config: Config, rid: str) -> Detail:
     if not is_id(rid) or not places.run(rid).is_dir():
         return Detail(rid, BLOCKED, f"RUN_MISSING: there is no folder {places.runs / rid}")
     try:
-        found: Preflight = preflight_run(places, config, rid)
+        found = examine_run(places, config, rid)
+        publish_preflight(places, config, found)
     except DocumentInvalid as trouble:
         return Detail(rid, BLOCKED, f"DOCUMENT_INVALID: {trouble.what}")
     return Detail(

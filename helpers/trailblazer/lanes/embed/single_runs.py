@@ -16,13 +16,14 @@ from trailblazer.events import Words
 from trailblazer.pipeline.ask import build_index
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.fingerprint import publish_diff
-from trailblazer.pipeline.preflight import preflight_run
+from trailblazer.pipeline.preflight import examine_run, publish_preflight
 
 
 def preflight(flags: Mapping[str, Any], rid: str) -> int:
     """Print whether a run is ready, or why it is blocked (exit 5)."""
     config = load_config(flags)
-    found = preflight_run(config.places, config, rid)
+    found = examine_run(config.places, config, rid)
+    publish_preflight(config.places, config, found)
     print("READY" if found.is_ready else f"BLOCKED {found.why}")
     advice = f"; advice: {found.advice}" if found.advice else ""
     Words().say(
@@ -81,8 +82,9 @@ def diff(flags: Mapping[str, Any], rid: str) -> int:
 def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool) -> int:
     """Embed a run under a claim, or only what changed of it; what somebody else holds is refused (exit 7)."""
     config = load_config(flags)
-    found = preflight_run(config.places, config, rid)
+    found = examine_run(config.places, config, rid)
     if not found.is_ready:
+        publish_preflight(config.places, config, found)
         raise GateClosed(f"{rid} is blocked: {found.why}", f"See {config.places.run(rid)}/preflight/preflight.json.")
     embedding = Embedding(flags)
     holdings = Holdings(

@@ -1,0 +1,21 @@
+"""Answer a dispatcher's gate about a run as a user without rights: gate_as_plain_user.py UID READY_RUN RUN.
+
+The first gate, about READY_RUN, still runs as root: it loads what a plain user may not be able to read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from trailblazer.pipeline.embedding import Embedding
+
+uid, ready_run, run = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+embedding = Embedding({})
+embedding.answer({"do": "gate", "run": ready_run, "only_changed": False})
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
+print(json.dumps(embedding.answer({"do": "gate", "run": run, "only_changed": False})))
