@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
-from trailblazer.atomic import whole_file
+from trailblazer.atomic import digest_of, whole_file
 from trailblazer.config import Config
 from trailblazer.errors import DocumentInvalid
 from trailblazer.paths import Places, timestamp
 from trailblazer.pipeline.documents import (
     Document,
-    digest_of,
     fingerprint,
     read_documents,
     run_folder,

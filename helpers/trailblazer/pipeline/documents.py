@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
-from trailblazer.errors import DocumentInvalid, PlanUnusable, storage_trouble
+from trailblazer.errors import DocumentInvalid, PlanUnusable
 from trailblazer.paths import Places, is_id
 
 NORMALIZED = Path("normalize/normalized.ndjson")
@@ -91,15 +91,6 @@ def fingerprint(document: Document) -> str:
     """Return the SHA-256 of what a document says: id, title, address and text, not when or how it was exported."""
     told = "\0".join((document.id, document.title, document.url or "", document.text_md))
     return hashlib.sha256(told.encode()).hexdigest()
-
-
-def digest_of(file: Path) -> str:
-    """Return the SHA-256 of a file; one that cannot be read is refused with StorageTrouble."""
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise storage_trouble(error, "read") from error
 
 
 def run_folder(places: Places, rid: str) -> Path:

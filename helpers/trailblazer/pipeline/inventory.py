@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trailblazer.atomic import digest_of
 from trailblazer.pipeline.chunk import CHUNKS, is_intact, read_assurance, read_chunks
-from trailblazer.pipeline.documents import ENRICHED, NORMALIZED, digest_of, fingerprint, read_documents
+from trailblazer.pipeline.documents import ENRICHED, NORMALIZED, fingerprint, read_documents
 
 
 @dataclass(frozen=True, slots=True)

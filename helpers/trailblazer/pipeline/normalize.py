@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from trailblazer import schemas
-from trailblazer.atomic import whole_file
+from trailblazer.atomic import digest_of, whole_file
 from trailblazer.errors import PlanUnusable, WordsWrong, storage_trouble
 from trailblazer.paths import Places, check_id, is_id
 from trailblazer.pipeline.documents import LONGEST_ID, NORMALIZED, Document
@@ -117,19 +117,11 @@ def write_run(places: Places, rid: str, documents: Iterable[Document], notes: No
                 characters += len(document.text_md)
             if not count:
                 raise PlanUnusable(f"the run {rid} would hold no document", "Every file of it is empty.")
-            if _digest_of(target) == digest.digest():
+            if target.is_file() and digest_of(target) == digest.hexdigest():
                 raise _SameBytes
     except _SameBytes:
         changed = False
     return NormalizeReport(rid, count, characters, changed, tuple(notes.empty), tuple(notes.replaced))
-
-
-def _digest_of(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").digest()
-    except OSError:
-        return b""
 
 
 def _run_id(name: str) -> str:
