@@ -20,15 +20,16 @@ def normalize_sample(places: Places, topic_runs: int) -> Iterator[NormalizeRepor
     The runs are named by the letters they span (`python-topics-a-d`), or numbered where there are more runs than
     letters. The same Python with the same packages leaves the same bytes.
     """
-    topics = list(_topics())
+    topics = list(read_topics())
     for rid, part in _split(topics, topic_runs):
         yield write_run(places, rid, part)
-    readmes = list(_readmes())
+    readmes = list(read_readmes())
     if readmes:
         yield write_run(places, "package-readmes", readmes)
 
 
-def _topics() -> Iterator[Document]:
+def read_topics() -> Iterator[Document]:
+    """Yield Python's language topics, each as a document, sorted by name."""
     from pydoc_data.topics import topics
 
     for name in sorted(topics):
@@ -45,7 +46,8 @@ def _topics() -> Iterator[Document]:
             )
 
 
-def _readmes() -> Iterator[Document]:
+def read_readmes() -> Iterator[Document]:
+    """Yield the README of each installed package as a document, sorted by name."""
     seen: dict[str, Document] = {}
     for package in importlib.metadata.distributions():
         about = email.message_from_string(package.read_text("METADATA") or package.read_text("PKG-INFO") or "")

@@ -11,10 +11,10 @@ _IMAGE = re.compile(r"!\[[^\]]{0,300}\]\(\s*<?([^\s)>]{1,2000})")
 
 
 class Sections:
-    """The headings of one text, asked for places from its start to its end."""
+    """The headings of one text; the places asked about go from its start to its end."""
 
     def __init__(self, text: str) -> None:
-        self._headings = list(_headings(text)) if "#" in text else []
+        self._headings = list(find_headings(text)) if "#" in text else []
         self._next = 0
         self._above: list[tuple[int, str]] = []
 
@@ -27,7 +27,7 @@ class Sections:
         return " > ".join([title for _, title in self._above])[:500]
 
 
-def _headings(text: str) -> Iterator[tuple[int, int, str]]:
+def find_headings(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield place, level and title of each heading that is not inside fenced code."""
     fence = ""
     for found in _MARK.finditer("\n" + text):
