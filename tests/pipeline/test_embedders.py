@@ -122,7 +122,7 @@ def test_a_file_that_is_cut_short_is_no_weights(tmp_path: Path) -> None:
     file.write_bytes(struct.pack("<Q", len(header)) + header + np.arange(4, dtype=np.float32).tobytes())
     assert [[0, 1], [2, 3]] == read_safetensors(file)["w"].tolist()
     file.write_bytes(file.read_bytes()[:-3])
-    with pytest.raises(DocumentInvalid, match=r"weights\.safetensors is no readable safetensors file"):
+    with pytest.raises(DocumentInvalid, match=r"weights\.safetensors is not a readable safetensors file"):
         read_safetensors(file)
 
 

@@ -101,7 +101,7 @@ def test_empty_documents_are_left_out_and_told(places: Places, tmp_path: Path) -
     (report,) = normalize(places, tmp_path / "in", "docs")
     assert (1, ("b.md", "c.html")) == (report.documents, report.empty)
     write(tmp_path / "blank/a.md", "\n")
-    with pytest.raises(PlanUnusable, match="would hold no document"):
+    with pytest.raises(PlanUnusable, match="would have no document"):
         normalize(places, tmp_path / "blank", "blank")
     assert not (places.run("blank") / NORMALIZED).exists()
 

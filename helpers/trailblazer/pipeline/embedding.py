@@ -17,7 +17,7 @@ from trailblazer.pipeline.documents import run_folder
 from trailblazer.pipeline.embedders import load_embedder
 from trailblazer.pipeline.fingerprint import Diff, Manifest, build_manifest, compare, publish_manifest, read_manifest
 from trailblazer.pipeline.preflight import cost_of, examine_run, publish_preflight
-from trailblazer.pipeline.store import read_content, store_run
+from trailblazer.pipeline.store import read_run_content, store_run
 
 if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
@@ -76,7 +76,7 @@ class Embedding:
         if not found.is_ready:
             raise GateClosed(f"{claim.run_id} is blocked: {found.why}", "Nothing of this run was sent.")
         manifest, diff = self.diff(claim.run_id)
-        content = read_content(run_folder(places, claim.run_id), found.skipped)
+        content = read_run_content(run_folder(places, claim.run_id), found.skipped)
         if len(content.chunks) != manifest.chunks:
             raise DocumentInvalid(f"{claim.run_id} changed while it was read", "Run the same command again.")
         if since is None and "TOKENIZER_CHANGE" in diff.reasons:

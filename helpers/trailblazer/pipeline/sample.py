@@ -1,4 +1,4 @@
-"""Real text that is on every machine with Python: its language topics and the READMEs of installed packages."""
+"""A sample of real text from every Python: its language topics and the READMEs of installed packages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _README_KINDS = {"text/markdown": "markdown", "text/x-rst": "rst", "text/plain":
 
 
 def normalize_sample(places: Places, topic_runs: int) -> Iterator[NormalizeReport]:
-    """Write the topics as `topic_runs` runs of about equal size and the READMEs as `package-readmes`; yield reports.
+    """Write the topics as `topic_runs` runs of about equal size and the READMEs as one run; yield a report each.
 
-    The runs are named by the letters they span (`python-topics-a-d`), or numbered where there are more runs than
-    letters. The same Python with the same packages leaves the same bytes.
+    A run has the name of its letters (`python-topics-a-d`), or a number when there are more runs than letters.
+    The same Python with the same packages gives the same bytes.
     """
     topics = list(read_topics())
     for rid, part in _split(topics, topic_runs):
@@ -72,7 +72,7 @@ def read_readmes() -> Iterator[Document]:
 
 
 def _home_page(home: str | None, urls: list[str]) -> str | None:
-    """Return where a package says it lives, or None."""
+    """Return the home page of a package, or None."""
     named = dict(url.split(", ", 1) for url in urls if ", " in url)
     named = {label.lower(): url for label, url in named.items()}
     wanted = ("documentation", "docs", "homepage", "home", "repository", "source", "source code", "github")
@@ -81,7 +81,7 @@ def _home_page(home: str | None, urls: list[str]) -> str | None:
 
 
 def _split(topics: list[Document], runs: int) -> Iterator[tuple[str, list[Document]]]:
-    """Yield run ids and their documents: neighbours by letter, cut where the running size passes each share."""
+    """Yield run ids with their documents, in alphabetical order; the runs are of about equal size."""
     letters: dict[str, list[Document]] = {}
     for topic in topics:
         letters.setdefault(topic.id[0].lower(), []).append(topic)
@@ -94,7 +94,7 @@ def _split(topics: list[Document], runs: int) -> Iterator[tuple[str, list[Docume
 
 
 def _share(groups: list[list[Document]], parts: int) -> list[list[Document]]:
-    """Return the groups, in order, as so many parts of about equal text; no part is empty."""
+    """Return the groups, in order, as that many parts of about equal text length; no part is empty."""
     sizes = [sum(len(document.text_md) for document in group) for group in groups]
     shares: list[list[Document]] = [[] for _ in range(parts)]
     total, passed, part = sum(sizes), 0, 0

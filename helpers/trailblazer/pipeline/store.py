@@ -1,4 +1,4 @@
-"""The chunks of one run become vectors in Postgres, under a claim that is checked at every write."""
+"""The chunks of one run become vectors in Postgres, under a claim that every write checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS_PER_COMMIT = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What embedding a run did: counts of documents, chunks (all, embedded now, kept as they were) and tokens."""
+    """What was stored of a run: counts of documents, of chunks (all, embedded now, kept) and of embedded tokens."""
 
     documents: int
     chunks: int
@@ -41,7 +41,7 @@ class RunContent:
     chunks: list[dict[str, Any]]
 
 
-def read_content(folder: Path, skipped: Iterable[str]) -> RunContent:
+def read_run_content(folder: Path, skipped: Iterable[str]) -> RunContent:
     """Return the documents and chunks of a run folder. `skipped` are the ids of documents that are not embedded."""
     left_out = frozenset(skipped)
     documents = [document for document in read_documents(source_file(folder)) if document.id not in left_out]
@@ -60,11 +60,11 @@ def store_run(
     fence: Callable[[], None],
     complete: Callable[[Counts], None],
 ) -> Stored:
-    """Embed what has no vector of its present text yet, and complete the claim with the last write.
+    """Embed each chunk that has no vector of its present text, and complete the claim with the last write.
 
-    `kept_since` None keeps every vector whose text is unchanged; a moment (the database's) keeps only those that
-    were made since, so that an interrupted embedding goes on where it was. `fence` raises StaleClaim when the claim
-    has been lost, and nothing of that transaction stays; `complete` is given what the run has.
+    `kept_since` None keeps every vector whose text is unchanged. A moment of the database's clock keeps only vectors
+    made after it, so that an interrupted embedding continues where it stopped. `fence` raises StaleClaim when the
+    claim is lost, and the transaction is rolled back. `complete` gets the counts of the run.
     """
     key = {"run_id": rid, "provider": embedder.provider, "model": embedder.model, "dimension": embedder.dimension}
     present = {chunk["chunk_id"]: chunk["content_sha256"] for chunk in content.chunks}
@@ -140,7 +140,7 @@ def _chunk_rows(rid: str, chunks: Iterable[dict[str, Any]]) -> Iterator[tuple[An
 
 
 def _moment(text: object) -> datetime | None:
-    """Return a document's own time, or None when it has none that can be read: it never stops an embedding."""
+    """Return the time that a document carries, None when it is missing or not readable."""
     if not isinstance(text, str):
         return None
     try:

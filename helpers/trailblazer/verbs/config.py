@@ -1,4 +1,4 @@
-"""Show what applies in this folder and where each value came from."""
+"""Show the configuration of this folder, and the origin of each value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 
 def run(words: argparse.Namespace) -> int:
-    """Print the configuration to stdout; passwords in addresses are left out."""
+    """Print the configuration to stdout, without the passwords in addresses."""
     import json
 
     from trailblazer.config import load_config

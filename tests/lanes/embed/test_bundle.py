@@ -111,5 +111,5 @@ def test_older_names_of_the_sums_are_read(tmp_path: Path) -> None:
     assert Totals(None, None, None, None) == read_totals(tmp_path)
     file.write_text("{")
     assert Totals(None, None, None, None) == read_totals(tmp_path)
-    with pytest.raises(PlanUnusable, match="is no bundle"):
+    with pytest.raises(PlanUnusable, match="is not a bundle"):
         read_bundle(tmp_path)

@@ -1,4 +1,4 @@
-"""The provider `minilm`: all-MiniLM-L6-v2 computed with numpy, from weights that an extra installs."""
+"""The provider `minilm`: all-MiniLM-L6-v2, computed with numpy from weights that an extra installs."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 MODELS = {"all-MiniLM-L6-v2": Model(384)}
 _DEFAULT = "all-MiniLM-L6-v2"
 _LAYERS, _HEADS, _EPSILON = 6, 12, 1e-12
-# The model was trained on at most 256 tokens; a longer text is read in windows and their vectors are averaged.
+# The model reads at most 256 tokens. A longer text is read in windows, and their vectors are averaged.
 _WINDOW = 254
 _BEGIN, _END = 101, 102
 
 
 def identify(config: Config) -> Identity:
-    """Return the model and dimension that the configuration asks for."""
+    """Return the configured model and dimension."""
     model, dimension = choose_model(config, MODELS, _DEFAULT)
     return Identity("minilm", model, dimension, "bert-uncased", f"splintr-{version('splintr-rs')}")
 
 
 def check_ready(config: Config) -> Identity:
-    """Return the identity; an extra that is not installed is refused with ConfigWrong."""
+    """Return the identity. A missing extra is refused with ConfigWrong."""
     identity = identify(config)
     _package()
     return identity
@@ -55,7 +55,7 @@ def _package() -> Path:
 
 
 class MiniLM:
-    """A six-layer BERT: the mean of its last layer, scaled to length 1; some tens of chunks a second."""
+    """A BERT of six layers: the mean of its last layer, scaled to length 1. It makes some tens of vectors a second."""
 
     provider = "minilm"
 
@@ -149,7 +149,7 @@ class MiniLM:
 
 
 def gelu(state: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return x times the normal distribution function of x, right to 2e-7 (Abramowitz and Stegun 7.1.26)."""
+    """Return x times the normal distribution function of x; the error is at most 2e-7 (Abramowitz, Stegun 7.1.26)."""
     import numpy as np
 
     size = np.abs(state) * np.float32(0.5**0.5)
