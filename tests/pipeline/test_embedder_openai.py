@@ -56,7 +56,7 @@ def test_vectors_come_in_the_order_of_the_texts_and_of_length_1() -> None:
 
 
 def test_a_smaller_dimension_is_asked_for_only_of_models_that_can() -> None:
-    """OpenAI's own models are told the dimension when it is not their own."""
+    """A request to OpenAI's own models names the dimension when it is not the largest."""
     with embedder_for("ok", model="text-embedding-3-small", dimension=100) as (embedder, server, _):
         assert (1, 100) == embedder.embed(["text"]).shape
     assert 100 == server.requests[0]["dimensions"]
@@ -70,7 +70,7 @@ def test_a_large_batch_becomes_several_requests() -> None:
 
 
 def test_what_may_pass_is_asked_again() -> None:
-    """429, a dropped connection and 500 are repeated: after Retry-After where it is told, else ever longer."""
+    """429, a dropped connection and 500 are retried: after Retry-After, else after longer and longer."""
     with embedder_for("flaky") as (embedder, server, waited):
         assert (1, 8) == embedder.embed(["text"]).shape
     assert 4 == len(server.requests)
@@ -116,7 +116,7 @@ def test_a_final_no_is_not_asked_again(behaviour: str, message: str) -> None:
 
 
 def test_nobody_listening_is_a_service_that_is_down() -> None:
-    """An address where nobody listens is told as such."""
+    """An address where nobody listens is a service that is down."""
     with embedder_for("ok", retries=0) as (embedder, _, _):
         pass
     with pytest.raises(ServiceDown, match=r"could not be reached or hung up: .*\(asked once\)"):

@@ -31,7 +31,7 @@ def examine(folder: Path, rid: str = "r", **keys: Any) -> Preflight:
 
 
 def test_a_chunked_run_is_ready_and_counted(tmp_path: Path) -> None:
-    """A run with chunks is ready; both files keep their schema and say what there is to embed (E7, E9, G6)."""
+    """A run with chunks is ready; both files keep their schema and count what can be embedded (E7, E9, G6)."""
     run = chunked_run(tmp_path, "r", "one two three", "four five", " ")
     found = examine(tmp_path)
     assert (True, "", 3, 2, 2) == (found.is_ready, found.why, found.documents, found.embeddable, found.chunks)
@@ -93,7 +93,7 @@ def test_nothing_to_embed_blocks(tmp_path: Path) -> None:
 
 
 def test_a_configuration_the_embedder_cannot_work_with_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong model or dimension, a missing key and an overlap without room are CONFIG_INVALID, told in words."""
+    """A wrong model or dimension, a missing key and an overlap without room are CONFIG_INVALID, each in words."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     chunked_run(tmp_path, "r", "one")
     assert ("CONFIG_INVALID",) == reasons(tmp_path, embed__model="nope")
@@ -110,7 +110,7 @@ def test_a_missing_tokenizer_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_price_table_gives_the_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cost is tokens by the price of provider/model per million; what is not listed costs nothing (E10)."""
+    """Cost is tokens by the price of provider/model per million; a model without a price costs nothing (E10)."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     chunked_run(tmp_path, "r", "word " * 2500)
     prices = {"openai/text-embedding-3-small": 20}
@@ -130,7 +130,7 @@ def test_chunks_of_another_tool_are_read(tmp_path: Path) -> None:
     assert (True, 7) == (found.is_ready, found.tokens)
 
 
-def test_a_missing_run_and_half_a_line_are_told(tmp_path: Path) -> None:
+def test_a_missing_run_and_half_a_line_are_refused(tmp_path: Path) -> None:
     """A missing run folder is exit code 4; half a JSON line is exit code 3 and names file and line."""
     with pytest.raises(PlanUnusable, match="there is no run r"):
         reasons(tmp_path)

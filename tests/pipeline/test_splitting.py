@@ -60,7 +60,7 @@ def test_pieces_of_parts_keep_the_cap_and_cover_the_text(text: str, line: int, c
     ],
 )
 def test_the_library_reads_no_long_text_at_once(pattern: str, most: int) -> None:
-    """The library is quadratic in what it is given, so it is never given more than one part of a long text."""
+    """The time of the library is quadratic in the length of a text, so it never gets more than one part."""
     text = pattern * (1_000_000 // len(pattern))
     read: list[int] = []
 

@@ -55,7 +55,7 @@ def test_a_bundle_says_what_is_ready_and_what_is_blocked_and_why(runs: Path) -> 
 
 
 def test_a_bundle_is_read_back_as_it_was_written(runs: Path) -> None:
-    """Reading gives the ready runs and sums again, and the newest bundle is the one just made (E2, E8)."""
+    """A bundle that is read has the ready runs and totals that were written, and it is the newest (E2, E8)."""
     config = configured(runs)
     made = write_bundle(config.places, config, ["good-a", "no-chunks"])
     assert made == read_bundle(made.folder)
@@ -102,8 +102,8 @@ def test_an_invalid_configuration_blocks_every_run_and_still_makes_a_bundle(runs
     assert "CONFIG_INVALID" in (made.folder / "blocked.txt").read_text()
 
 
-def test_older_names_of_the_sums_are_read(tmp_path: Path) -> None:
-    """runsReady, runsBlocked and tokens of older bundles are read; what is missing or no number is None."""
+def test_older_names_of_the_totals_are_read(tmp_path: Path) -> None:
+    """runsReady, runsBlocked and tokens of older bundles are read; a total that is missing or not a number is None."""
     file = tmp_path / "plan_preflight.json"
     file.write_text(json.dumps({"runsReady": 3, "runsBlocked": 1, "tokens": 99}))
     assert Totals(3, 1, 99, None) == read_totals(tmp_path)
