@@ -7,14 +7,18 @@ import argparse
 
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the runs and what overrides the configuration."""
-    parser.add_argument("--run", action="append", metavar="RID", help="a run; may be given again; without it, all runs")
+    parser.add_argument(
+        "--run", action="append", metavar="RID", help="a run; repeat it for several; without it, all runs"
+    )
     parser.add_argument("--max-tokens", type=int, metavar="N", help="the hard cap of a chunk (chunk.max_tokens)")
-    parser.add_argument("--overlap", type=int, metavar="N", help="tokens repeated of the chunk before (chunk.overlap)")
-    parser.add_argument("--force", action="store_true", help="cut again what is unchanged")
+    parser.add_argument(
+        "--overlap", type=int, metavar="N", help="tokens that a chunk repeats of the one before (chunk.overlap)"
+    )
+    parser.add_argument("--force", action="store_true", help="also cut runs that are unchanged")
 
 
 def run(words: argparse.Namespace) -> int:
-    """Chunk each run and say what became of it; one that fails does not stop the others (exit code 6)."""
+    """Chunk each run and print one line about it. A run that fails does not stop the others (exit code 6)."""
     from trailblazer.config import load_config
     from trailblazer.errors import PlanUnusable, Trouble
     from trailblazer.events import Words

@@ -11,22 +11,20 @@ if TYPE_CHECKING:
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
-    """Add the path, the run's id and the sample."""
+    """Add the path, the id of the run and the sample."""
     parser.add_argument(
         "path", nargs="?", metavar="PATH", help="a file, a folder (one run), or a folder of folders (a run each)"
     )
-    parser.add_argument("--run", metavar="RID", help="the run's id; of several runs the prefix: <RID>-<folder>")
+    parser.add_argument("--run", metavar="RID", help="the id of the run; for several runs the prefix: <RID>-<folder>")
     parser.add_argument(
-        "--sample", action="store_true", help="take text that is here anyway: Python's topics, the packages' READMEs"
+        "--sample", action="store_true", help="make runs of Python's topics and the READMEs of installed packages"
     )
-    parser.add_argument(
-        "--runs", type=int, metavar="N", help="with --sample: how many runs the topics become (default: 4)"
-    )
-    parser.add_argument("--json", action="store_true", help="print what was made as NDJSON to stdout, a run a line")
+    parser.add_argument("--runs", type=int, metavar="N", help="with --sample: the number of runs for the topics (4)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per run to stdout")
 
 
 def run(words: argparse.Namespace) -> int:
-    """Write the runs, saying for each what it holds, what was left out and whether it changed."""
+    """Write the runs. Print for each its size, the files that were left out, and whether it changed."""
     from trailblazer.config import load_config
     from trailblazer.events import Words
     from trailblazer.pipeline.normalize import NormalizeReport, normalize_files, plan_runs
@@ -43,8 +41,8 @@ def run(words: argparse.Namespace) -> int:
         state = "" if report.changed else " (unchanged)"
         say(f"normalize: {report.rid}: {report.documents:,} documents, {report.characters:,} characters{state}")
         for what, names in (
-            ("left out, no text in it", report.empty),
-            ("no text in some bytes, replaced by U+FFFD", report.replaced),
+            ("left out, without text", report.empty),
+            ("bytes that are not text became U+FFFD", report.replaced),
         ):
             if names:
                 shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
@@ -85,13 +83,13 @@ def _check(words: argparse.Namespace) -> None:
     from trailblazer.paths import check_id
 
     if words.sample == (words.path is not None):
-        raise WordsWrong("either a PATH or --sample", "trailblazer normalize docs/ --run docs")
+        raise WordsWrong("name either a PATH or --sample", "trailblazer normalize docs/ --run docs")
     if words.runs is not None and (not words.sample or not 1 <= words.runs <= 1000):
         raise WordsWrong("--runs goes with --sample and is 1 to 1000", "trailblazer normalize --sample --runs 8")
     if words.run is not None:
         check_id(words.run)
         if words.sample:
-            raise WordsWrong("the sample names its own runs", "Leave --run away.")
+            raise WordsWrong("the sample names its own runs", "Leave out --run.")
 
 
 def _print(report: object) -> None:
