@@ -23,7 +23,8 @@ from trailblazer.config import load_config
 from trailblazer.database import claims, server, vitals
 from trailblazer.database.connection import connect
 from trailblazer.paths import Places
-from trailblazer.pipeline.chunk import CHUNKS, chunk_run, read_chunks
+from trailblazer.pipeline.chunk import chunk_run
+from trailblazer.pipeline.chunk_file import CHUNKS, read_chunks
 from trailblazer.pipeline.documents import NORMALIZED, Document, read_documents
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.normalize import normalize_files, plan_runs, write_run
@@ -161,8 +162,8 @@ def _measure(what: str, folder: Path, rids: list[str], batch: int) -> None:
     embedder = embedding.embedder
     connection = connect(config)
     chunk_run(places, config, WARM_UP, force=True)
-    embedder.embed([chunk["text_md"] for chunk in read_chunks(places.run(WARM_UP) / CHUNKS)])
-    texts = [[chunk["text_md"] for chunk in read_chunks(places.run(rid) / CHUNKS)] for rid in rids]
+    embedder.embed([chunk.text for chunk in read_chunks(places.run(WARM_UP) / CHUNKS)])
+    texts = [[chunk.text for chunk in read_chunks(places.run(rid) / CHUNKS)] for rid in rids]
     print("ready", flush=True)
     sys.stdin.readline()
     spent = {"chunk": 0.0, "embed and store": 0.0}

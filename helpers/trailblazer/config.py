@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def _from_environment(environment: Mapping[str, str], mistakes: list[str]) -> di
             kinds = known_keys()[key]["type"]
             text = environment[name]
             try:
-                value = text if kinds == "string" or "://" in text else yaml.safe_load(text)
+                value = text if kinds == "string" or "://" in text else _loader()(text).get_single_data()
             except yaml.YAMLError:
                 value = text
             found[key] = Setting(value, name)
@@ -120,7 +121,7 @@ def _from_file(file: Path, mistakes: list[str]) -> dict[str, Setting]:
     import yaml
 
     try:
-        tree = yaml.compose(file.read_text(), Loader=yaml.SafeLoader)
+        tree = _loader()(file.read_text()).get_single_node()
     except OSError as error:
         raise ConfigWrong(f"cannot read {file}: {error.strerror}", "Look at that file's rights.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -142,6 +143,26 @@ def _from_file(file: Path, mistakes: list[str]) -> dict[str, Setting]:
             else:
                 mistakes.append(f"{place}: {section}.{key} is not a key{_nearest(key, sections[section])}")
     return found
+
+
+@functools.cache
+def _loader() -> type[Any]:
+    """Return a loader of YAML that refuses deep nesting, which the ordinary loader would follow by recursion."""
+    import yaml
+
+    class ShallowLoader(yaml.SafeLoader):
+        depth = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.depth > schemas.DEEPEST:
+                problem = f"it is nested more than {schemas.DEEPEST} deep"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
+            self.depth += 1
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
+
+    return ShallowLoader
 
 
 def _pairs(node: Any, file: Path, mistakes: list[str]) -> Iterator[tuple[str, str, Any]]:

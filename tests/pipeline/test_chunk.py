@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from trailblazer import schemas
 from trailblazer.config import Config, load_config
 from trailblazer.errors import ConfigWrong, DocumentInvalid, PlanUnusable
-from trailblazer.pipeline.chunk import ASSURANCE, CHUNKS, chunk_run, is_chunked
+from trailblazer.pipeline.chunk import ASSURANCE, chunk_run, is_chunked
+from trailblazer.pipeline.chunk_file import CHUNKS
 from trailblazer.pipeline.documents import ENRICHED, NORMALIZED
 from trailblazer.pipeline.sections import Sections, images_in, kind_of
 from trailblazer.pipeline.splitting import Splitter

@@ -12,7 +12,8 @@ import pytest
 from pipeline.runs import chunked_run, configured, write_run
 from trailblazer import schemas
 from trailblazer.errors import DocumentInvalid, PlanUnusable
-from trailblazer.pipeline.chunk import CHUNKS, chunk_run
+from trailblazer.pipeline.chunk import chunk_run
+from trailblazer.pipeline.chunk_file import CHUNKS, read_chunks
 from trailblazer.pipeline.documents import ENRICHED
 from trailblazer.pipeline.preflight import PREFLIGHT, SKIPLIST, Preflight, examine_run, publish_preflight
 
@@ -138,3 +139,31 @@ def test_a_missing_run_and_half_a_line_are_refused(tmp_path: Path) -> None:
     (run / CHUNKS).write_bytes((run / CHUNKS).read_bytes()[:-9])
     with pytest.raises(DocumentInvalid, match=r"chunks\.ndjson:2 is not JSON"):
         reasons(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"token_count": None, "char_count": "many", "ord": -1, "meta": [1], "chunk_type": 7},
+        {"token_count": 2**40, "char_start": "x", "char_end": True, "title": 5},
+        {"meta": {"section": "a\0b", "deep": [float("nan"), "\ud800"]}},
+    ],
+)
+def test_odd_fields_in_another_tools_chunks_get_defaults(tmp_path: Path, fields: dict[str, Any]) -> None:
+    """A field with a wrong type does not stop a run: only ids and text are required."""
+    run = write_run(tmp_path, "r", {"id": "a", "text_md": "one two", "quality_score": float("nan")})
+    (run / CHUNKS).parent.mkdir()
+    (run / CHUNKS).write_text(json.dumps({"chunk_id": "a:0000", "doc_id": "a", "text_md": "one two", **fields}) + "\n")
+    found = examine(tmp_path)
+    assert (True, 1) == (found.is_ready, found.tokens)
+    (chunk,) = read_chunks(run / CHUNKS)
+    json.dumps(chunk.meta, allow_nan=False).encode()
+    assert "\0" not in str(chunk.meta)
+
+
+def test_a_repeated_chunk_id_is_refused(tmp_path: Path) -> None:
+    """Two chunks with one id, which the database could not store, are refused by the number of the second."""
+    run = chunked_run(tmp_path, "r", "one")
+    (run / CHUNKS).write_text(2 * (run / CHUNKS).read_text())
+    with pytest.raises(DocumentInvalid, match=r"chunks\.ndjson: chunk 2 repeats the id 'd0:0000'"):
+        examine(tmp_path)

@@ -18,19 +18,18 @@ from trailblazer.atomic import digest_of, whole_file
 from trailblazer.config import Config
 from trailblazer.errors import DocumentInvalid
 from trailblazer.paths import Places, timestamp
+from trailblazer.pipeline.chunk_file import CHUNKS
 from trailblazer.pipeline.documents import (
     Document,
     fingerprint,
     read_documents,
     run_folder,
     source_file,
-    storable,
 )
 from trailblazer.pipeline.sections import Sections, images_in, kind_of
 from trailblazer.pipeline.splitting import Splitter
 from trailblazer.pipeline.tokens import load_tokens, splintr_version
 
-CHUNKS = Path("chunk/chunks.ndjson")
 ASSURANCE = Path("chunk/chunk_assurance.json")
 # Raise it with each change that cuts the same text in another way. Chunks of another version are cut again.
 _OUR_VERSION = "2"
@@ -97,35 +96,6 @@ def is_chunked(places: Places, config: Config, rid: str) -> bool:
     before = read_assurance(folder)
     made_from = _made_from(folder, source_file(folder), config)
     return bool(before) and made_from == {name: before.get(name) for name in made_from} and is_intact(folder, before)
-
-
-def read_chunks(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield the chunks of a chunks.ndjson, ours or another tool's, with every field that the database needs.
-
-    A line without a usable chunk_id, doc_id or text_md is refused with DocumentInvalid. Other fields get a default.
-    The digest is always computed from the text: chunks of other tools have none.
-    """
-    for number, record in enumerate(schemas.read_lines(file), start=1):
-        *ids, text = (record.get(key) for key in ("chunk_id", "doc_id", "text_md"))
-        if not (all(isinstance(name, str) and name for name in ids) and isinstance(text, str)):
-            raise DocumentInvalid(
-                f"{file}: chunk {number} has no usable chunk_id, doc_id or text_md", "Chunk the run again."
-            )
-        text = storable(text)
-        yield {
-            "ord": number - 1,
-            "char_count": len(text),
-            "token_count": len(text) // 4,
-            "chunk_type": "text",
-            "char_start": None,
-            "char_end": None,
-            "title": "",
-            "url": None,
-            "meta": {},
-            **record,
-            "text_md": text,
-            "content_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        }
 
 
 def read_assurance(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -87,6 +88,17 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
+def storable_value(value: Any) -> Any:
+    """Return a JSON value as the database takes it: storable texts, and None for a number that is not finite."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [storable_value(inner) for inner in value]
+    if isinstance(value, dict):
+        return {storable(key): storable_value(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def fingerprint(document: Document) -> str:
     """Return the SHA-256 of id, title, address and text of a document. When and how it was exported does not count."""
     content = "\0".join((document.id, document.title, document.url or "", document.text_md))
@@ -159,13 +171,13 @@ def _document(record: dict[str, Any], where: str) -> Document:
             optional[field] = storable(value)
     for field in _LISTS:
         if isinstance(value := record.get(field), list) and value:
-            optional[field] = tuple(value)
+            optional[field] = tuple(storable_value(value))
     if isinstance(version := record.get("version"), (str, int)):
         optional["version"] = version
     if isinstance(meta := record.get("meta"), dict):
         optional["meta"] = meta
     score = record.get("quality_score")
-    if isinstance(score, (int, float)) and not isinstance(score, bool):
+    if isinstance(score, (int, float)) and not isinstance(score, bool) and math.isfinite(score):
         optional["quality_score"] = float(score)
     hints = record.get("chunk_hints")
     if isinstance(hints, dict) and isinstance(most := hints.get("maxTokens"), int) and most > 0:

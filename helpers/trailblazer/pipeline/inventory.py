@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer.atomic import digest_of
-from trailblazer.pipeline.chunk import CHUNKS, is_intact, read_assurance, read_chunks
+from trailblazer.pipeline.chunk import is_intact, read_assurance
+from trailblazer.pipeline.chunk_file import CHUNKS, read_chunks
 from trailblazer.pipeline.documents import ENRICHED, NORMALIZED, fingerprint, read_documents
 
 
@@ -97,9 +98,9 @@ def _as_read(
     file = folder / CHUNKS
     for chunk in read_chunks(file) if file.is_file() else ():
         every += 1
-        if chunk["doc_id"] not in skipped_ids:
+        if chunk.document_id not in skipped_ids:
             chunks += 1
-            tokens += int(chunk["token_count"])
+            tokens += chunk.tokens
     return Inventory(
         documents=len(fingerprints),
         blank=blank,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from trailblazer.database.claims import Counts
 from trailblazer.database.connection import copy_rows, statement
-from trailblazer.pipeline.chunk import CHUNKS, read_chunks
+from trailblazer.pipeline.chunk_file import CHUNKS, Chunk, read_chunks
 from trailblazer.pipeline.documents import Document, read_documents, source_file
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ class RunContent:
     """What of a run is embedded: its documents and chunks, without those of skipped documents."""
 
     documents: list[Document]
-    chunks: list[dict[str, Any]]
+    chunks: list[Chunk]
 
 
 def read_run_content(folder: Path, skipped: Iterable[str]) -> RunContent:
     """Return the documents and chunks of a run folder. `skipped` are the ids of documents that are not embedded."""
     left_out = frozenset(skipped)
     documents = [document for document in read_documents(source_file(folder)) if document.id not in left_out]
-    chunks = [chunk for chunk in read_chunks(folder / CHUNKS) if chunk["doc_id"] not in left_out]
+    chunks = [chunk for chunk in read_chunks(folder / CHUNKS) if chunk.document_id not in left_out]
     return RunContent(documents, chunks)
 
 
@@ -67,15 +67,15 @@ def store_run(
     claim is lost, and the transaction is rolled back. `complete` gets the counts of the run.
     """
     key = {"run_id": rid, "provider": embedder.provider, "model": embedder.model, "dimension": embedder.dimension}
-    present = {chunk["chunk_id"]: chunk["content_sha256"] for chunk in content.chunks}
+    present = {chunk.id: chunk.sha256 for chunk in content.chunks}
     with connection.transaction():
         rows = connection.execute(statement("vectors_of_run"), {**key, "since": kept_since}).fetchall()
         kept = {chunk_id for chunk_id, sha256 in rows if present.get(chunk_id) == sha256}
         connection.execute(statement("delete_vectors_but"), {**key, "keep": list(kept)})
         _replace_texts(connection, rid, content)
         fence()
-    waiting = [chunk for chunk in content.chunks if chunk["chunk_id"] not in kept]
-    tokens = sum(chunk["token_count"] for chunk in waiting)
+    waiting = [chunk for chunk in content.chunks if chunk.id not in kept]
+    tokens = sum(chunk.tokens for chunk in waiting)
     for part in _parts(waiting, ROWS_PER_COMMIT):
         with connection.transaction():
             copy_rows(
@@ -92,13 +92,13 @@ def store_run(
 
 
 def _vector_rows(
-    chunks: Sequence[dict[str, Any]], embedder: Embedder, key: dict[str, Any], batch_size: int
+    chunks: Sequence[Chunk], embedder: Embedder, key: dict[str, Any], batch_size: int
 ) -> Iterator[tuple[Any, ...]]:
     run_id, provider, model, dimension = key["run_id"], key["provider"], key["model"], key["dimension"]
     for batch in _parts(chunks, batch_size):
-        vectors = embedder.embed([chunk["text_md"] for chunk in batch])
+        vectors = embedder.embed([chunk.text for chunk in batch])
         for chunk, vector in zip(batch, vectors, strict=True):
-            yield run_id, chunk["chunk_id"], provider, model, dimension, chunk["content_sha256"], vector
+            yield run_id, chunk.id, provider, model, dimension, chunk.sha256, vector
 
 
 def _replace_texts(connection: Connection, rid: str, content: RunContent) -> None:
@@ -130,12 +130,11 @@ def _document_rows(rid: str, documents: Iterable[Document]) -> Iterator[tuple[An
         )
 
 
-def _chunk_rows(rid: str, chunks: Iterable[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+def _chunk_rows(rid: str, chunks: Iterable[Chunk]) -> Iterator[tuple[Any, ...]]:
     for chunk in chunks:
         yield (
-            *(rid, chunk["chunk_id"], chunk["doc_id"], chunk["ord"], chunk["text_md"], chunk["char_count"]),
-            *(chunk["token_count"], chunk["chunk_type"], chunk["content_sha256"]),
-            *(chunk["char_start"], chunk["char_end"], chunk.get("meta") or {}),
+            *(rid, chunk.id, chunk.document_id, chunk.position, chunk.text, chunk.characters, chunk.tokens),
+            *(chunk.kind, chunk.sha256, chunk.start, chunk.end, chunk.meta),
         )
 
 
@@ -150,7 +149,7 @@ def _moment(text: object) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
-def _parts(chunks: Sequence[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+def _parts(chunks: Sequence[Chunk], size: int) -> Iterator[list[Chunk]]:
     rest = iter(chunks)
     while part := list(itertools.islice(rest, size)):
         yield part

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import struct
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from trailblazer.config import Config
 from trailblazer.errors import ConfigWrong, DocumentInvalid
 from trailblazer.pipeline.embedders import Identity, Model, choose_model, refuse_blank
+from trailblazer.schemas import parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,7 @@ def read_safetensors(file: Path) -> dict[str, npt.NDArray[Any]]:
     raw = np.memmap(file, dtype=np.uint8, mode="r")
     try:
         (size,) = struct.unpack("<Q", raw[:8].tobytes())
-        header: dict[str, dict[str, Any]] = json.loads(raw[8 : 8 + size].tobytes())
+        header: dict[str, dict[str, Any]] = parse_json(raw[8 : 8 + size].tobytes())
         arrays = {}
         for name, entry in header.items():
             if name != "__metadata__":
