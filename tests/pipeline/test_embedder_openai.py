@@ -18,6 +18,7 @@ from trailblazer.config import load_config
 from trailblazer.errors import DocumentInvalid, ProviderRefused, ServiceDown
 from trailblazer.pipeline.embedders import check_ready, load_embedder
 from trailblazer.pipeline.embedders.openai import OpenAIEmbedder
+from trailblazer.pipeline.embedders.service import EmbeddingsService
 
 SECRET = "sk-secret-0123456789"
 
@@ -31,12 +32,8 @@ def embedder_for(
     with serving(behaviour, dimension=dimension, **options) as server:
         flags = {"provider": "openai", "base_url": server.base_url, "model": model, "dimension": dimension}
         config = load_config({f"embed.{key}": value for key, value in flags.items()}, Path("/"))
-        identity = check_ready(config)
-        yield (
-            OpenAIEmbedder(identity, server.base_url, timeout=timeout, retries=retries, sleep=waited.append),
-            server,
-            waited,
-        )
+        spoken_to = EmbeddingsService(server.base_url, timeout=timeout, retries=retries, sleep=waited.append)
+        yield OpenAIEmbedder(check_ready(config), spoken_to), server, waited
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +133,14 @@ def test_the_key_is_in_no_message_and_no_representation() -> None:
     with embedder_for("echo") as (embedder, _, _):
         with pytest.raises(ProviderRefused, match=r"Incorrect API key: Bearer \*\*\*") as caught:
             embedder.embed(["text"])
-        shown = repr(embedder) + repr(vars(embedder)) + repr(caught.value) + caught.value.what + caught.value.hint
+        shown = (
+            repr(embedder)
+            + repr(vars(embedder))
+            + repr(vars(embedder._service))
+            + repr(caught.value)
+            + caught.value.what
+            + caught.value.hint
+        )
     assert SECRET not in shown
 
 

@@ -84,7 +84,10 @@ def test_a_blank_text_is_refused(text: str) -> None:
         ({"provider": "minilm", "dimension": 256}, "makes no vectors of 256 numbers"),
         ({"provider": "openai", "model": "nope"}, "the provider openai has no model nope"),
         ({"provider": "openai", "dimension": 1537}, "makes no vectors of 1537 numbers"),
-        ({"provider": "openai", "base_url": "http://localhost/v1", "model": "mine"}, "embed.dimension is not set"),
+        (
+            {"provider": "openai", "base_url": "http://localhost/v1", "model": "mine"},
+            "the dimension of the model mine is not known yet",
+        ),
     ],
 )
 def test_what_a_provider_does_not_have_is_refused(embed: dict[str, Any], message: str) -> None:

@@ -29,7 +29,7 @@ ALONE = {
     "jsonschema": "schemas",
     "yaml": "config",
     "rich": "reports.monitoring",
-    "httpx": "pipeline.embedders.openai",
+    "httpx": "pipeline.embedders.service",
 }
 
 

@@ -68,22 +68,24 @@ def store_run(
     """
     key = {"run_id": rid, "provider": embedder.provider, "model": embedder.model, "dimension": embedder.dimension}
     present = {chunk.id: chunk.sha256 for chunk in content.chunks}
+    found = connection.execute(statement("vectors_of_run"), {**key, "since": kept_since}).fetchall()
+    kept = {chunk_id for chunk_id, sha256 in found if present.get(chunk_id) == sha256}
+    waiting = [chunk for chunk in content.chunks if chunk.id not in kept]
+    tokens = sum(chunk.tokens for chunk in waiting)
+    rows: Iterator[tuple[Any, ...]] = _vector_rows(waiting, embedder, key, batch_size)
+    rows = itertools.chain(list(itertools.islice(rows, 1)), rows)  # a wrong dimension is refused before any write
     with connection.transaction():
-        rows = connection.execute(statement("vectors_of_run"), {**key, "since": kept_since}).fetchall()
-        kept = {chunk_id for chunk_id, sha256 in rows if present.get(chunk_id) == sha256}
         connection.execute(statement("delete_vectors_but"), {**key, "keep": list(kept)})
         _replace_texts(connection, rid, content)
         fence()
-    waiting = [chunk for chunk in content.chunks if chunk.id not in kept]
-    tokens = sum(chunk.tokens for chunk in waiting)
-    for part in _parts(waiting, ROWS_PER_COMMIT):
+    for _ in range(0, len(waiting), ROWS_PER_COMMIT):
         with connection.transaction():
             copy_rows(
                 connection,
                 "COPY chunk_embeddings (run_id, chunk_id, provider, model, dimension, content_sha256, embedding)"
                 " FROM STDIN (FORMAT BINARY)",
                 ["text", "text", "text", "text", "int4", "text", "vector"],
-                _vector_rows(part, embedder, key, batch_size),
+                itertools.islice(rows, ROWS_PER_COMMIT),
             )
             fence()
     with connection.transaction():

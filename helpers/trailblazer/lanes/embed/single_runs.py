@@ -14,6 +14,7 @@ from trailblazer.database.holdings import Holdings
 from trailblazer.errors import AlreadyRunning, GateClosed, PlanUnusable, Trouble
 from trailblazer.events import Words
 from trailblazer.pipeline.ask import build_index
+from trailblazer.pipeline.embedders import learn_dimension
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.fingerprint import publish_diff
 from trailblazer.pipeline.preflight import examine_run, publish_preflight
@@ -22,6 +23,7 @@ from trailblazer.pipeline.preflight import examine_run, publish_preflight
 def preflight(flags: Mapping[str, Any], rid: str) -> int:
     """Print whether a run is ready, or why it is blocked (exit 5)."""
     config = load_config(flags)
+    learn_dimension(config)
     found = examine_run(config.places, config, rid)
     publish_preflight(config.places, config, found)
     print("READY" if found.is_ready else f"BLOCKED {found.why}")
@@ -40,6 +42,7 @@ def plan_preflight(flags: Mapping[str, Any], plan: str | None) -> int:
     from trailblazer.pipeline.documents import all_runs
 
     config = load_config(flags)
+    learn_dimension(config)
     rids = read_items(Path(plan).expanduser()) if plan else all_runs(config.places)
     if not rids:
         raise PlanUnusable(
@@ -62,6 +65,7 @@ def manifest(flags: Mapping[str, Any], rid: str) -> int:
     from trailblazer.pipeline.fingerprint import build_manifest
 
     config = load_config(flags)
+    learn_dimension(config)
     print(json.dumps(build_manifest(config.places, config, rid).document(), indent=2, ensure_ascii=False))
     return 0
 
@@ -82,6 +86,7 @@ def diff(flags: Mapping[str, Any], rid: str) -> int:
 def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool) -> int:
     """Embed a run under a claim, or only what changed of it; what somebody else holds is refused (exit 7)."""
     config = load_config(flags)
+    learn_dimension(config)
     found = examine_run(config.places, config, rid)
     if not found.is_ready:
         publish_preflight(config.places, config, found)

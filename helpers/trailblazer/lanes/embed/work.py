@@ -107,8 +107,8 @@ def _ask_what_is_free(config: Config, phases: Sequence[str]) -> dict[str, Any]:
     """
     from trailblazer.pipeline.embedders import load_embedder
 
-    embedder = load_embedder(config)
     try:
+        embedder = load_embedder(config)
         if "embed" in phases:
             embedder.probe()
     except ProviderRefused as refused:

@@ -99,8 +99,16 @@ def check_ready(config: Config) -> Identity:
     return found
 
 
+def learn_dimension(config: Config) -> None:
+    """Ask the provider for the dimension of its model, and keep it in var/, when nothing says it yet.
+
+    Most models are known and nothing is sent. A service that does not answer is ServiceDown.
+    """
+    _provider(config).learn_dimension(config)
+
+
 def load_embedder(config: Config) -> Embedder:
-    """Return the configured embedder, loaded. It refuses what check_ready refuses."""
+    """Return the configured embedder, loaded, after learn_dimension. It refuses what check_ready refuses."""
     embedder: Embedder = _provider(config).load(config)
     return embedder
 

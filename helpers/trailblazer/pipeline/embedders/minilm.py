@@ -40,6 +40,10 @@ def check_ready(config: Config) -> Identity:
     return identity
 
 
+def learn_dimension(config: Config) -> None:
+    """Do nothing: the dimension of every model is known."""
+
+
 def load(config: Config) -> MiniLM:
     """Return the embedder with its weights in memory (90 MB)."""
     return MiniLM(check_ready(config), _package())
