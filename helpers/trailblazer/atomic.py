@@ -47,7 +47,7 @@ def whole_file(target: Path, *, mode: int = PRIVATE_FILE, durable: bool = True) 
     With `durable` both the bytes and the name survive a power cut; without it only a crash of the process.
     """
     make_folder(target.parent)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    draft = target.with_name(f".draft.{os.getpid()}.{secrets.token_hex(4)}.tmp")  # short: a name has 255 bytes at most
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with open(handle, "wb") as file:  # noqa: PTH123 - wraps a descriptor, not a path

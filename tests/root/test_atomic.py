@@ -171,3 +171,10 @@ def test_a_file_has_the_digest_that_sha256sum_gives(tmp_path: Path) -> None:
         digest_of(link, follow_links=False)
     with pytest.raises(StorageTrouble, match=r"cannot read .*gone"):
         digest_of(tmp_path / "gone")
+
+
+def test_the_longest_of_names_can_be_written(tmp_path: Path) -> None:
+    """A draft needs no longer name than its target: 255 bytes are written whole."""
+    target = tmp_path / ("ü" * 127 + "x")
+    write_whole(target, "content")
+    assert [target] == list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LOAD_SHARE = 0.05
 LOAD_LEAST = 10_000
+MOST_ANSWERS = 1000  # an index yields about as many candidates
 LARGEST_INDEXED = 2000  # pgvector's HNSW takes vectors of at most that many numbers
 
 

@@ -76,16 +76,20 @@ _TEXTS = (
 _LISTS = ("labels", "links", "attachments", "breadcrumbs", "path_tags")
 
 
+def is_text(text: str) -> bool:
+    """Return whether a database and every encoder take the text: it has no NUL and no lone surrogate."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def storable(text: str) -> str:
     """Return the text with U+FFFD for each character that no database or no encoder takes; the length is the same."""
-    if "\0" not in text:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            pass
-        else:
-            return text
-    return _UNSTORABLE.sub(_REPLACEMENT, text)
+    return text if is_text(text) else _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
 def storable_value(value: Any) -> Any:

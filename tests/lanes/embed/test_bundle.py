@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lanes.embed.project import Project
 from pipeline.runs import chunked_run, configured, write_run
 from trailblazer import schemas
 from trailblazer.errors import PlanUnusable, StorageTrouble
@@ -113,3 +114,14 @@ def test_older_names_of_the_totals_are_read(tmp_path: Path) -> None:
     assert Totals(None, None, None, None) == read_totals(tmp_path)
     with pytest.raises(PlanUnusable, match="is not a bundle"):
         read_bundle(tmp_path)
+
+
+def test_a_bundle_with_the_longest_of_names_is_archived(project: Project) -> None:
+    """A file whose name has 255 bytes, in letters of several bytes too, is archived like any other (E4)."""
+    names = ["x" * 255, "ü" * 127 + "x"]
+    bundle = project.bundle("alpha")
+    for name in names:
+        (bundle / name).write_text("kept")
+    assert 0 == project.run("dispatch", f"plan={bundle}").code
+    assert ["kept", "kept"] == [(project.dispatch / "plan_preflight" / name).read_text() for name in names]
+    assert 0 == project.run("verify", str(project.dispatch)).code

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from trailblazer.config import Config
 from trailblazer.errors import ConfigWrong, ProviderRefused
+from trailblazer.pipeline.documents import is_text
 from trailblazer.pipeline.embedders import Identity, Model, choose_model, refuse_blank
 from trailblazer.pipeline.embedders.dimensions import dimension_file, keep_dimension, read_dimension
 from trailblazer.pipeline.embedders.service import KEY, EmbeddingsService, read_key
@@ -35,6 +36,8 @@ def identify(config: Config) -> Identity:
     if not _is_of_another_service(config):
         model, own_dimension = choose_model(config, MODELS, _DEFAULT)
         return Identity("openai", model, own_dimension, "cl100k_base", "of-the-service")
+    if problem := _problem_of_model(config):
+        raise problem
     name, url = config["embed.model"], config["embed.base_url"]
     dimension: int | None = config["embed.dimension"] or read_dimension(config.places, url, name)
     if not dimension:
@@ -60,8 +63,9 @@ def learn_dimension(config: Config) -> None:
     configuration that check_ready refuses is left to check_ready: nothing is sent.
     """
     url, model = config["embed.base_url"], config["embed.model"]
-    is_asked = _is_of_another_service(config) and not config["embed.dimension"] and not _problem_of_access(config)
-    if not is_asked or read_dimension(config.places, url, model):
+    if not _is_of_another_service(config) or config["embed.dimension"]:
+        return
+    if _problem_of_model(config) or _problem_of_access(config) or read_dimension(config.places, url, model):
         return
     dimension = int(_service(config).vectors_of(model, ["probe"], {}).shape[1])
     if not 1 <= dimension <= LARGEST:
@@ -74,15 +78,22 @@ def learn_dimension(config: Config) -> None:
 def load(config: Config) -> OpenAIEmbedder:
     """Return the embedder. Nothing is sent before embed or probe, unless the dimension must be learned."""
     learn_dimension(config)
-    kept = dimension_file(config.places, config["embed.base_url"], config["embed.model"] or "")
+    identity = check_ready(config)
+    kept = dimension_file(config.places, config["embed.base_url"], identity.model)
     is_kept = _is_of_another_service(config) and not config["embed.dimension"]
     hint = f"Remove {kept}: the dimension is asked for again." if is_kept else "Set embed.dimension to that number."
-    return OpenAIEmbedder(check_ready(config), _service(config), hint)
+    return OpenAIEmbedder(identity, _service(config), hint)
 
 
 def _is_of_another_service(config: Config) -> bool:
     """Return whether the model is one that OpenAI does not have, at an address that is not OpenAI's."""
     return bool(config["embed.model"]) and config["embed.model"] not in MODELS and _host(config) != _OWN_HOST
+
+
+def _problem_of_model(config: Config) -> ConfigWrong | None:
+    if is_text(config["embed.model"]):
+        return None
+    return ConfigWrong(f"{config.settings['embed.model'].origin}: embed.model is not text in UTF-8", "Check the name.")
 
 
 def _problem_of_access(config: Config) -> ConfigWrong | None:
