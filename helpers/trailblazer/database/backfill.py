@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from trailblazer.database.backlog import show_run, upsert_run
 from trailblazer.database.statements import statement
 from trailblazer.paths import Places, is_id
+from trailblazer.schemas import parse_json
 
 if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
@@ -37,7 +37,7 @@ class _Folder:
     """What the files of one run say: chunks is None where there are none of the present text."""
 
     run_id: str
-    source: str | None
+    source: str
     documents: int
     normalized_at: datetime
     chunks: int | None
@@ -98,21 +98,32 @@ def _read_all(places: Places, names: Sequence[str]) -> tuple[list[_Folder], tupl
 def _read(name: str, folder: Path) -> _Folder:
     text, chunks = folder / "normalize" / "normalized.ndjson", folder / "chunk" / "chunks.ndjson"
     manifest = folder / "embed" / "manifest.json"
-    source, documents = None, 0
+    sources, documents = set[str](), 0
     with text.open("rb") as file:
         for line in file:
             if line.strip():
                 documents += 1
-                source = source if documents > 1 else json.loads(line).get("source_system")
+                sources |= _sources_of(line, must_be_json=documents == 1)
     is_chunked = _is_newer(chunks, text)
     return _Folder(
         name,
-        source if isinstance(source, str) else None,
+        "mixed" if len(sources) > 1 else next(iter(sources), "unknown"),
         documents,
         datetime.fromtimestamp(text.stat().st_mtime, UTC),
         _count_lines(chunks) if is_chunked else None,
         is_chunked and _is_newer(manifest, chunks),
     )
+
+
+def _sources_of(line: bytes, *, must_be_json: bool) -> set[str]:
+    """Return the source that a document names, or nothing; a torn line is refused where it has to be JSON."""
+    try:
+        source = parse_json(line).get("source_system")
+    except (ValueError, AttributeError):
+        if must_be_json:
+            raise
+        return set()
+    return {source} if isinstance(source, str) and source and source.isprintable() else set()
 
 
 def _is_newer(file: Path, than: Path) -> bool:

@@ -87,6 +87,11 @@ def is_text(text: str) -> bool:
     return True
 
 
+def is_source(name: str) -> bool:
+    """Return whether a name can be the source of documents: 1 to 100 printable characters, no space around them."""
+    return name.isprintable() and name == name.strip() and 1 <= len(name) <= 100
+
+
 def storable(text: str) -> str:
     """Return the text with U+FFFD for each character that no database or no encoder takes; the length is the same."""
     return text if is_text(text) else _UNSTORABLE.sub(_REPLACEMENT, text)

@@ -25,7 +25,7 @@ _UNFIT = re.compile(r"[^A-Za-z0-9_.@+=-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RunFiles:
     """What one run is made from: its files, in order, and the folder that their names are relative to."""
 
     rid: str
@@ -60,7 +60,7 @@ class _SameBytes(Exception):
     """Ends the block of a whole file without publishing it."""
 
 
-def plan_runs(path: Path, rid: str | None) -> list[Source]:
+def plan_runs(path: Path, rid: str | None) -> list[RunFiles]:
     """Return the runs that a path becomes. A file is one run; so is a folder with documents, with all below it.
 
     A folder of folders becomes one run for each folder. `rid` is the id of one run, or the prefix of several
@@ -70,36 +70,36 @@ def plan_runs(path: Path, rid: str | None) -> list[Source]:
     if path.is_file():
         if path.suffix.lower() not in KINDS:
             raise PlanUnusable(f"{path} has no known suffix", f"Known suffixes: {', '.join(KINDS)}.")
-        return [Source(_run_id(rid or path.stem), path.parent, (path,))]
+        return [RunFiles(_run_id(rid or path.stem), path.parent, (path,))]
     if not path.is_dir():
         raise PlanUnusable(f"{path} does not exist", "Name a file or a folder of md, txt, rst or html.")
     files = list(_text_files(path))
     if not files:
         raise PlanUnusable(f"{path} holds no md, txt, rst or html", f"Known suffixes: {', '.join(KINDS)}.")
     if any(file.parent == path for file in files):
-        return [Source(_run_id(rid or path.resolve().name), path, tuple(files))]
+        return [RunFiles(_run_id(rid or path.resolve().name), path, tuple(files))]
     folders: dict[str, list[Path]] = {}
     for file in files:
         folders.setdefault(file.relative_to(path).parts[0], []).append(file)
-    sources: dict[str, Source] = {}
+    runs: dict[str, RunFiles] = {}
     for name, inside in folders.items():
         run_id = _run_id(f"{rid}-{name}" if rid else name)
-        if run_id in sources:
+        if run_id in runs:
             raise WordsWrong(
-                f"{sources[run_id].base} and {path / name} would both be the run {run_id}", "Rename one of the folders."
+                f"{runs[run_id].base} and {path / name} would both be the run {run_id}", "Rename one of the folders."
             )
-        sources[run_id] = Source(run_id, path / name, tuple(inside))
-    return list(sources.values())
+        runs[run_id] = RunFiles(run_id, path / name, tuple(inside))
+    return list(runs.values())
 
 
-def normalize_files(places: Places, source: Source) -> NormalizeReport:
-    """Write one run and return its report.
+def normalize_files(places: Places, run: RunFiles, source_system: str | None = None) -> NormalizeReport:
+    """Write one run and return its report. `source_system` names where the documents come from ("files").
 
     The id of a document is its relative path; documents are sorted by it. Empty documents are left out. A run
     without a document is refused with PlanUnusable.
     """
     notes = Notes()
-    return write_run(places, source.rid, _documents(source, notes), notes)
+    return write_run(places, run.rid, _documents(run, notes, source_system or "files"), notes)
 
 
 def write_run(places: Places, rid: str, documents: Iterable[Document], notes: Notes | None = None) -> NormalizeReport:
@@ -151,9 +151,9 @@ def _text_files(folder: Path) -> Iterator[Path]:
                 yield file
 
 
-def _documents(source: Source, notes: Notes) -> Iterator[Document]:
+def _documents(run: RunFiles, notes: Notes, source_system: str) -> Iterator[Document]:
     used: set[str] = set()
-    named = sorted((plain(file.relative_to(source.base).as_posix()), file) for file in source.files)
+    named = sorted((plain(file.relative_to(run.base).as_posix()), file) for file in run.files)
     for name, file in named:
         content = read_text_file(file)
         if content.replaced:
@@ -167,6 +167,7 @@ def _documents(source: Source, notes: Notes) -> Iterator[Document]:
             text_md=content.text,
             title=content.title,
             url=file.absolute().as_uri(),
+            source_system=source_system,
             links=content.links,
             breadcrumbs=parts[:-1],
             body_repr=KINDS[file.suffix.lower()],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import importlib.metadata
 from collections.abc import Iterator
+from dataclasses import replace
 
 from trailblazer.paths import Places
 from trailblazer.pipeline.documents import Document
@@ -14,18 +15,25 @@ from trailblazer.pipeline.text_files import as_content
 _README_KINDS = {"text/markdown": "markdown", "text/x-rst": "rst", "text/plain": "rst", "": "rst"}
 
 
-def normalize_sample(places: Places, topic_runs: int) -> Iterator[NormalizeReport]:
+def normalize_sample(places: Places, topic_runs: int, source_system: str | None = None) -> Iterator[NormalizeReport]:
     """Write the topics as `topic_runs` runs of about equal size and the READMEs as one run; yield a report each.
 
     A run has the name of its letters (`python-topics-a-d`), or a number when there are more runs than letters.
-    The same Python with the same packages gives the same bytes.
+    `source_system` replaces the source of every document. The same Python with the same packages gives the same bytes.
     """
     topics = list(read_topics())
     for rid, part in _split(topics, topic_runs):
-        yield write_run(places, rid, part)
+        yield write_run(places, rid, _from(source_system, part))
     readmes = list(read_readmes())
     if readmes:
-        yield write_run(places, "package-readmes", readmes)
+        yield write_run(places, "package-readmes", _from(source_system, readmes))
+
+
+def _from(source_system: str | None, documents: list[Document]) -> list[Document]:
+    """Return the documents with this source, or as they are without one."""
+    if source_system is None:
+        return documents
+    return [replace(document, source_system=source_system) for document in documents]
 
 
 def read_topics() -> Iterator[Document]:

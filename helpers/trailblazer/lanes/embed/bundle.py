@@ -21,7 +21,7 @@ from trailblazer.errors import DocumentInvalid, PlanUnusable, storage_trouble
 from trailblazer.lanes.embed.plan import read_items
 from trailblazer.paths import Places, is_id, read_stamp, stamp, timestamp
 from trailblazer.pipeline.preflight import cost_of, examine_run, publish_preflight
-from trailblazer.plain import one_line
+from trailblazer.plain import counted, one_line
 
 READY, BLOCKED = "READY", "BLOCKED"
 
@@ -163,7 +163,8 @@ def _line_of(detail: Detail) -> str:
     if detail.status == BLOCKED:
         return one_line(f"{detail.rid}: blocked: {detail.reason}")
     cost = f", {detail.estCostUSD:.4f} USD" if detail.estCostUSD else ""
-    return f"{detail.rid}: ready: {detail.docs_embeddable:,} documents, {detail.tokens:,} tokens{cost}"
+    size = f"{counted(detail.docs_embeddable, 'document')}, {counted(detail.tokens, 'token')}"
+    return f"{detail.rid}: ready: {size}{cost}"
 
 
 def _document(details: list[Detail], config: Config, made: datetime, source: str) -> dict[str, Any]:
