@@ -75,27 +75,41 @@ def check(name: str, document: Any, where: str) -> None:
         raise DocumentInvalid(f"{where}: {found[0]}", "\n".join([*found[1:], f"Schema: schemas/{name}.schema.json"]))
 
 
-_SHAPES: set[tuple[Any, ...]] = set()
+_SHAPES: set[tuple[str, Any]] = set()
 
 
 def check_shape(name: str, document: dict[str, Any], where: str) -> None:
     """Check a document like `check`, but only the first of each shape: for documents that one line of code makes.
 
-    Two documents have one shape when they have the same keys with values of the same types.
+    Two documents have one shape when they have the same keys with values of the same types, also inside of values.
     """
-    shape = (name, *((key, type(value)) for key, value in document.items()))
+    shape = (name, _shape_of(document))
     if shape not in _SHAPES:
         check(name, document, where)
         _SHAPES.add(shape)
 
 
-def publish(name: str, document: Any, target: Path, *, durable: bool = True) -> None:
-    """Check a document, then write it as a whole file. Lone surrogates, as in a file's name, are escaped."""
-    check(name, document, str(target))
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        text = json.dumps(document, indent=2)
-    write_whole(target, text + "\n", durable=durable)
+def _shape_of(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple([(key, _shape_of(inner)) for key, inner in value.items()])
+    return frozenset(map(_shape_of, value)) if isinstance(value, list) else type(value)
+
+
+def publish(
+    name: str, document: dict[str, Any], target: Path, *, durable: bool = True, once_per_shape: bool = False
+) -> None:
+    """Check a document (with `once_per_shape` by check_shape), then write it as a whole file.
+
+    Lone surrogates, as in a file's name, are escaped.
+    """
+    import orjson
+
+    (check_shape if once_per_shape else check)(name, document, str(target))
+    try:
+        text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a lone surrogate, or a number of more than 64 bits
+        text = json.dumps(document, indent=2).encode() + b"\n"
+    write_whole(target, text, durable=durable)
 
 
 def read_json(target: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,15 @@ def test_the_diff_is_written(embedded: Path) -> None:
     written = schemas.read_json(embedded / "var/runs/r" / DIFF)
     schemas.check("embed_diff", written, "diff.json")
     assert (True, 64, 256) == (written["changed"], written["current"]["dimension"], written["previous"]["dimension"])
+
+
+def test_odd_settings_in_another_tools_assurance_are_unknown(tmp_path: Path) -> None:
+    """Settings with a wrong type become null, and the manifest keeps its schema."""
+    run = chunked_run(tmp_path, "r", "text")
+    odd = {"chunkerVersion": 7, "tokenCap": {"max": "800", "overlap": True}, "tokenizer": {"name": [], "version": "1"}}
+    (run / "chunk/chunk_assurance.json").write_text(json.dumps(odd))
+    config = configured(tmp_path)
+    manifest = build_manifest(config.places, config, "r")
+    publish_manifest(config.places, manifest)
+    expected = {"maxTokens": None, "overlap": None, "encoding": None, "encodingVersion": "1"}
+    assert (None, expected) == (manifest.chunker_version, manifest.chunk_config)

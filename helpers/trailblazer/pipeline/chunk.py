@@ -86,7 +86,7 @@ def chunk_run(places: Places, config: Config, rid: str, *, force: bool = False) 
             digest.update(lines)
             file.write(lines)
     assurance = _assurance(rid, made_from, tally, digest.hexdigest())
-    schemas.publish("chunk_assurance", assurance, folder / ASSURANCE)
+    schemas.publish("chunk_assurance", assurance, folder / ASSURANCE, once_per_shape=True)
     return _report(rid, assurance, changed=True)
 
 

@@ -134,8 +134,8 @@ def publish_manifest(places: Places, manifest: Manifest) -> None:
         "model": manifest.model,
         "dimension": manifest.dimension,
     }
-    schemas.publish("embed_assurance", assurance, folder / EMBED_ASSURANCE)
-    schemas.publish("embed_manifest", manifest.document(), folder / MANIFEST)
+    schemas.publish("embed_assurance", assurance, folder / EMBED_ASSURANCE, once_per_shape=True)
+    schemas.publish("embed_manifest", manifest.document(), folder / MANIFEST, once_per_shape=True)
 
 
 def read_manifest(places: Places, rid: str) -> dict[str, Any] | None:

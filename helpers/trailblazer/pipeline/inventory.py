@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from trailblazer.atomic import digest_of
 from trailblazer.pipeline.chunk import is_intact, read_assurance
 from trailblazer.pipeline.chunk_file import CHUNKS, read_chunks
 from trailblazer.pipeline.documents import ENRICHED, NORMALIZED, fingerprint, read_documents
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def _as_read(
         is_stale=is_stale,
         fingerprints=tuple(sorted(fingerprints)),
         chunk_set=_chunk_set(file, skipped),
-        chunker_version=assurance.get("chunkerVersion"),
+        chunker_version=_of(str, assurance.get("chunkerVersion")),
         chunk_config=_chunk_config(assurance),
     )
 
@@ -133,8 +135,13 @@ def _chunk_config(assurance: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     encoding = tokenizer if isinstance(tokenizer, Mapping) else {}
     return {
-        "maxTokens": cap.get("max"),
-        "overlap": cap.get("overlap"),
-        "encoding": encoding.get("name"),
-        "encodingVersion": encoding.get("version"),
+        "maxTokens": _of(int, cap.get("max")),
+        "overlap": _of(int, cap.get("overlap")),
+        "encoding": _of(str, encoding.get("name")),
+        "encodingVersion": _of(str, encoding.get("version")),
     }
+
+
+def _of(kind: type[Kind], value: object) -> Kind | None:
+    """Return a value of another tool's assurance, None when it has another type."""
+    return value if isinstance(value, kind) and not isinstance(value, bool) else None

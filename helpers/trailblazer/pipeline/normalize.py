@@ -113,7 +113,7 @@ def write_run(places: Places, rid: str, documents: Iterable[Document], notes: No
         with whole_file(target) as file:
             for count, document in enumerate(documents, start=1):
                 record = document.record()
-                schemas.check("normalized_document", record, f"{target}:{count}")
+                schemas.check_shape("normalized_document", record, f"{target}:{count}")
                 line = _encode(record).encode() + b"\n"
                 digest.update(line)
                 file.write(line)

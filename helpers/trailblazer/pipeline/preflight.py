@@ -108,8 +108,8 @@ def publish_preflight(places: Places, config: Config, found: Preflight) -> None:
     Both can be made again at any time, so they need not survive a power cut.
     """
     folder = run_folder(places, found.rid)
-    schemas.publish("doc_skiplist", _skiplist(found, config), folder / SKIPLIST, durable=False)
-    schemas.publish("preflight", _document(found, config), folder / PREFLIGHT, durable=False)
+    schemas.publish("doc_skiplist", _skiplist(found, config), folder / SKIPLIST, durable=False, once_per_shape=True)
+    schemas.publish("preflight", _document(found, config), folder / PREFLIGHT, durable=False, once_per_shape=True)
 
 
 def cost_of(config: Config, model: str | None, tokens: int) -> float:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import struct
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trailblazer.config import Config
 from trailblazer.errors import ConfigWrong, DocumentInvalid
 from trailblazer.pipeline.embedders import Identity, Model, choose_model, refuse_blank
+from trailblazer.pipeline.tokens import splintr_version
 from trailblazer.schemas import parse_json
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _CONTROL = ("<s>", "</s>", "<unk>")
 def identify(config: Config) -> Identity:
     """Return the configured model and dimension."""
     model, dimension = choose_model(config, MODELS, _DEFAULT)
-    return Identity("local", model, dimension, "llama-2", f"splintr-{version('splintr-rs')}")
+    return Identity("local", model, dimension, "llama-2", f"splintr-{splintr_version()}")
 
 
 def check_ready(config: Config) -> Identity:

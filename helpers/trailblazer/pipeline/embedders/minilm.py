@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from trailblazer.config import Config
 from trailblazer.errors import ConfigWrong
 from trailblazer.pipeline.embedders import Identity, Model, choose_model, refuse_blank
 from trailblazer.pipeline.embedders.local import read_safetensors
+from trailblazer.pipeline.tokens import splintr_version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ _BEGIN, _END = 101, 102
 def identify(config: Config) -> Identity:
     """Return the configured model and dimension."""
     model, dimension = choose_model(config, MODELS, _DEFAULT)
-    return Identity("minilm", model, dimension, "bert-uncased", f"splintr-{version('splintr-rs')}")
+    return Identity("minilm", model, dimension, "bert-uncased", f"splintr-{splintr_version()}")
 
 
 def check_ready(config: Config) -> Identity:
