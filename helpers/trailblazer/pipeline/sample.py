@@ -83,9 +83,9 @@ def _home_page(home: str | None, urls: list[str]) -> str | None:
     """Return the home page of a package, or None."""
     named = dict(url.split(", ", 1) for url in urls if ", " in url)
     named = {label.lower(): url for label, url in named.items()}
-    wanted = ("documentation", "docs", "homepage", "home", "repository", "source", "source code", "github")
-    found = home or next((named[label] for label in wanted if label in named), None)
-    return found if found and found.startswith(("http://", "https://")) else None
+    labels = ("documentation", "docs", "homepage", "home", "repository", "source", "source code", "github")
+    page = home or next((named[label] for label in labels if label in named), None)
+    return page if page and page.startswith(("http://", "https://")) else None
 
 
 def _split(topics: list[Document], runs: int) -> Iterator[tuple[str, list[Document]]]:

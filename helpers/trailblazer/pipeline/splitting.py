@@ -20,7 +20,7 @@ MARKDOWN = "markdown"
 # The splitter reads the rest of a text again for each piece, which is quadratic: a long text is split in parts.
 LONGEST_PART = 1 << 18
 LONGEST_LINE = 1 << 14
-# In every table we use a token ends at a letter before a space, whatever stands around the two.
+# In every table we use a token ends at a letter before a space, whatever is around the two.
 _WORD_END = re.compile(r"[A-Za-z](?= )")
 # A shorter text is tokenised to count it: that is quicker than to find its place.
 _SHORT = 120
@@ -85,10 +85,10 @@ class Splitter:
         pieces: list[Piece] = []
         for start, end in split_in_parts(text):
             self._part, self._start, self._at = text[start:end], start, 0
-            found = self._pieces(self._quick)
-            if any(piece.tokens > self.cap for piece in found):
-                found = self._pieces(self._exact)
-            pieces += found
+            of_part = self._pieces(self._quick)
+            if any(piece.tokens > self.cap for piece in of_part):
+                of_part = self._pieces(self._exact)
+            pieces += of_part
         return MARKDOWN, pieces
 
     def _pieces(self, splitter: Any) -> list[Piece]:

@@ -68,8 +68,8 @@ def store_run(
     """
     key = {"run_id": rid, "provider": embedder.provider, "model": embedder.model, "dimension": embedder.dimension}
     present = {chunk.id: chunk.sha256 for chunk in content.chunks}
-    found = connection.execute(statement("vectors_of_run"), {**key, "since": kept_since}).fetchall()
-    kept = {chunk_id for chunk_id, sha256 in found if present.get(chunk_id) == sha256}
+    present_vectors = connection.execute(statement("vectors_of_run"), {**key, "since": kept_since}).fetchall()
+    kept = {chunk_id for chunk_id, sha256 in present_vectors if present.get(chunk_id) == sha256}
     waiting = [chunk for chunk in content.chunks if chunk.id not in kept]
     tokens = sum(chunk.tokens for chunk in waiting)
     rows: Iterator[tuple[Any, ...]] = _vector_rows(waiting, embedder, key, batch_size)

@@ -19,7 +19,7 @@ def run(words: argparse.Namespace) -> int:
 
     config = load_config()
     shown = {
-        key: {"value": _without_password(setting.value), "origin": setting.origin}
+        key: {"value": _without_passwords(setting.value), "origin": setting.origin}
         for key, setting in config.settings.items()
     }
     if words.json:
@@ -30,7 +30,11 @@ def run(words: argparse.Namespace) -> int:
     return 0
 
 
-def _without_password(value: object) -> object:
+def _without_passwords(value: object) -> object:
+    """Return a value without the passwords of an address or a DSN; when in doubt too much is hidden."""
     import re
 
-    return re.sub(r"(://[^:/@]*:|password=)[^@\s]+", r"\1***", value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    value = re.sub(r"(://[^/?#\s:@]*:)\S*@", r"\1***@", value)
+    return re.sub(r"(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&]+)", r"\1***", value)

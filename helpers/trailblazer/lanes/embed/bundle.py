@@ -41,7 +41,7 @@ class Bundle:
     """A bundle: its folder, when it was made, the ids of the ready runs, and its totals."""
 
     folder: Path
-    made: datetime | None
+    made_at: datetime | None
     ready: list[str]
     totals: Totals
 
@@ -87,8 +87,8 @@ def write_bundle(
         line = _line_of(detail)
         log.append(f"{timestamp()} {line}")
         say(line)
-    made = datetime.now(UTC).replace(microsecond=0)
-    document = _document(details, config, made, source)
+    moment = datetime.now(UTC).replace(microsecond=0)
+    document = _document(details, config, moment, source)
     schemas.check("plan_preflight", document, "plan_preflight.json")
     ready = [detail.rid for detail in details if detail.status == READY]
     files = {
@@ -101,7 +101,7 @@ def write_bundle(
         ),
         "log.out": "".join(line + "\n" for line in log),
     }
-    folder = _publish(places, files, made)
+    folder = _publish(places, files, moment)
     return Bundle(folder, read_stamp(folder.name), ready, _totals(document))
 
 
@@ -167,7 +167,7 @@ def _line_of(detail: Detail) -> str:
     return f"{detail.rid}: ready: {size}{cost}"
 
 
-def _document(details: list[Detail], config: Config, made: datetime, source: str) -> dict[str, Any]:
+def _document(details: list[Detail], config: Config, moment: datetime, source: str) -> dict[str, Any]:
     from trailblazer.errors import ConfigWrong
     from trailblazer.pipeline.embedders import identify
 
@@ -180,7 +180,7 @@ def _document(details: list[Detail], config: Config, made: datetime, source: str
     ready = [detail for detail in details if detail.status == READY]
     tokens = sum(detail.tokens for detail in ready)
     return {
-        "timestamp": made.isoformat().replace("+00:00", "Z"),
+        "timestamp": moment.isoformat().replace("+00:00", "Z"),
         "provider": config["embed.provider"],
         "model": model,
         "dimension": dimension,
@@ -231,16 +231,16 @@ def _as_markdown(details: list[Detail], document: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _publish(places: Places, files: dict[str, str], made: datetime) -> Path:
+def _publish(places: Places, files: dict[str, str], moment: datetime) -> Path:
     """Write the files into a draft folder, then rename it to the moment, or to the next second that is free."""
     make_folder(places.bundles)
-    draft = places.bundles / f".{stamp(made)}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    draft = places.bundles / f".{stamp(moment)}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     make_folder(draft, exist_ok=False)
     try:
         for name, content in files.items():
             write_whole(draft / name, content)
         while True:
-            target = places.bundles / stamp(made)
+            target = places.bundles / stamp(moment)
             try:
                 if not target.exists():
                     draft.rename(target)
@@ -251,7 +251,7 @@ def _publish(places: Places, files: dict[str, str], made: datetime) -> Path:
             except OSError as error:
                 if not target.exists():
                     raise storage_trouble(error, "publish the bundle") from error
-            made += timedelta(seconds=1)
+            moment += timedelta(seconds=1)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
