@@ -24,10 +24,10 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 def run(words: argparse.Namespace) -> int:
     """Chunk each run under a claim and print one line about it; the exit code says whether all went well.
 
-    A run that fails (6) or that somebody else holds (7) does not stop the others.
+    A run that fails (6) or that somebody else holds (7) does not stop the others; a database that is away (8) does.
     """
     from trailblazer.config import load_config
-    from trailblazer.errors import AlreadyRunning, PlanUnusable, ServiceDown, Trouble
+    from trailblazer.errors import AlreadyRunning, PlanUnusable, ServiceDown, StorageTrouble, Trouble
     from trailblazer.events import Words
     from trailblazer.pipeline.claimed_chunking import chunk_claimed, opened_holdings
     from trailblazer.pipeline.documents import all_runs
@@ -43,7 +43,8 @@ def run(words: argparse.Namespace) -> int:
             try:
                 report = chunk_claimed(holdings, config, rid, force=words.force)
             except Trouble as trouble:
-                if len(runs) == 1 or isinstance(trouble, ServiceDown):
+                is_for_all = isinstance(trouble, ServiceDown) and not isinstance(trouble, StorageTrouble)
+                if len(runs) == 1 or is_for_all:
                     raise
                 codes.add(7 if isinstance(trouble, AlreadyRunning) else 6)
                 say(f"chunk: {rid}: {trouble.what}", "red")
