@@ -1,4 +1,4 @@
-"""Show the configuration of this folder, and the origin of each value."""
+"""Show what applies in this folder and where each value came from."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 
 def run(words: argparse.Namespace) -> int:
-    """Print the configuration to stdout, without the passwords in addresses."""
+    """Print the configuration to stdout; passwords in addresses are left out."""
     import json
 
     from trailblazer.config import load_config
 
     config = load_config()
     shown = {
-        key: {"value": _without_passwords(setting.value), "origin": setting.origin}
+        key: {"value": _without_password(setting.value), "origin": setting.origin}
         for key, setting in config.settings.items()
     }
     if words.json:
@@ -30,11 +30,7 @@ def run(words: argparse.Namespace) -> int:
     return 0
 
 
-def _without_passwords(value: object) -> object:
-    """Return a value without the passwords of an address or a DSN; when in doubt too much is hidden."""
+def _without_password(value: object) -> object:
     import re
 
-    if not isinstance(value, str):
-        return value
-    value = re.sub(r"(://[^/?#\s:@]*:)\S*@", r"\1***@", value)
-    return re.sub(r"(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&]+)", r"\1***", value)
+    return re.sub(r"(://[^:/@]*:|password=)[^@\s]+", r"\1***", value) if isinstance(value, str) else value
