@@ -28,9 +28,9 @@ bootstrap: ## make or mend .venv from the hashed lock
 	@scripts/bootstrap.sh
 	@scripts/bootstrap.sh path
 
-test: ## run every test: pytest, bats, linters; ends with `N passed, N failed`
+test: ## run every test in two processes; k=NAME runs the tests of that name
 	@scripts/bootstrap.sh
-	@PATH="$$PATH:/usr/sbin:/sbin" .venv/bin/python -m pytest $(args)
+	@scripts/test.sh $(if $(value k),$(call quote,$(value k))) $(args)
 
 lint: ## look for mistakes: ruff, mypy, shellcheck, shfmt, just
 	@scripts/bootstrap.sh

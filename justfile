@@ -78,10 +78,10 @@ verify *words:
 db *words:
     @trailblazer db "$@"
 
-# Run the tests; words go to pytest: just test -k dispatch
+# Run every test in two processes, or those of one name: just test NAME
 [group("develop")]
 test *words:
-    @scripts/bootstrap.sh && python -m pytest "$@"
+    @scripts/bootstrap.sh && scripts/test.sh "$@"
 
 # Look for mistakes: ruff, mypy, shellcheck, shfmt, just
 [group("develop")]
