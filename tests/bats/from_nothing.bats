@@ -4,14 +4,7 @@
 setup_file() {
   load house
   export here="$BATS_FILE_TMPDIR/a new machine"
-  mkdir -p "$here/.venv/bin"
-  for folder in config helpers schemas scripts; do cp -R "$checkout/$folder" "$here/"; done
-  cp "$checkout/Makefile" "$checkout/justfile" "$here/"
-  write_program "$here/.venv/bin/trailblazer" <<PROGRAM
-#!/bin/bash
-PYTHONPATH="$here/helpers" exec "$checkout/.venv/bin/python" -m trailblazer "\$@"
-PROGRAM
-  write_program "$here/scripts/bootstrap.sh" <<<'[ "${1:-}" != path ] || echo "the line for the PATH"'
+  make_new_machine "$here" "$checkout/.venv/bin/python"
   unset MAKEFLAGS MAKELEVEL MAKEOVERRIDES MFLAGS
   cd "$here"
   make dispatch >"$here/first.out" 2>"$here/first.err" 3>&- && code=0 || code=$?
