@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"__init__", "config", "schemas", "events", "atomic", "errors", "paths", "plain", "streams"},
 ]
 ROOT = {"__init__", "__main__", "cli", "config", "schemas", "events", "atomic", "errors", "paths", "plain", "streams"}
-# What is large or replaceable has one door.
+# A package that is large or may be replaced is imported in one module.
 ALONE = {
     "psycopg": "database.connection",
     "plumbum": "database.server",

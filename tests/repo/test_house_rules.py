@@ -1,4 +1,4 @@
-"""What the house asks of every file."""
+"""The house rules that hold for every file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_no_path_of_a_machine() -> None:
 
 
 def test_no_registry() -> None:
-    """No file names where packages come from: that is the machine's to say."""
+    """No file names a package registry: each machine has its own."""
     assert [] == places_of(REGISTRY)
 
 

@@ -1,4 +1,4 @@
-"""A line of help costs no more than argparse."""
+"""Help costs no more than argparse."""
 
 from __future__ import annotations
 
