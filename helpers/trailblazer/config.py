@@ -115,12 +115,17 @@ def _nearest(name: str, right: Mapping[str, Any]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(right)}"
 
 
-def _from_file(file: Path, mistakes: list[str]) -> dict[str, Setting]:
-    """Return the settings of the file by dotted key; what is wrong with it is added to the mistakes."""
+def read_yaml(file: Path) -> Any:
+    """Return what a YAML file holds; one that cannot be read, or is not YAML, is refused with ConfigWrong."""
+    return _construct(_compose(file))
+
+
+def _compose(file: Path) -> Any:
+    """Return the nodes of a YAML file, which know their lines."""
     import yaml
 
     try:
-        tree = yaml.compose(file.read_text(), Loader=yaml.SafeLoader)
+        return yaml.compose(file.read_text("utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
         raise ConfigWrong(f"cannot read {file}: {error.strerror}", "Look at that file's rights.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -128,6 +133,11 @@ def _from_file(file: Path, mistakes: list[str]) -> dict[str, Setting]:
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigWrong(f"{file}{line}: not YAML: {problem}", "Mend that line.") from error
+
+
+def _from_file(file: Path, mistakes: list[str]) -> dict[str, Setting]:
+    """Return the settings of the file by dotted key; what is wrong with it is added to the mistakes."""
+    tree = _compose(file)
     found: dict[str, Setting] = {}
     sections: dict[str, dict[str, Any]] = {
         name: part["properties"] for name, part in schemas.load("config")["properties"].items()

@@ -20,7 +20,7 @@ from trailblazer.paths import timestamp
 from trailblazer.plain import one_line
 from trailblazer.processes.children import Children, Ended, start_failure
 from trailblazer.processes.spawning import environment_block
-from trailblazer.providers.agents import Agent, Answer
+from trailblazer.providers.agents import Agent, Answer, Kind, read_answer
 from trailblazer.providers.templates import Render
 from trailblazer.record.folder import Record
 from trailblazer.record.outcomes import Item, Outcome, Status
@@ -203,9 +203,11 @@ class ItemsLane:
         content, digest = _output(logs[0], min(sizes[0], self._task.log_cap), output_file)
         if digest:
             details["output_sha256"] = digest
-        answer = self._task.agent.read(content.decode("utf-8", "replace")) if self._task.agent else Answer()
+        answer = Answer(Kind.OK)
+        if self._task.agent:
+            answer = read_answer(self._task.agent, content, b"", ended.exit_code, ended.signal)
         if answer.usage:
-            details["usage"] = answer.usage
+            details["usage"] = dict(answer.usage)
         if ended.signal is not None:
             return Outcome(Status.ERROR, _with(f"killed by signal {ended.signal}", tail), details=details)
         if ended.exit_code or answer.reason:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
+from trailblazer.config import load_config
 from trailblazer.dispatch.engine import Limits
 from trailblazer.dispatch.halting import Halts, read_rule
 from trailblazer.dispatch.throttle import Throttle
 from trailblazer.errors import GateClosed, PlanUnusable, WordsWrong
 from trailblazer.lanes.items.lane import Task
-from trailblazer.providers.agents import AGENTS
+from trailblazer.providers.agents import load_agents
 from trailblazer.providers.templates import Render, compile_text, has_marks, join_marks
 
 # What is not said, in a new batch; in a resumed one what its manifest says.
@@ -76,10 +77,10 @@ def _amount(text: str, units: Mapping[str, int]) -> float:
 
 def read_task(how: Mapping[str, Any]) -> Task:
     """Return what is done with each item; a mistake in a template is told before anything runs."""
-    agent = AGENTS[how["provider"]] if how["provider"] else None
+    agent = load_agents(load_config())[how["provider"]] if how["provider"] else None
     command = join_marks(how["command"])
     if agent:
-        command = [*agent.words, *command]
+        command = [*agent.words({}), *command]
         if not how["template"]:
             raise WordsWrong("an agent needs a prompt", "--template FILE, a text with {{ item }} in it.")
         if shutil.which(command[0]) is None:
