@@ -137,7 +137,7 @@ class Seen:
     def __init__(self, reading: Reading, events: Iterable[dict[str, Any]]) -> None:
         self._reading = reading
         self._gathering = Gathering(itertools.chain(*reading.find.values(), *reading.usage.values()))
-        self._met: set[Rule] = set()
+        self._unmet = [rule.where for rule in reading.rules if rule.where]
         self.final: dict[str, Any] | None = None
         self.last: dict[str, Any] | None = None
         for event in events:
@@ -148,9 +148,7 @@ class Seen:
         if self._reading.final.holds(event):
             self.final = event
         self._gathering.see(event)
-        for rule in self._reading.rules:
-            if rule.where and rule not in self._met and rule.where.holds(event):
-                self._met.add(rule)
+        self._unmet = [where for where in self._unmet if not where.holds(event)]
 
     def meets(self, rule: Rule, ending: Ending) -> bool:
         """Return whether a rule holds. Without a final event, and after a bad exit, nothing is ok."""
@@ -160,7 +158,7 @@ class Seen:
                 return False
         return (
             (not rule.exits or ending.exit_code in rule.exits)
-            and (rule.where is None or rule in self._met)
+            and (rule.where is None or rule.where not in self._unmet)
             and (rule.final is None or (self.final is not None and rule.final.holds(self.final)))
             and (rule.last is None or (self.last is not None and rule.last.holds(self.last)))
         )
