@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailblazer.providers.selectors import Gathering, events_in, parse, read_selectors, read_where, values_at
+from trailblazer.providers.selectors import Gathering, events_in, read_selectors, read_where, values_at
 
 EVENT = {
     "type": "result",
@@ -52,6 +51,7 @@ def test_a_path_leads_to_values(path: str, expected: list[Any]) -> None:
         ({"ok": True}, True),
         ({"ok": 1}, False),
         ({"code": True}, False),
+        ({"code": 10**30}, False),
         ({"errors.0": {"exists": True}}, True),
         ({"errors.2": {"exists": True}}, False),
         ({"nothing": {"exists": False}}, True),
@@ -115,8 +115,5 @@ def test_any_bytes_are_an_output(printed: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, "1" * 5000, '{"a":1e999}'])
 def test_no_depth_and_no_length_is_followed(text: str) -> None:
-    """Nesting of 200,000 brackets and numbers that no machine holds are no JSON, in no time."""
-    began = time.monotonic()
+    """Nesting of 200,000 brackets and numbers that no machine holds are no events."""
     assert [] == list(events_in(text.encode()))
-    parse(text.encode())
-    assert time.monotonic() - began < 10

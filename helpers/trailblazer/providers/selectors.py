@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -100,13 +101,13 @@ class Where:
 
 def read_where(written: Mapping[str, Any]) -> Where:
     """Return the conditions that a mapping from dotted paths to what is wanted there means."""
-    return _read_where(orjson.dumps(written))
+    return _read_where(json.dumps(written))
 
 
 @functools.cache
-def _read_where(written: bytes) -> Where:
+def _read_where(written: str) -> Where:
     """Return one and the same object for the same conditions, so that an event is held against them once."""
-    return Where(tuple((tuple(path.split(".")), _condition(wanted)) for path, wanted in orjson.loads(written).items()))
+    return Where(tuple((tuple(path.split(".")), _condition(wanted)) for path, wanted in json.loads(written).items()))
 
 
 def _condition(wanted: Any) -> Callable[[list[Any]], bool]:
