@@ -1,12 +1,12 @@
-# What to do with a checkout: `make` lists the targets, each with its line below.
+# `make` lists the targets, each with the words behind its `##`.
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap dispatch test lint fmt bench lock clean
 MAKEFLAGS += --no-builtin-rules
 
-# The words of a dispatch: variables of the command line with a lower-case name (`workers=4`; the others stay settings
-# of the environment) and, after `dispatch`, goals that are no target (`skip-unchanged`). Each one is quoted for the
-# shell as it was typed: $(value) keeps make from expanding a $ in it, unexport from putting it into the environment;
-# only a line break becomes a space, since a recipe is a line.
+# The words of a dispatch are the variables of the command line with a lower-case name (`workers=4`) and, after
+# `dispatch`, the goals that are not targets (`skip-unchanged`). A name in capitals is a setting and stays in the
+# environment. Each word is quoted for the shell as it was typed: $(value) stops make from expanding a $ in it, and
+# unexport keeps it out of the environment. A line break becomes a space, because a recipe is one line.
 define newline
 
 
@@ -21,30 +21,30 @@ words = $(foreach name,$(named),$(call quote,$(name)=$(value $(name)))) $(foreac
 ifeq ($(flags),)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
-	@echo '  make dispatch plan=latest workers=4 notes="second try" skip-unchanged dry-run   words go on to the dispatch'
+	@echo '  make dispatch plan=latest workers=4 notes="second try" skip-unchanged dry-run   with words for the dispatch'
 	@[ ! -x .venv/bin/trailblazer ] || scripts/bootstrap.sh path
 
-bootstrap: ## make or mend .venv from the hashed lock
+bootstrap: ## make or repair .venv from the hashed lock
 	@scripts/bootstrap.sh
 	@scripts/bootstrap.sh path
 
-test: ## run every test: pytest, bats, linters; ends with `N passed, N failed`
+test: ## run every test in two processes; k=NAME runs the tests of that name
 	@scripts/bootstrap.sh
-	@PATH="$$PATH:/usr/sbin:/sbin" .venv/bin/python -m pytest $(args)
+	@scripts/test.sh $(if $(value k),$(call quote,$(value k))) $(args)
 
-lint: ## look for mistakes: ruff, mypy, shellcheck, shfmt, just
+lint: ## check the code: ruff, mypy, shellcheck, shfmt, just
 	@scripts/bootstrap.sh
 	@.venv/bin/python -m pytest -q tests/repo/test_linters.py
 
-fmt: ## put Python, shell and the justfile into their one form
+fmt: ## format Python, shell scripts and the justfile
 	@scripts/bootstrap.sh
 	@scripts/fmt.sh
 
-bench: ## measure what design and README promise; prints tables
+bench: ## measure what the README promises, and print tables
 	@scripts/bootstrap.sh
 	@scripts/bench.sh $(args)
 
-lock: ## write the hashed locks anew from pyproject.toml; needs uv
+lock: ## write the hashed locks from pyproject.toml; needs uv
 	@scripts/lock.sh
 
 clean: ## remove .venv and caches; var/ (runs, vectors, records) stays
@@ -56,6 +56,6 @@ $(flags):
 	@:
 endif
 
-dispatch: ## make .venv, the sample, chunks and a plan where there are none, then dispatch
+dispatch: ## make what is missing (.venv, sample runs, chunks, a plan), then dispatch
 	@scripts/bootstrap.sh
 	@scripts/first_dispatch.sh $(words)

@@ -3,7 +3,7 @@ set minimum-version := "1.59.0"
 set default-list
 set positional-arguments
 
-# Recipes run where you are, so that a path means what it says; the program is the checkout's.
+# Recipes run in your folder, so that a relative path means what it says. The programs are those of the checkout.
 export PATH := justfile_directory() / ".venv/bin:" + justfile_directory() / "scripts:" + env("PATH") + ":/usr/sbin:/sbin"
 
 # Dispatch embedding runs from a plan: plan=latest workers=4 notes="second try" skip-unchanged
@@ -12,13 +12,13 @@ export PATH := justfile_directory() / ".venv/bin:" + justfile_directory() / "scr
 dispatch *words:
     @embed_dispatch.sh "$@"
 
-# Check every run, or those of a plan, for free, and write a bundle that can be dispatched
+# Check every run, or the runs of a plan, at no cost, and write a bundle that can be dispatched
 [group("embed")]
 [no-cd]
 preflight *words:
     @trailblazer embed plan-preflight "$@"
 
-# Work through all that is normalised and unprocessed: just run runs='2026-*' limit=10 dry-run
+# Chunk and embed every run that waits: just run runs='2026-*' limit=10 dry-run
 [group("embed")]
 [no-cd]
 run *words:
@@ -42,25 +42,25 @@ normalize *words:
 chunk *words:
     @trailblazer chunk "$@"
 
-# Watch a dispatch, the latest unless named: a live screen on a terminal, plain lines elsewhere
+# Show a dispatch while it runs: a live screen on a terminal, plain lines elsewhere
 [group("watch")]
 [no-cd]
 monitor *words:
     @monitor_embedding.sh "$@"
 
-# Print how a dispatch stands, as JSON: just status [TS]
+# Print the state of a dispatch as JSON: just status [TS]
 [group("watch")]
 [no-cd]
 status dispatch="latest":
     @trailblazer dispatch --status "$1"
 
-# Look at the table of runs: just runs list status=failed, just runs status
+# Show the table of runs: just runs list status=failed, just runs status
 [group("watch")]
 [no-cd]
 runs *words:
     @trailblazer runs "$@"
 
-# Put runs back in line: just reset scope=embeddings runs='2026-*' dry-run
+# Make runs wait again: just reset scope=embeddings runs='2026-*' dry-run
 [group("embed")]
 [no-cd]
 reset *words:
@@ -72,23 +72,23 @@ reset *words:
 verify *words:
     @trailblazer verify "$@"
 
-# Look after the database: start, stop, status, doctor, migrate, url
+# Manage the database: start, stop, status, doctor, migrate, url
 [group("watch")]
 [no-cd]
 db *words:
     @trailblazer db "$@"
 
-# Run the tests; words go to pytest: just test -k dispatch
+# Run every test in two processes, or those of one name: just test NAME
 [group("develop")]
 test *words:
-    @scripts/bootstrap.sh && python -m pytest "$@"
+    @scripts/bootstrap.sh && scripts/test.sh "$@"
 
-# Look for mistakes: ruff, mypy, shellcheck, shfmt, just
+# Check the code: ruff, mypy, shellcheck, shfmt, just
 [group("develop")]
 lint:
     @scripts/bootstrap.sh && python -m pytest -q tests/repo/test_linters.py
 
-# Put Python, shell and this file into their one form
+# Format Python, shell scripts and this file
 [group("develop")]
 fmt:
     @scripts/bootstrap.sh && scripts/fmt.sh

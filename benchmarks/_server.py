@@ -47,7 +47,10 @@ class Bench:
         return kept | known
 
     def crowd(self, command: Sequence[str], database: str) -> float:
-        """Return jobs a second of processes that begin together, from the first job to the last."""
+        """Return jobs a second of processes that begin together, from the first job to the last.
+
+        Each is told its number, from 0 on, when all are ready.
+        """
         pipe, environment = subprocess.PIPE, self.environment(database)
         children = [
             subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment, cwd=self.folder)
@@ -56,9 +59,9 @@ class Bench:
         for child in children:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
-        for child in children:
+        for number, child in enumerate(children):
             assert child.stdin is not None
-            child.stdin.write("\n")
+            child.stdin.write(f"{number}\n")
             child.stdin.flush()
         told = [json.loads(child.communicate(timeout=120)[0]) for child in children]
         told = [one for one in told if one["done"]]

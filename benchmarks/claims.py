@@ -1,4 +1,4 @@
-"""Claims against pgbench, PgQueuer and Graphile Worker, and in a table of a million runs; ratios in one run.
+"""The claims of `run`, `dispatch` and `embed run` against other queues, and in a table of a million runs.
 
 Run as `python benchmarks/claims.py`. One embedded server is made for it, with durable commits, and a database for each
 contestant. Those who are compared take turns, and the ratio is the median of the ratios of their turns. The peers are
@@ -8,6 +8,7 @@ installed into the temporary folder; where no registry has them, their lines say
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 import shutil
@@ -16,22 +17,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from _server import PROCESSES, Bench
 from _turns import Compared, compare
 
 from trailblazer.config import Config, load_config
-from trailblazer.database import claims, server
+from trailblazer.database import server
+from trailblazer.database.claims import Claim, Counts
 from trailblazer.database.connection import Connection, connect, open_connection
+from trailblazer.database.holdings import Holdings
 from trailblazer.database.statements import statement
 
 ROUNDS = 5
 ONE_BY_ONE = 3_000  # by each process and turn
+GROUP = 16
 BATCHED = 100_000  # by all processes together, a turn
 LONG, SHORT, CHURN = 1_000_000, 10_000, 200_000
-STEPS = 300  # claims that are timed in a turn
+STEPS = 300  # steps that are timed in a turn
 TTL = 600.0
 INSTALLING = 90.0
 
@@ -50,7 +54,7 @@ class Absent(Exception):
 def main() -> None:
     """Measure and print."""
     if sys.argv[1:2] == ["--work"]:
-        _work(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        _work(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
         return
     with tempfile.TemporaryDirectory(prefix="trailblazer-bench-") as name:
         bench = Bench(Path(name))
@@ -82,86 +86,84 @@ def show(what: str, found: Compared, reach: str, form: str = ",.0f") -> None:
     print(f"{what:<61} {found.ours:>9{form}} {found.theirs:>9{form}} {found.ratio:>6.2f}x   {reach}", flush=True)
 
 
+CLAIM = """
+UPDATE processed_runs AS run
+SET status = 'embedding', attempt = run.attempt + 1, claimed_by = 'host/1', claimed_at = now(),
+    claim_expires_at = now() + interval '10 minutes', claimed_from = run.status, embed_started_at = now(),
+    code_version = '0', updated_at = now()
+WHERE run_id = (
+    SELECT run_id FROM processed_runs WHERE waiting_for = 'embed' AND status = 'chunked'
+    ORDER BY run_id COLLATE "POSIX" LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING run_id, attempt
+\\gset
+"""
+
+
 def one_by_one(bench: Bench) -> None:
-    """Complete a run and claim the next in one commit, against the same in two."""
+    """Complete a run and take the next of the plan, as `run` and `dispatch` do, against pgbench with two commits."""
     bench.make_database("single")
-    waiting = statement("waiting").replace("__phase__", "embed").replace("__scope__", "true")
-    claim = (
-        f'WITH chosen AS ({waiting} ORDER BY run_id COLLATE "POSIX" LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)\n'
-        + statement("take_chosen")
-    )
-    complete = (
-        statement("settle_claims")
-        .replace("%(settled_ids)b", "ARRAY[:run_id]")
-        .replace("%(attempts)b", "ARRAY[:attempt]")
-    )
-    fused = claims._settle_and_claim("embed", 1, False).replace("%(settled_ids)b", "%(run_ids)b")
-    scripts = {"fused": fused + "\n\\gset\n", "two": f"{claim}\n\\gset\n{complete};\n"}
-    for name, text in scripts.items():
-        (bench.folder / f"{name}.sql").write_text(re.sub(r"%\((\w+)\)[sb]", r":\1", text))
+    finished = "jsonb_build_object(:run_id::text, jsonb_build_array(:attempt::integer, NULL, NULL, 1))"
+    script = bench.folder / "two.sql"
+    script.write_text(CLAIM + statement("settle_claims").replace("%(finished)s::jsonb", finished) + ";\n")
     with connect(bench.config("single")) as connection:
 
-        def pgbench(name: str) -> float:
+        def pgbench() -> float:
             put_runs(connection, PROCESSES * (ONE_BY_ONE + 2))
-            given = {"phase": "embed", "holder": "host/1", "ttl": f"{TTL} seconds", "code_version": "0", "after": "!"}
-            given |= dict.fromkeys(("run_ids", "attempts", "docs", "chunks", "embedded"), "{}")
             command = [str(server.find_binaries() / "pgbench"), "-n", "-M", "prepared", "-c", str(PROCESSES), "-j",
-                       str(PROCESSES), "-t", str(ONE_BY_ONE), "-f", str(bench.folder / f"{name}.sql"),
-                       *(word for key, value in given.items() for word in ("-D", f"{key}={value}"))]  # fmt: skip
+                       str(PROCESSES), "-t", str(ONE_BY_ONE), "-f", str(script)]  # fmt: skip
             done = subprocess.run(
                 command, env=bench.environment("single"), stdout=subprocess.PIPE, text=True, check=True, timeout=120
             )
+            left = connection.execute("SELECT count(*) FROM processed_runs WHERE status <> 'embedded'").fetchone()
+            assert left == (2 * PROCESSES,), "pgbench did not do the work"
             return float(re.findall(r"tps = ([\d.]+)", done.stdout)[0])
 
-        def python(shape: str) -> float:
+        def ours(shape: str, size: int) -> float:
             put_runs(connection, PROCESSES * ONE_BY_ONE)
-            return bench.crowd(_ours(bench.config("single"), shape, 1), "single")
+            return bench.crowd(_ours(bench.config("single"), shape, size, PROCESSES * ONE_BY_ONE), "single")
 
-        for what, ours, theirs, reach in (
-            ("one at a time: complete and claim next / two commits, pgbench", pgbench, pgbench, ">= 1.1 x"),
-            ("  the same, ours from Python", python, pgbench, "(for information)"),
-            ("  the same, both from Python", python, python, "(for information)"),
+        for what, shape, size, reach in (
+            ("run, dispatch: one at a time, the next taken with it", "ahead", 1, ">= 1.1 x"),
+            (f"run, dispatch: groups of {GROUP}", "ahead", GROUP, "(for information)"),
+            ("embed run: taken, then completed", "two", 1, "(for information)"),
         ):
-            found = compare(functools.partial(ours, "fused"), functools.partial(theirs, "two"), ROUNDS)
-            show(what, found, reach)
+            show(f"{what} / pgbench", compare(functools.partial(ours, shape, size), pgbench, ROUNDS), reach)
 
 
-def _ours(config: Config, shape: str, limit: int) -> list[str]:
-    return [sys.executable, str(Path(__file__).resolve()), "--work", config["db.url"], shape, str(limit)]
+def _ours(config: Config, shape: str, size: int, waiting: int) -> list[str]:
+    return [sys.executable, str(Path(__file__).resolve()), "--work", config["db.url"], shape, str(size), str(waiting)]
 
 
-def _work(url: str, shape: str, limit: int) -> None:
-    """Work through the line in batches, as a worker does; the words of `crowd`."""
-    connection = connect(load_config({"db.url": url}))
-    me, place, done, last = claims.holder(), "", 0, 0.0
-    held: list[claims.Claim] = []
+def _work(url: str, shape: str, size: int, waiting: int) -> None:
+    """Work through a share of the plan in groups of a size, as a dispatcher does; the words of `crowd`."""
+    holdings = Holdings(lambda: connect(load_config({"db.url": url})), TTL, 3)
+    holdings.show([])
     print("ready", flush=True)
-    sys.stdin.readline()
+    share = waiting // PROCESSES
+    start = 1 + int(sys.stdin.readline()) * share
+    plan = [f"run-{number:08}" for number in range(start, start + share)]
+    groups = [plan[at : at + size] for at in range(0, len(plan), size)]
     first = time.time()
-    while done == 0 or held:
-        done += len(held)
-        if shape == "two":
-            claims.complete(connection, held)
-            held = []
-        held = claims.complete_and_claim_next(
-            connection, held, "embed", holder=me, ttl_seconds=TTL, limit=limit, after=place
-        )
-        if not held and not done:
-            break
-        place, last = held[-1].run_id if held else place, time.time()
-    print(json.dumps({"done": done, "first": first, "last": last}))
+    for group, following in zip(groups, [*groups[1:], []], strict=True):
+        taken = holdings.take(group, "embed", again=False)
+        assert len(group) == sum(isinstance(claim, Claim) for claim in taken.values())
+        lost = holdings.settle(dict.fromkeys(group, Counts(embedded_chunks=1)), following if shape == "ahead" else ())
+        assert not lost
+    print(json.dumps({"done": len(plan), "first": first, "last": time.time()}))
+    holdings.close()
 
 
 def batches(bench: Bench) -> None:
     """Claim and complete in batches, against each peer at its best."""
     bench.make_database("batched")
 
-    def ours(limit: int) -> float:
+    def ours(size: int) -> float:
         with connect(bench.config("batched")) as connection:
             put_runs(connection, BATCHED)
-        return bench.crowd(_ours(bench.config("batched"), "fused", limit), "batched")
+        return bench.crowd(_ours(bench.config("batched"), "ahead", size, BATCHED), "batched")
 
-    best = fastest(ours, (1000, 2000, 4000))
+    best = fastest(ours, (100, 500, 1000))
     peers = (
         ("PgQueuer", _install_pgqueuer, "worker", (500, 1000, 2000), ">= 3 x"),
         ("Graphile Worker", _install_graphile, "work", (500, 1000, 2000), ">= 2 x"),
@@ -175,7 +177,7 @@ def batches(bench: Bench) -> None:
             continue
         size = fastest(turn, sizes)
         show(
-            f"batches of {best} / {name}, {size}",
+            f"run: groups of {best} / {name}, {size}",
             compare(lambda: ours(best), functools.partial(turn, size), ROUNDS),
             reach,
         )
@@ -239,39 +241,56 @@ def _tidy(bench: Bench, database: str) -> None:
 
 
 def long_table(bench: Bench) -> None:
-    """Time a claim where nearly all is done, and where much has been done since the last vacuum."""
+    """Time a step of a dispatcher where nearly all is done, and where much has been done since the last vacuum."""
     for name in ("short", "long"):
         bench.make_database(name)
     with connect(bench.config("short")) as short, connect(bench.config("long")) as long:
         for connection in (short, long):
             connection.execute("ALTER TABLE processed_runs SET (autovacuum_enabled = off)")
-            connection.execute("SET synchronous_commit = off")  # the disk would hide the difference
 
-        def times(remembers: bool = True) -> Compared:
-            return compare(lambda: walk(long, STEPS, 1, remembers), lambda: walk(short, STEPS, 1, remembers), 10)
+        def times(begin: int) -> Compared:
+            plans = plan_from(begin), plan_from(1)
+            return compare(
+                lambda: walk(bench.config("long"), plans[0], STEPS, 1),
+                lambda: walk(bench.config("short"), plans[1], STEPS, 1),
+                10,
+            )
 
         put_runs(short, SHORT)
         put_runs(long, SHORT, LONG - SHORT)
-        show(f"a claim at {LONG:,} runs, 99 % done / at {SHORT:,}", times(), "<= 1.2 x", ",.3f")
-        put_runs(short, 2 * SHORT)
-        put_runs(long, 2 * SHORT + CHURN, LONG - 2 * SHORT - CHURN)
-        walk(long, CHURN // 500, 500, True)
-        show(f"  the same after {CHURN:,} cycles without a vacuum", times(), "<= 1.2 x", ",.3f")
-        show("  the same, always from the start of the line", times(False), "(for information)", ",.3f")
+        show(f"a step at {LONG:,} runs, 99 % done / at {SHORT:,}", times(LONG - SHORT + 1), "<= 1.2 x", ",.3f")
+        put_runs(short, SHORT)
+        put_runs(long, SHORT + CHURN, LONG - SHORT - CHURN)
+        walk(bench.config("long"), plan_from(LONG - SHORT - CHURN + 1), CHURN // 500 - 1, 500)
+        show(f"  the same after {CHURN:,} cycles without a vacuum", times(LONG - SHORT + 1), "<= 1.2 x", ",.3f")
 
 
-def walk(connection: Connection, steps: int, limit: int, remembers: bool) -> float:
-    """Complete and claim so many times and return the median of the milliseconds; `remembers` the place in the line."""
-    held: list[claims.Claim] = []
-    times, place = [], ""
+def plan_from(number: int) -> Iterator[str]:
+    """Return the ids of runs from a number on."""
+    return (f"run-{at:08}" for at in itertools.count(number))
+
+
+def walk(config: Config, plan: Iterator[str], steps: int, size: int) -> float:
+    """Settle groups of a plan, each with the next, and return the median of the milliseconds of a step."""
+
+    def without_disk() -> Connection:
+        connection = connect(config)
+        connection.execute("SET synchronous_commit = off")  # the disk would hide the difference
+        return connection
+
+    holdings = Holdings(without_disk, TTL, 3)
+    group, times = list(itertools.islice(plan, size)), []
+    holdings.take(group, "embed", again=False)
     for _ in range(steps):
+        following = list(itertools.islice(plan, size))
         start = time.perf_counter()
-        held = claims.complete_and_claim_next(
-            connection, held, "embed", holder="bench/1", ttl_seconds=TTL, limit=limit, after=place if remembers else ""
-        )
+        lost = holdings.settle(dict.fromkeys(group, Counts(embedded_chunks=1)), following)
         times.append(time.perf_counter() - start)
-        place = held[-1].run_id
-    claims.complete(connection, held)
+        assert not lost
+        group = following
+        assert all(isinstance(claim, Claim) for claim in holdings.take(group, "embed", again=False).values())
+    holdings.settle(dict.fromkeys(group, Counts(embedded_chunks=1)))
+    holdings.close()
     return 1000 * statistics.median(times)
 
 

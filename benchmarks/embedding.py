@@ -23,11 +23,13 @@ from trailblazer.config import load_config
 from trailblazer.database import claims, server, vitals
 from trailblazer.database.connection import connect
 from trailblazer.paths import Places
-from trailblazer.pipeline.chunk import CHUNKS, chunk_run, read_chunks
+from trailblazer.pipeline.chunk import chunk_run
+from trailblazer.pipeline.chunk_file import CHUNKS, read_chunks
 from trailblazer.pipeline.documents import NORMALIZED, Document, read_documents
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.normalize import normalize_files, plan_runs, write_run
 from trailblazer.pipeline.sample import normalize_sample
+from trailblazer.processes.identity import holder_name
 
 ROUNDS = 3
 PARTS = 2
@@ -161,8 +163,8 @@ def _measure(what: str, folder: Path, rids: list[str], batch: int) -> None:
     embedder = embedding.embedder
     connection = connect(config)
     chunk_run(places, config, WARM_UP, force=True)
-    embedder.embed([chunk["text_md"] for chunk in read_chunks(places.run(WARM_UP) / CHUNKS)])
-    texts = [[chunk["text_md"] for chunk in read_chunks(places.run(rid) / CHUNKS)] for rid in rids]
+    embedder.embed([chunk.text for chunk in read_chunks(places.run(WARM_UP) / CHUNKS)])
+    texts = [[chunk.text for chunk in read_chunks(places.run(rid) / CHUNKS)] for rid in rids]
     print("ready", flush=True)
     sys.stdin.readline()
     spent = {"chunk": 0.0, "embed and store": 0.0}
@@ -173,8 +175,9 @@ def _measure(what: str, folder: Path, rids: list[str], batch: int) -> None:
             chunk_run(places, config, rid, force=True)
             spent["chunk"] += time.perf_counter() - start
             start = time.perf_counter()
-            who = claims.holder()
-            claim = claims.claim_batch(connection, "embed", holder=who, ttl_seconds=600, only=[rid], again=True)[0]
+            who = holder_name()
+            claim = claims.take(connection, [rid], claims.Terms("embed", who, 600, again=True))[rid]
+            assert isinstance(claim, claims.Claim)
             embedding.embed(claim, None)
         else:
             for place in range(0, len(known), batch):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: scripts/bench.sh [NAME [words]]
-# Summary: Measure what design and README promise: every benchmark, or the one of that name in benchmarks/.
+# Summary: Measure what the README promises: every benchmark in benchmarks/, or the one called NAME.
 
 set -euo pipefail
 export PAGER=cat LESS=-RFX
@@ -11,7 +11,7 @@ cd "$checkout"
 if [ "$#" != 0 ]; then
   name="$1"
   shift
-  [ -f "benchmarks/$name.py" ] || refuse 2 "bench: there is no benchmark $name" "There are: $(cd benchmarks && echo [a-z]*.py)"
+  [ -f "benchmarks/$name.py" ] || refuse 2 "bench: $name is not a benchmark" "There are: $(cd benchmarks && echo [a-z]*.py)"
   exec .venv/bin/python "benchmarks/$name.py" "$@"
 fi
 for file in benchmarks/[a-z]*.py; do

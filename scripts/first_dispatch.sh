@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Usage: make dispatch [words of `trailblazer dispatch`]
-# Summary: From nothing to vectors: the sample when there are no runs, chunk, plan-preflight, dispatch.
+# Summary: Make vectors from nothing: sample runs when there are none, chunk, plan-preflight, dispatch.
 #
-# What is unchanged is skipped, so that a second time takes seconds; `force` embeds it all the same. Words that name a
-# plan (plan=… plan-file=… resume=…) go straight to the dispatch: nothing is chunked or planned then.
+# Unchanged runs are skipped, so the second time takes seconds; `force` embeds them again. A word that names a plan
+# (plan=… plan-file=… resume=…) starts the dispatch alone: nothing is chunked or planned.
 
 set -euo pipefail
 export PAGER=cat LESS=-RFX
@@ -23,7 +23,7 @@ find_trailblazer
 chunked=0
 "$trailblazer" chunk || chunked=$?
 if [ "$chunked" = 4 ]; then
-  printf 'No runs yet: the text that is on every machine with Python becomes some.\n' >&2
+  printf 'There are no runs yet. The documentation that comes with Python becomes sample runs.\n' >&2
   "$trailblazer" normalize --sample
   "$trailblazer" chunk
 elif [ "$chunked" != 0 ] && [ "$chunked" != 6 ]; then

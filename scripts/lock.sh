@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Usage: scripts/lock.sh [words of `uv pip compile`, such as --upgrade]
-# Summary: Write requirements.lock and requirements-minilm.lock anew from pyproject.toml; needs uv.
+# Summary: Write requirements.lock and requirements-minilm.lock from pyproject.toml. It needs uv.
 
 set -euo pipefail
 export PAGER=cat LESS=-RFX
 . "$(dirname -- "${BASH_SOURCE[0]:-$0}")/lib/common.sh"
 
 answer_help "$0" "$@"
-command -v uv >/dev/null || refuse 8 "lock: uv is needed" "Install uv; nothing else in this checkout needs it."
+command -v uv >/dev/null || refuse 8 "lock: uv is not installed" "Install uv. Only this script needs it."
 cd "$checkout"
 set -- --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header "$@"
 uv pip compile "$@" --extra dev pyproject.toml -o requirements.lock

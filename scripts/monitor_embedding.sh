@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Usage: scripts/monitor_embedding.sh [TS | latest] [--once] [--interval SECONDS]
-# Summary: Show how a dispatch is getting on: a live screen on a terminal, plain single lines elsewhere.
+# Summary: Show a dispatch while it runs: a live screen on a terminal, single plain lines elsewhere.
 #
-# It only reads, so any number may run beside a dispatch, in tmux or over ssh. `trailblazer monitor --help` tells more.
+# It only reads, so several may run at the same time, in tmux or over ssh. `trailblazer monitor --help` lists every word.
 
 set -euo pipefail
 export PAGER=cat LESS=-RFX

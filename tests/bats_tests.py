@@ -1,4 +1,4 @@
-"""Each @test of a .bats file is a test of pytest: one run, one sum."""
+"""Each @test of a .bats file is a test of pytest, so that one command runs and counts them all."""
 
 from __future__ import annotations
 
@@ -20,6 +20,19 @@ _RESULT = re.compile(r"^(?:not )?ok (\d+) ")
 def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> pytest.Collector | None:
     """Collect .bats files."""
     return BatsFile.from_parent(parent, path=file_path) if file_path.suffix == ".bats" else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a worker one test after the other, or all tests of a .bats file, which run together.
+
+    This takes the place of `--dist loadgroup`, which pytest-xdist 3.8 does not do under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    scheduling: Any = LoadScopeScheduling(config, log)
+    scheduling._split_scope = lambda nodeid: nodeid.split("::")[0] if ".bats::" in nodeid else nodeid
+    return scheduling
 
 
 class BatsFile(pytest.File):

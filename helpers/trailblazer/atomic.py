@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -46,7 +47,7 @@ def whole_file(target: Path, *, mode: int = PRIVATE_FILE, durable: bool = True) 
     With `durable` both the bytes and the name survive a power cut; without it only a crash of the process.
     """
     make_folder(target.parent)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    draft = target.with_name(f".draft.{os.getpid()}.{secrets.token_hex(4)}.tmp")  # short: a name has 255 bytes at most
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with open(handle, "wb") as file:  # noqa: PTH123 - wraps a descriptor, not a path
@@ -91,6 +92,20 @@ def write_lines(target: Path, records: Iterable[Any], *, durable: bool = True) -
         for count, record in enumerate(records, start=1):  # noqa: B007 - the count is what is returned
             file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
     return count
+
+
+def digest_of(file: Path | str, *, follow_links: bool = True) -> str:
+    """Return the SHA-256 of a file, in hex. A file that cannot be read is refused with StorageTrouble.
+
+    Without `follow_links` a symbolic link is such a file.
+    """
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW))
+        with open(handle, "rb", buffering=0) as opened:  # noqa: PTH123 - wraps a descriptor, not a path
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        error.filename = str(file)
+        raise storage_trouble(error, "read") from error
 
 
 def cut_torn_tail(file: IO[bytes]) -> int:

@@ -28,7 +28,7 @@ VERBS = {
     "verify": "prove that a sealed dispatch folder is unchanged",
     "prompts": "index the prompts, and archive what is none",
     "logs": "prune what is old",
-    "db": "start, stop, status, doctor, migrate, url of the database",
+    "db": "start, stop, status, doctor, migrate, url, psql of the database",
     "config": "show what applies and where each value came from",
 }
 

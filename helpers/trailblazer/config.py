@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,11 @@ def known_keys() -> dict[str, dict[str, Any]]:
         for section, part in schemas.load("config")["properties"].items()
         for key, schema in part["properties"].items()
     }
+
+
+def is_secret(key: str) -> bool:
+    """Say whether the value of a dotted key may hold a password: it is never shown as it is."""
+    return bool(known_keys()[key].get("writeOnly"))
 
 
 def variable(key: str) -> str:
@@ -86,6 +93,8 @@ def _violations(settings: Mapping[str, Setting]) -> list[str]:
             (known for known in settings if place == known or place.startswith((known + ".", known + "["))),
             "",
         )
+        if key and is_secret(key):
+            violation = f"$.{key}: the value (not shown: it may hold a password) is not text"
         found.append(f"{settings[key].origin}: {violation}" if key else violation)
     return found
 
@@ -101,7 +110,8 @@ def _from_environment(environment: Mapping[str, str], mistakes: list[str]) -> di
             kinds = known_keys()[key]["type"]
             text = environment[name]
             try:
-                value = text if kinds == "string" or "://" in text else yaml.safe_load(text)
+                is_text = kinds == "string" or "://" in text or (is_secret(key) and text not in {"", "null"})
+                value = text if is_text else _loader()(text).get_single_data()
             except yaml.YAMLError:
                 value = text
             found[key] = Setting(value, name)
@@ -115,33 +125,75 @@ def _nearest(name: str, right: Mapping[str, Any]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(right)}"
 
 
-def _from_file(file: Path, mistakes: list[str]) -> dict[str, Setting]:
-    """Return the settings of the file by dotted key; what is wrong with it is added to the mistakes."""
+def read_yaml(file: Path) -> Any:
+    """Return what a YAML file holds; one that cannot be read, or is not YAML, is refused with ConfigWrong."""
+    return _construct(_compose(file))
+
+
+def _compose(file: Path) -> Any:
+    """Return the nodes of a YAML file, which know their lines."""
     import yaml
 
     try:
-        tree = yaml.compose(file.read_text(), Loader=yaml.SafeLoader)
+        return _loader()(file.read_text("utf-8")).get_single_node()
     except OSError as error:
         raise ConfigWrong(f"cannot read {file}: {error.strerror}", "Look at that file's rights.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = re.sub(r"(alias|anchor|tag handle) '[^']*'", r"\1", problem)  # it may be part of a password
         raise ConfigWrong(f"{file}{line}: not YAML: {problem}", "Mend that line.") from error
+
+
+def _from_file(file: Path, mistakes: list[str]) -> dict[str, Setting]:
+    """Return the settings of the file by dotted key; what is wrong with it is added to the mistakes."""
+    import yaml
+
+    tree = _compose(file)
     found: dict[str, Setting] = {}
     sections: dict[str, dict[str, Any]] = {
         name: part["properties"] for name, part in schemas.load("config")["properties"].items()
     }
     for section, at, body in _pairs(tree, file, mistakes):
         if section not in sections:
-            mistakes.append(f"{at}: {section} is not a key{_nearest(section, sections)}")
+            mistakes.append(f"{at}: {_shown(section)} is not a key{_nearest(section, sections)}")
             continue
         for key, place, node in _pairs(body, file, mistakes):
-            if key in sections[section]:
+            if key not in sections[section]:
+                shown = _shown(key, any(is_secret(f"{section}.{name}") for name in sections[section]))
+                mistakes.append(f"{place}: {section}.{shown} is not a key{_nearest(key, sections[section])}")
+                continue
+            try:
                 found[f"{section}.{key}"] = Setting(_construct(node), place)
-            else:
-                mistakes.append(f"{place}: {section}.{key} is not a key{_nearest(key, sections[section])}")
+            except (yaml.YAMLError, ValueError):
+                mistakes.append(f"{place}: the value of {section}.{key} is not a plain YAML value")
     return found
+
+
+@functools.cache
+def _loader() -> type[Any]:
+    """Return a loader of YAML that refuses deep nesting, which the ordinary loader would follow by recursion."""
+    import yaml
+
+    class ShallowLoader(yaml.SafeLoader):
+        depth = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.depth > schemas.DEEPEST:
+                problem = f"it is nested more than {schemas.DEEPEST} deep"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
+            self.depth += 1
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
+
+    return ShallowLoader
+
+
+def _shown(key: str, is_beside_secret: bool = False) -> str:
+    """Return a key as a mistake names it: not what may be an address with a password, or a password itself."""
+    return key if key.replace("_", "").replace("-", "").isalnum() and not is_beside_secret else "…"
 
 
 def _pairs(node: Any, file: Path, mistakes: list[str]) -> Iterator[tuple[str, str, Any]]:
@@ -157,7 +209,8 @@ def _pairs(node: Any, file: Path, mistakes: list[str]) -> Iterator[tuple[str, st
     for key_node, value_node in node.value:
         key, place = str(key_node.value), f"{file}:{key_node.start_mark.line + 1}"
         if key in seen:
-            mistakes.append(f"{place}: {key} is there twice")
+            is_known = any(key in name.split(".") for name in known_keys())
+            mistakes.append(f"{place}: {key if is_known else '…'} is there twice")
         seen.add(key)
         yield key, place, value_node
 

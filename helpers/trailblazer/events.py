@@ -9,15 +9,24 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from trailblazer.atomic import make_folder
 from trailblazer.errors import StorageTrouble, storage_trouble
 from trailblazer.paths import stamp, timestamp
 from trailblazer.plain import one_line
 from trailblazer.streams import put_out, tell
 
-LEVELS = ("debug", "info", "warning", "error")
+EVENTS = frozenset(
+    {
+        *("dispatch.start", "dispatch.complete"),
+        *("runs.start", "runs.settle", "runs.progress", "runs.complete", "runs.claim"),
+        *("runs.scan.start", "runs.scan.complete", "runs.reset.start", "runs.reset.complete"),
+        *("runs.backfill.start", "runs.backfill.tick", "runs.backfill.complete"),
+        *("items.start", "items.settle", "items.progress"),
+    }
+)
 LARGEST_FILE = 512 << 20
-_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Emitter:
@@ -44,7 +53,12 @@ class Emitter:
                 raise storage_trouble(error, "open") from error
 
     def emit(self, event: str, action: str, *, level: str = "info", run_id: str | None = None, **more: Any) -> None:
-        """Write one event: its name (noun.verb), its action (start, tick, complete, error…) and what belongs to it."""
+        """Write one event: its name (noun.verb), its action (start, tick, complete, error…) and what belongs to it.
+
+        A name that is not in EVENTS is a ValueError.
+        """
+        if event not in EVENTS:
+            raise ValueError(f"{event} is not an event")
         if "msg" in more:
             more["msg"] = one_line(str(more["msg"]))
         with self._lock:
@@ -57,18 +71,19 @@ class Emitter:
                 "level": level,
                 "event": event,
                 "action": action,
+                "worker_id": None,
                 **self._always,
                 **more,
             }
-            line = _as_json(record) + "\n"
+            line = _encode(record)
             if self._handle is not None:
                 try:
-                    os.write(self._handle, line.encode())
+                    os.write(self._handle, line)
                 except OSError as error:
                     raise storage_trouble(error, "write an event") from error
             if self._to_stdout:
                 try:
-                    put_out(line)
+                    put_out(line.decode())
                 except StorageTrouble as trouble:
                     self._to_stdout, self.lost = False, trouble.what
 
@@ -77,6 +92,13 @@ class Emitter:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def _encode(record: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a lone surrogate, as the name of a file may hold
+        return json.dumps(record).encode() + b"\n"
 
 
 def runs_events(logs: Path, phase: str, *, to_stdout: bool) -> Emitter:
@@ -111,17 +133,25 @@ class Words:
         self._colourful = is_colourful(sys.stderr)
         self._quiet = quiet
         self._log = log
+        self._handle: int | None = None
+
+    def log(self, line: str) -> None:
+        """Write one line into the log alone."""
+        if self._log is None:
+            return
+        try:
+            if self._handle is None:
+                make_folder(self._log.parent)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+                self._handle = os.open(self._log, flags, 0o600)
+            os.write(self._handle, f"{timestamp()} {one_line(line, 2000)}\n".encode())
+        except OSError as error:
+            raise storage_trouble(error, "write") from error
 
     def say(self, line: str, colour: str = "") -> None:
         """Say one line; what it holds from outside is made plain."""
         line = one_line(line, 2000)
-        if self._log is not None:
-            try:
-                make_folder(self._log.parent)
-                with self._log.open("a") as file:
-                    file.write(f"{timestamp()} {line}\n")
-            except OSError as error:
-                raise storage_trouble(error, "write") from error
+        self.log(line)
         if not self._quiet:
             code = _COLOURS[colour] if self._colourful else ""
             tell(f"\033[{code}m{line}\033[0m\n" if code else f"{line}\n")

@@ -28,6 +28,11 @@ def _visible(character: str) -> str:
     return "^?" if code == 0x7F else f"<U+{code:04X}>"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: "1 chunk", "2,000 chunks"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def one_line(text: str, limit: int = 500) -> str:
     """Return text as a single plain line of at most `limit` characters, an ellipsis where it was cut."""
     line = plain(_SPACE.sub(" ", text[: 8 * limit]).strip())

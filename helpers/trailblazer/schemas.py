@@ -1,20 +1,26 @@
-"""Every document is held against its schema before it is published or believed."""
+"""Every document is checked against its schema before it is written, and read with limits."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from trailblazer.atomic import write_whole
 from trailblazer.errors import DocumentInvalid
 
+Record = TypeVar("Record")
+
 _HERE = Path(__file__).resolve()
+# What others nest more deeply is refused: writing, checking and comparing a value recurse.
+DEEPEST = 100
 
 
 def folder() -> Path:
-    """Return the folder of the schemas: the checkout's, or the one inside an installed wheel."""
+    """Return the folder of the schemas: in the checkout, or in an installed wheel."""
     checkout = _HERE.parents[2] / "schemas"
     return checkout if checkout.is_dir() else _HERE.parent / "_schemas"
 
@@ -23,20 +29,20 @@ _ADDED: dict[str, dict[str, Any]] = {}
 
 
 def add(name: str, file: Path) -> None:
-    """Take a schema of the user's under a name of ours; one that is no schema is refused."""
+    """Add a schema of the user under a name. A file that is not a JSON Schema is refused with DocumentInvalid."""
     import jsonschema
 
     schema = read_json(file)
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
-        raise DocumentInvalid(f"{file} is no JSON Schema: {_words(error)}", "Draft 2020-12.") from None
+        raise DocumentInvalid(f"{file} is not a JSON Schema: {_message(error)}", "Use draft 2020-12.") from None
     _ADDED[name] = schema
 
 
 @functools.cache
 def load(name: str) -> dict[str, Any]:
-    """Return the schema of that name, as written in schemas/NAME.schema.json."""
+    """Return the schema of that name, from schemas/NAME.schema.json."""
     if name in _ADDED:
         return _ADDED[name]
     schema: dict[str, Any] = json.loads((folder() / f"{name}.schema.json").read_text())
@@ -54,19 +60,19 @@ def _validator(name: str) -> Any:
 def violations_in(name: str) -> Any:
     """Return a function from a document to its violations, as `$.path: message` lines in document order."""
     return lambda document: [
-        f"{error.json_path}: {_words(error)}"
+        f"{error.json_path}: {_message(error)}"
         for error in sorted(_validator(name).iter_errors(document), key=lambda error: list(map(str, error.path)))
     ]
 
 
-def _words(error: Any) -> str:
+def _message(error: Any) -> str:
     from trailblazer.plain import one_line
 
     return one_line(str(error.message), 300)
 
 
 def check(name: str, document: Any, where: str) -> None:
-    """Refuse a document that breaks its schema with DocumentInvalid, all violations at once."""
+    """Refuse a document that breaks its schema with DocumentInvalid, which lists all violations."""
     found = violations_in(name)(document)
     if found:
         raise DocumentInvalid(f"{where}: {found[0]}", "\n".join([*found[1:], f"Schema: schemas/{name}.schema.json"]))
@@ -75,54 +81,131 @@ def check(name: str, document: Any, where: str) -> None:
 _SHAPES: set[tuple[Any, ...]] = set()
 
 
-def check_shape(name: str, document: dict[str, Any], where: str) -> None:
-    """As `check`, but once for each shape: for flat documents that are made by the thousand, by the same lines of code.
+def check_shape(name: str, document: dict[str, Any], where: str, *, is_flat: bool = False) -> None:
+    """Check a document like `check`, but only the first of each shape: for documents that one line of code makes.
 
-    Two documents are of one shape when they have the same keys with values of the same types.
+    Two documents have one shape when they have the same keys with values of the same types, also inside of values;
+    with `is_flat` not inside of values, for documents that are made by the thousand.
     """
-    shape = (name, *((key, type(value)) for key, value in document.items()))
+    shape = (name, *document, *map(type, document.values())) if is_flat else (name, _shape_of(document))
     if shape not in _SHAPES:
         check(name, document, where)
         _SHAPES.add(shape)
 
 
-def publish(name: str, document: Any, target: Path, *, durable: bool = True) -> None:
-    """Validate a document, then write it as a whole file; what is no UTF-8, as a file's name may be, is escaped."""
-    check(name, document, str(target))
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        text = json.dumps(document, indent=2)
-    write_whole(target, text + "\n", durable=durable)
+def _shape_of(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple([(key, _shape_of(inner)) for key, inner in value.items()])
+    return frozenset(map(_shape_of, value)) if isinstance(value, list) else type(value)
+
+
+def publish(
+    name: str, document: dict[str, Any], target: Path, *, durable: bool = True, once_per_shape: bool = False
+) -> None:
+    """Check a document (with `once_per_shape` by check_shape), then write it as a whole file.
+
+    Lone surrogates, as in a file's name, are escaped.
+    """
+    import orjson
+
+    (check_shape if once_per_shape else check)(name, document, str(target))
+    try:
+        text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a lone surrogate, or a number of more than 64 bits
+        text = json.dumps(document, indent=2).encode() + b"\n"
+    write_whole(target, text, durable=durable)
 
 
 def read_json(target: Path) -> Any:
-    """Return what a JSON file holds; one that is missing or not JSON is refused with DocumentInvalid."""
+    """Return the content of a JSON file. A file that is missing or not JSON is refused with DocumentInvalid."""
     try:
-        return json.loads(target.read_bytes())
+        return parse_json(target.read_bytes())
     except OSError as error:
-        raise DocumentInvalid(f"cannot read {target}: {error.strerror}", "Look at that path.") from error
+        raise DocumentInvalid(f"cannot read {target}: {error.strerror}", "Check that path.") from error
     except ValueError as error:
-        raise DocumentInvalid(f"{target} is not JSON: {error}", "Mend or remove that file.") from error
+        raise DocumentInvalid(f"{target} is not JSON: {error}", "Repair or remove that file.") from error
 
 
-def read_lines(target: Path) -> Any:
-    """Yield the records of an NDJSON file; a line that is not a JSON object is refused with its number."""
+def read_lines(target: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of an NDJSON file. A line that is not a JSON object is refused with its number."""
     try:
         with target.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield _record(line, target, number)
     except OSError as error:
-        raise DocumentInvalid(f"cannot read {target}: {error.strerror}", "Look at that path.") from error
+        raise DocumentInvalid(f"cannot read {target}: {error.strerror}", "Check that path.") from error
 
 
 def _record(line: bytes, target: Path, number: int) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except ValueError as error:
         raise DocumentInvalid(
-            f"{target}:{number} is not JSON: {error}", "Half a line? Normalise or chunk the run again."
+            f"{target}:{number} is not JSON: {error}", "Is the line cut off? Normalize or chunk the run again."
         ) from error
     if not isinstance(record, dict):
         raise DocumentInvalid(f"{target}:{number} is not a JSON object", "Each line holds one object.")
     return record
+
+
+def in_camel_case(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record with its names as our documents spell them: `runs_planned` is runsPlanned."""
+    return {_camel_case(name): value for name, value in record.items()}
+
+
+@functools.cache
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def as_record(kind: type[Record], document: Mapping[str, Any], **known: Any) -> Record:
+    """Return a dataclass filled from a document whose names are in camel case or as they are; lists become tuples.
+
+    A name that the document lacks keeps its default, or is refused with DocumentInvalid where there is none. Names
+    that the dataclass lacks are passed over: an older or newer version wrote them.
+    """
+    values = dict(known)
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        name = next((name for name in (field.name, _camel_case(field.name)) if name in document), None)
+        if field.name not in known and name is not None:
+            value = document[name]
+            values[field.name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise DocumentInvalid(f"the document is no {kind.__name__}: {error}", "Another version wrote it.") from None
+
+
+def parse_json(text: bytes) -> Any:
+    """Return the value of a JSON text. A text that is not JSON, or is nested too deeply (DEEPEST), is a ValueError."""
+    import orjson
+
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as refusal:
+        value = _parse_leniently(text, refusal)
+    if text.count(b"[") + text.count(b"{") > DEEPEST and _is_too_deep(value):
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    return value
+
+
+def _parse_leniently(text: bytes, refusal: ValueError) -> Any:
+    """Parse what only Python's own reader takes: lone surrogates, NaN, UTF-16; else raise the refusal."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {DEEPEST} deep") from None
+    except ValueError:
+        raise refusal from None
+
+
+def _is_too_deep(value: Any) -> bool:
+    layer = [value]
+    for _ in range(DEEPEST):
+        containers = [container for container in layer if isinstance(container, (dict, list))]
+        if not containers:
+            return False
+        layer = [inner for outer in containers for inner in (outer.values() if isinstance(outer, dict) else outer)]
+    return any(isinstance(inner, (dict, list)) for inner in layer)

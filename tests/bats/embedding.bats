@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# scripts/embed_dispatch.sh and scripts/monitor_embedding.sh: words go on as they are.
+# scripts/embed_dispatch.sh and scripts/monitor_embedding.sh: trailblazer gets the words as they were typed.
 
 setup() {
   load house

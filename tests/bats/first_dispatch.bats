@@ -33,7 +33,7 @@ expect_stages() {
   done
 }
 
-@test "words go on to the dispatch as they were typed" {
+@test "the dispatch gets the words as they were typed" {
   for shell in $shells; do
     run -0 "$shell" scripts/first_dispatch.sh workers=4 'notes=a "b" $c' dry-run
     expect_stages "${stages[@]}" "<workers=4>" '<notes=a "b" $c>' "<dry-run>"
@@ -49,7 +49,7 @@ expect_stages() {
   done
 }
 
-@test "words that name a plan go straight to the dispatch" {
+@test "a word that names a plan starts the dispatch alone" {
   for shell in $shells; do
     for word in plan=latest plan-file=list.txt --plan=x resume=latest status=latest; do
       run -0 "$shell" scripts/first_dispatch.sh workers=1 "$word"
@@ -58,7 +58,7 @@ expect_stages() {
   done
 }
 
-@test "a stage that fails ends all with its exit code" {
+@test "a stage that fails ends the script with its exit code" {
   for shell in $shells; do
     printf 3 >code.chunk
     run -3 "$shell" scripts/first_dispatch.sh

@@ -4,14 +4,7 @@
 setup_file() {
   load house
   export here="$BATS_FILE_TMPDIR/a new machine"
-  mkdir -p "$here/.venv/bin"
-  for folder in config helpers schemas scripts; do cp -R "$checkout/$folder" "$here/"; done
-  cp "$checkout/Makefile" "$checkout/justfile" "$here/"
-  write_program "$here/.venv/bin/trailblazer" <<PROGRAM
-#!/bin/bash
-PYTHONPATH="$here/helpers" exec "$checkout/.venv/bin/python" -m trailblazer "\$@"
-PROGRAM
-  write_program "$here/scripts/bootstrap.sh" <<<'[ "${1:-}" != path ] || echo "the line for the PATH"'
+  make_new_machine "$here" "$checkout/.venv/bin/python"
   unset MAKEFLAGS MAKELEVEL MAKEOVERRIDES MFLAGS
   cd "$here"
   make dispatch >"$here/first.out" 2>"$here/first.err" 3>&- && code=0 || code=$?
@@ -53,10 +46,8 @@ newest() { find "$here/var/logs/dispatch" -mindepth 1 -maxdepth 1 -type d | sort
   printf '%s' "$output" | "$checkout/.venv/bin/python" -m json.tool >/dev/null
 }
 
-@test "make dispatch a second time finds all unchanged, in seconds" {
-  SECONDS=0
+@test "make dispatch a second time finds all unchanged" {
   run -0 make dispatch
-  [ "$SECONDS" -lt 20 ]
   expect_in counts "Queued: 0, " "$output"
   expect_in unchanged "Errors: 0/" "$output"
   expect_in chunks "(unchanged)" "$output"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Loaded by every .bats file: the shells, a checkout to play with, and the two ways to state what is expected.
+# Loaded by every .bats file: the shells, checkouts to play with, and the two ways to state what is expected.
 
 bats_require_minimum_version 1.5.0
 checkout="$(cd "$BATS_TEST_DIRNAME/../.." && pwd -P)"
@@ -26,6 +26,19 @@ if [ -e "$fake/code.$1" ]; then
   exit "$code"
 fi
 PROGRAM
+}
+
+# make_new_machine FOLDER PYTHON: the checkout as a clone has it, and instead of what a bootstrap makes a trailblazer
+# that runs this code with the packages of PYTHON.
+make_new_machine() {
+  mkdir -p "$1/.venv/bin"
+  for folder in config helpers schemas scripts; do cp -R "$checkout/$folder" "$1/"; done
+  cp "$checkout/Makefile" "$checkout/justfile" "$1/"
+  write_program "$1/.venv/bin/trailblazer" <<PROGRAM
+#!/bin/bash
+PYTHONPATH="$1/helpers" exec "$2" -m trailblazer "\$@"
+PROGRAM
+  write_program "$1/scripts/bootstrap.sh" <<<'[ "${1:-}" != path ] || echo "the line for the PATH"'
 }
 
 # write_program FILE: an executable from stdin.

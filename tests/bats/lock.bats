@@ -20,9 +20,9 @@ echo "$*" >>record'
 }
 
 @test "without uv nothing is written, and the hint says what to install" {
-  ! command -v uv >/dev/null || skip "uv is a program of this machine"
+  for tool in dirname $shells; do ln -s "$(command -v "$tool")" "bin/$tool"; done
   for shell in $shells; do
-    run -8 "$shell" scripts/lock.sh
+    PATH="$fake/bin" run -8 "$shell" scripts/lock.sh
     expect_in hint "Install uv" "$output"
   done
 }

@@ -79,7 +79,7 @@ expect_dispatch() {
   expect_in code "Error 6" "$output"
 }
 
-@test "make dispatch help tells the words and does nothing" {
+@test "make dispatch help prints the words and does nothing" {
   run -0 make dispatch help
   expect "first line" "Usage:" "${lines[0]%% *}"
   [ ! -e "$record" ]

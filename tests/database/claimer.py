@@ -16,6 +16,7 @@ from trailblazer.database import backlog, claims
 from trailblazer.database.claims import Claim, Counts
 from trailblazer.database.connection import Connection, answering, connect
 from trailblazer.errors import ServiceDown, StaleClaim
+from trailblazer.processes.identity import holder_name
 
 TTL = 1.0
 
@@ -29,14 +30,14 @@ class Worker:
 
     def __init__(self, connection: Connection, chance: random.Random, said: IO[str], *, is_late: bool) -> None:
         self._connection, self._chance, self._said, self._is_late = connection, chance, said, is_late
-        self._holder = claims.holder()
+        self._holder = holder_name()
 
     def work(self) -> None:
         """Work until every run is embedded."""
         while True:
             phase = self._chance.choice(claims.PHASES)
             limit = self._chance.choice((1, 8, 40))
-            taken = claims.claim_batch(self._connection, phase, holder=self._holder, ttl_seconds=TTL, limit=limit)
+            taken = self._take(phase, limit)
             while taken:
                 if self._is_late:
                     self._oversleep(taken[0])
@@ -45,6 +46,16 @@ class Worker:
                 taken = self._settle(taken, limit)
             if backlog.measure_backlog(self._connection).total == 0:
                 return
+
+    def _choose(self, phase: claims.Phase, limit: int) -> list[str]:
+        """Return some runs that wait, held or not; others may have chosen them as well."""
+        waiting = backlog.waiting_runs(self._connection, [phase], limit=4 * limit + 40)
+        return self._chance.sample(waiting, min(limit, len(waiting)))
+
+    def _take(self, phase: claims.Phase, limit: int) -> list[Claim]:
+        wanted = self._choose(phase, limit)
+        answers = claims.take(self._connection, wanted, claims.Terms(phase, self._holder, TTL, again=False))
+        return [answer for answer in answers.values() if isinstance(answer, Claim)]
 
     def _oversleep(self, claim: Claim) -> None:
         self._is_late = False
@@ -56,7 +67,7 @@ class Worker:
 
     def _settle(self, taken: Sequence[Claim], limit: int) -> list[Claim]:
         """Settle claims and return those that were taken in the same step."""
-        dice = self._chance.random()
+        dice, phase = self._chance.random(), taken[0].phase
         try:
             if dice < 0.02:
                 claims.release(self._connection, taken)
@@ -64,17 +75,20 @@ class Worker:
             if dice < 0.04:
                 claims.fail(self._connection, taken[0], "by lot", max_attempts=1_000_000, pause_seconds=0)
                 return self._settle(taken[1:], limit) if taken[1:] else []
+            ahead = [run_id for run_id in self._choose(phase, limit) if run_id not in {held.run_id for held in taken}]
             with self._connection.transaction():
                 self._have_effects(taken)
-                return claims.complete_and_claim_next(
+                step = claims.settle_and_take(
                     self._connection,
                     taken,
-                    taken[0].phase,
-                    holder=self._holder,
-                    ttl_seconds=TTL,
-                    limit=limit,
-                    counts={claim.run_id: Counts(total_chunks=1) for claim in taken},
+                    {claim.run_id: Counts(total_chunks=1) for claim in taken},
+                    ahead,
+                    claims.Terms(phase, self._holder, TTL, again=False),
                 )
+                for claim in taken:
+                    if claim.run_id in step.lost:
+                        raise claims.stale_claim(claim, step.lost[claim.run_id])
+            return list(step.taken.values())
         except StaleClaim as stale:
             print(stale.what, file=self._said, flush=True)
             return self._settle_one_by_one(taken)
@@ -116,8 +130,9 @@ def sample(config: Config, wanted: int, target: Path) -> None:
     with connect(config) as connection:
         connection.execute("SET synchronous_commit = off")
         while len(held) < wanted:
-            limit = random.choice((1, 10, 100))
-            taken = claims.claim_batch(connection, "chunk", holder=claims.holder(), ttl_seconds=600, limit=limit)
+            chosen = [f"run-{number:03}" for number in random.sample(range(400), random.choice((1, 10, 100)))]
+            answers = claims.take(connection, chosen, claims.Terms("chunk", holder_name(), 600, again=False))
+            taken = [answer for answer in answers.values() if isinstance(answer, Claim)]
             if not taken:
                 continue
             since = time.monotonic_ns()
@@ -132,11 +147,13 @@ def skew(config: Config) -> None:
     """Claim what there is, and say what this process's clock shows, what the database's, and when the claims expire."""
     with connect(config) as connection:
         row = connection.execute("SELECT now()").fetchone()
-        taken = claims.claim_batch(connection, "chunk", holder=claims.holder(), ttl_seconds=600, limit=9)
+        wanted = backlog.waiting_runs(connection, ["chunk"])
+        claims.take(connection, wanted, claims.Terms("chunk", holder_name(), 600, again=False))
+        held = [run for run in backlog.list_runs(connection) if run.claimed_by == holder_name()]
         answer = {
             "host": datetime.now(UTC).timestamp(),
             "database": row[0].timestamp() if row else None,
-            "claims": {claim.run_id: claim.expires_at.timestamp() for claim in taken if claim.expires_at},
+            "claims": {run.run_id: run.claim_expires_at.timestamp() for run in held if run.claim_expires_at},
         }
     print(json.dumps(answer))
 

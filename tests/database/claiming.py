@@ -1,10 +1,11 @@
-"""What tests of claims do over and over: put runs in line, take them, let claims expire, look where a run stands."""
+"""What tests of claims do over and over: let runs wait, take them, let claims expire, see where a run stands."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from trailblazer.database import backlog, claims
+from trailblazer.database.backlog import EVERY_RUN, Filters
 from trailblazer.database.claims import Claim, Counts, Phase
 from trailblazer.database.connection import Connection
 
@@ -12,14 +13,29 @@ TTL = 600.0
 
 
 def put(connection: Connection, *run_ids: str, source: str = "files") -> None:
-    """Put runs in line for chunking."""
+    """Let runs wait for chunking."""
     for run_id in run_ids:
         backlog.upsert_run(connection, run_id, source=source)
 
 
-def take(connection: Connection, phase: Phase, limit: int = 1, holder: str = "here/1", **more: object) -> list[Claim]:
-    """Claim with a time to live that no test outlasts."""
-    return claims.claim_batch(connection, phase, holder=holder, ttl_seconds=TTL, limit=limit, **more)  # type: ignore[arg-type]
+def take(
+    connection: Connection,
+    phase: Phase,
+    limit: int = 1,
+    holder: str = "here/1",
+    *,
+    only: Sequence[str] | None = None,
+    again: bool = False,
+    filters: Filters = EVERY_RUN,
+) -> list[Claim]:
+    """Claim some of these runs, else of those that wait, with a time to live that no test outlasts."""
+    found: list[Claim] = []
+    for run_id in backlog.waiting_runs(connection, [phase], filters) if only is None else only:
+        answers = claims.take(connection, [run_id], claims.Terms(phase, holder, TTL, again=again))
+        found += [answer for answer in answers.values() if isinstance(answer, Claim)]
+        if len(found) == limit:
+            break
+    return found
 
 
 def expire(connection: Connection) -> None:
@@ -30,10 +46,10 @@ def expire(connection: Connection) -> None:
 
 
 def standing(connection: Connection, run_id: str) -> tuple[str, str | None, int]:
-    """Return a run's state, the line it stands in and its attempt."""
+    """Return a run's state, the phase that it waits for and its attempt."""
     run = backlog.show_run(connection, run_id)
     assert run is not None
-    return run.status, run.line, run.attempt
+    return run.status, run.waiting_for, run.attempt
 
 
 def ids(found: Sequence[Claim]) -> list[str]:

@@ -1,23 +1,22 @@
-"""The backlog: what is put in line, filtered, reset, counted and announced."""
+"""The backlog: what waits, what is filtered, reset, counted and announced."""
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy
 import pytest
 
 from claiming import embed, ids, put, standing, take
+from stored import config_with_var, store_texts, write_run
 from trailblazer.config import Config
 from trailblazer.database import backlog, claims
-from trailblazer.database.backfill import Step, backfill, put_in_line
+from trailblazer.database.backfill import Step, backfill, record_normalized
 from trailblazer.database.backlog import Filters, ResetCounts
 from trailblazer.database.claims import Counts
-from trailblazer.database.connection import Connection, connect, copy_rows
+from trailblazer.database.connection import Connection, connect
 from trailblazer.errors import StaleClaim
 
 
@@ -57,37 +56,24 @@ def test_a_glob_means_what_it_means_in_a_shell(connection: Connection, glob: str
             assert (expected,) == row, run_id
 
 
-def test_normalising_again_puts_a_run_back_in_line_with_its_history(connection: Connection) -> None:
+def test_a_run_that_is_normalised_again_waits_with_its_history(connection: Connection) -> None:
     """B2: the attempt, the moments and the counts of before stay; who works on the former text is fenced off."""
     embed(connection, "r")
     working = take(connection, "embed", only=["r"], again=True)
     backlog.upsert_run(connection, "r", total_docs=9)
     run = backlog.show_run(connection, "r")
     assert run is not None
-    assert ("normalized", "chunk", 3, 9, 3) == (run.status, run.line, run.attempt, run.total_docs, run.total_chunks)
+    assert ("normalized", "chunk", 3, 9, 3) == (
+        run.status,
+        run.waiting_for,
+        run.attempt,
+        run.total_docs,
+        run.total_chunks,
+    )
     assert run.chunk_completed_at is not None
     with pytest.raises(StaleClaim):
         claims.complete(connection, working)
     assert 4 == take(connection, "chunk")[0].attempt
-
-
-def store_texts(connection: Connection, run_id: str, chunks: int) -> None:
-    """Store one document of a run, its chunks, and two models' vectors of each chunk."""
-    connection.execute("INSERT INTO documents (run_id, doc_id, content_sha256) VALUES (%s, 'd', '0')", (run_id,))
-    for number in range(chunks):
-        chunk_id = f"d:{number:04}"
-        connection.execute(
-            "INSERT INTO chunks (run_id, chunk_id, doc_id, ord, text_md, char_count, token_count, content_sha256)"
-            " VALUES (%s, %s, 'd', %s, 'x', 1, 1, '0')",
-            (run_id, chunk_id, number),
-        )
-        copy_rows(
-            connection,
-            "COPY chunk_embeddings (run_id, chunk_id, provider, model, dimension, content_sha256, embedding)"
-            " FROM STDIN (FORMAT BINARY)",
-            ["text", "text", "text", "text", "int4", "text", "vector"],
-            [(run_id, chunk_id, "p", model, 2, "0", numpy.ones(2, "f4")) for model in ("m", "n")],
-        )
 
 
 @pytest.mark.parametrize(
@@ -150,13 +136,13 @@ def test_reset_takes_a_run_from_its_holder(connection: Connection) -> None:
     put(connection, "r")
     working = take(connection, "chunk")
     backlog.reset(connection, "processed")
-    with pytest.raises(StaleClaim, match="nobody; it is reset"):
+    with pytest.raises(StaleClaim, match="reset, and nobody holds it"):
         claims.complete(connection, working)
     assert 2 == take(connection, "chunk")[0].attempt
 
 
 def test_totals_and_backlog_say_what_waits(connection: Connection) -> None:
-    """B3: the number in line, first and last moment of normalising, ten ids; what is embedded is not in line."""
+    """B3: the number that waits, first and last moment of normalising, ten ids; what is embedded does not wait."""
     put(connection, *(f"r-{number:02}" for number in range(12)))
     embed(connection, "done")
     claims.complete(connection, take(connection, "chunk", 1))
@@ -181,20 +167,6 @@ def test_runs_are_listed_by_state_and_number(connection: Connection) -> None:
     assert ["a", "b"] == [run.run_id for run in backlog.list_runs(connection, statuses=["normalized", "failed"])]
     assert ["a"] == [run.run_id for run in backlog.list_runs(connection, limit=1)]
     assert backlog.show_run(connection, "unknown") is None
-
-
-def write_run(runs: Path, run_id: str, documents: int, *, chunks: int | None = None, embedded: bool = False) -> None:
-    """Write the folder of a run as its stages leave it."""
-    folder = runs / run_id
-    (folder / "normalize").mkdir(parents=True)
-    lines = [json.dumps({"id": f"d{number}", "text_md": "x", "source_system": "dita"}) for number in range(documents)]
-    (folder / "normalize" / "normalized.ndjson").write_text("\n".join([*lines, ""]))
-    if chunks is not None:
-        (folder / "chunk").mkdir()
-        (folder / "chunk" / "chunks.ndjson").write_text("{}\n" * chunks)
-    if embedded:
-        (folder / "embed").mkdir()
-        (folder / "embed" / "manifest.json").write_text("{}")
 
 
 def test_backfill_finds_each_run_where_its_files_say_it_is(connection: Connection, own: Path, config: Config) -> None:
@@ -253,28 +225,23 @@ def test_a_file_of_tomorrow_is_not_normalised_tomorrow(connection: Connection, o
 
 
 @pytest.mark.parametrize(("later", "expected"), [(-0.5, False), (0.0, False), (0.5, True), (60.0, True)])
-def test_a_text_that_the_table_was_not_told_of_comes_in_line(
+def test_a_text_that_is_newer_than_its_row_waits(
     connection: Connection, own: Path, config: Config, later: float, expected: bool
 ) -> None:
-    """B2: a file that is newer than its row, if only by half a second, is in line again though it stayed as it was."""
+    """B2: a file that is newer than its row, if only by half a second, waits again though it stayed as it was."""
     places = config_with_var(config, own.parent).places
     write_run(places.runs, "r", 2)
-    assert put_in_line(connection, places, "r", is_changed=True)
+    assert record_normalized(connection, places, "r", is_changed=True)
     run = backlog.show_run(connection, "r")
     assert run is not None
     moment = run.normalized_at.timestamp() + later
     os.utime(places.runs / "r" / "normalize" / "normalized.ndjson", (moment, moment))
-    assert expected == put_in_line(connection, places, "r", is_changed=False)
-
-
-def config_with_var(config: Config, var: Path) -> Config:
-    """Return the same configuration with another var/."""
-    return Config(config.settings, type(config.places)(config.places.root, var))
+    assert expected == record_normalized(connection, places, "r", is_changed=False)
 
 
 @pytest.mark.parametrize("deed", ["upsert", "complete", "release", "reset", "backfill"])
 def test_whoever_waits_is_woken(connection: Connection, own: Path, config: Config, deed: str) -> None:
-    """B2: each way in which a run gets in line wakes who waits for one; nothing else does."""
+    """B2: each way in which a run begins to wait wakes who waits for one; nothing else does."""
     embed(connection, "r")
     (held,) = take(connection, "chunk", only=["r"], again=True)
     with connect(config) as waiting:
@@ -298,7 +265,7 @@ def test_whoever_waits_is_woken(connection: Connection, own: Path, config: Confi
 
 
 def test_a_sleeper_is_woken_at_once(connection: Connection, config: Config) -> None:
-    """B2: a wait of ten minutes ends when another connection puts a run in line."""
+    """B2: a wait of ten minutes ends when another connection lets a run wait."""
     woken: list[bool] = []
     with connect(config) as waiting:
         backlog.wait_for_work(waiting, 0)
@@ -307,3 +274,60 @@ def test_a_sleeper_is_woken_at_once(connection: Connection, config: Config) -> N
         put(connection, "r")
         sleeper.join(timeout=60)
     assert [True] == woken
+
+
+@pytest.mark.parametrize(
+    ("lines", "source"),
+    [
+        (['{"source_system": "dita"}', "", '{"source_system": "dita"}'], "dita"),
+        (['{"source_system": "dita"}', '{"source_system": "dita"}', '{"source_system": "confluence"}'], "mixed"),
+        (['{"source_system": "dita"}', "{}"], "dita"),
+        (["{}", '{"source_system": null}', '{"source_system": 7}', '{"source_system": ""}'], "unknown"),
+        (['{"source_system": "dita"}', "[" * 200_000], "dita"),
+        ([], "unknown"),
+    ],
+)
+def test_a_source_is_of_all_documents(
+    connection: Connection, own: Path, config: Config, lines: list[str], source: str
+) -> None:
+    """B1: the source is what the documents say, mixed when they differ, unknown when none says it; never null."""
+    places = config_with_var(config, own.parent).places
+    write_run(places.runs, "r", 0)
+    (places.runs / "r" / "normalize" / "normalized.ndjson").write_text("\n".join([*lines, ""]))
+    list(backfill(connection, places))
+    run = backlog.show_run(connection, "r")
+    assert run is not None
+    assert (source, sum(map(bool, lines))) == (run.source, run.total_docs)
+    assert record_normalized(connection, places, "r", is_changed=True)
+    run = backlog.show_run(connection, "r")
+    assert run is not None
+    assert source == run.source
+
+
+def test_a_run_that_says_no_source_keeps_the_one_it_has(connection: Connection) -> None:
+    """B1: whoever does not say a source leaves it, and a new row is unknown."""
+    backlog.upsert_run(connection, "r")
+    assert ["unknown"] == [run.source for run in backlog.list_runs(connection)]
+    for given, expected in (("dita", "dita"), (None, "dita"), ("mixed", "mixed")):
+        backlog.upsert_run(connection, "r", source=given)
+        assert [expected] == [run.source for run in backlog.list_runs(connection)]
+    take(connection, "embed", only=["new"], again=True)
+    assert ["unknown"] == [run.source for run in backlog.list_runs(connection, Filters(glob="new"))]
+
+
+def test_what_is_forgotten_is_gone(connection: Connection) -> None:
+    """Issue 10: a dry run tells the numbers; forgetting deletes all rows of these runs, and of no other."""
+    embed(connection, "a", "b")
+    for run_id in ("a", "b", "orphan"):
+        store_texts(connection, run_id, 2)
+    (held,) = take(connection, "embed", only=["a"], again=True)
+    counted = "SELECT (SELECT count(*) FROM chunk_embeddings), (SELECT count(*) FROM chunks), count(*) FROM documents"
+    expected = ResetCounts(1, 8, 4, 2)
+    assert expected == backlog.forget(connection, ["a", "orphan", "unknown"], dry_run=True)
+    assert (12, 6, 3) == connection.execute(counted).fetchone()
+    assert expected == backlog.forget(connection, ["a", "orphan", "unknown"])
+    assert (4, 2, 1) == connection.execute(counted).fetchone()
+    assert ["b"] == [run.run_id for run in backlog.list_runs(connection)]
+    with pytest.raises(StaleClaim, match="the run is unknown"):
+        claims.complete(connection, [held])
+    assert ResetCounts(0, 0, 0, 0) == backlog.forget(connection, ["a"])

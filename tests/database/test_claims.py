@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from claiming import TTL, embed, expire, ids, put, standing, take
 from trailblazer.config import Config
 from trailblazer.database import backlog, claims
-from trailblazer.database.claims import Counts
+from trailblazer.database.claims import Claim, Counts, HeldBy
 from trailblazer.database.connection import Connection, connect
 from trailblazer.errors import StaleClaim
 
 
-def test_a_holder_is_a_host_and_a_pid() -> None:
-    """B1: claimed_by says host/pid."""
-    assert f"{socket.gethostname()}/{os.getpid()}" == claims.holder()
-
-
-def test_runs_are_claimed_in_the_order_of_their_ids(connection: Connection) -> None:
+def test_runs_wait_in_the_order_of_their_ids(connection: Connection) -> None:
     """B2: what is claimed is ordered by run id, by code point, whatever came first."""
     put(connection, "b", "a", "Z", "é", "a-1")
     assert ["Z", "a", "a-1"] == ids(take(connection, "chunk", 3))
@@ -55,16 +50,22 @@ def test_a_run_goes_from_normalized_to_embedded(connection: Connection) -> None:
     assert (None, None, None) == (run.claimed_by, run.claimed_at, run.claim_expires_at)
 
 
-def test_a_held_run_is_not_claimed_and_its_holder_is_named(connection: Connection) -> None:
-    """B2: a claim is exclusive, and whoever asks is told who has the run since when."""
-    put(connection, "a", "b")
-    take(connection, "chunk", holder="there/7", only=["a"])
-    assert [] == take(connection, "chunk", 5, only=["a"])
-    assert [] == take(connection, "embed", 5, only=["a"], again=True)
-    holders = claims.who_holds(connection, ["a", "b", "unknown"])
-    assert ["a"] == list(holders)
-    assert holders["a"].startswith("there/7 since 2")
-    assert holders["a"].endswith("(attempt 1)")
+def test_each_run_of_a_group_is_answered(connection: Connection) -> None:
+    """B2: a claim is exclusive: of a group what waits is claimed, and of each other run it is said how it stands."""
+    put(connection, "held", "waits")
+    embed(connection, "done")
+    put(connection, "failed")
+    (failing,) = take(connection, "chunk", only=["failed"])
+    claims.fail(connection, failing, "boom")
+    take(connection, "chunk", holder="there/7", only=["held"])
+    wanted = ["waits", "held", "done", "failed", "unknown"]
+    answers = claims.take(connection, wanted, claims.Terms("chunk", "here/1", TTL, again=False))
+    assert sorted(wanted) == sorted(answers)
+    assert Claim("waits", "chunk", 1, "here/1") == answers["waits"]
+    assert re.fullmatch(r"held by there/7 since 2\S+ \S+ UTC \(attempt 1\)", str(answers["held"]))
+    assert "embedded, and nobody holds it" == str(answers["done"])
+    assert str(answers["failed"]).startswith("failed (boom) and waits until 2")
+    assert HeldBy("unknown", "unknown") == answers["unknown"]
 
 
 def test_an_expired_claim_is_recycled_in_its_place_in_the_line(connection: Connection) -> None:
@@ -91,9 +92,9 @@ def test_an_expired_claim_that_nobody_took_is_still_good(connection: Connection)
     assert "chunked" == standing(connection, "a")[0]
 
 
-@pytest.mark.parametrize("deed", ["complete", "fail", "release", "heartbeat", "fence", "complete_and_claim_next"])
+@pytest.mark.parametrize("deed", ["complete", "fail", "fence"])
 def test_a_stale_attempt_changes_nothing(connection: Connection, deed: str) -> None:
-    """B2: whatever a replaced attempt asks for, nothing changes and StaleClaim says who holds the run."""
+    """B2: whatever a replaced attempt asks for, nothing changes, and the answer says that the claim is lost."""
     put(connection, "a", "b")
     (stale,) = take(connection, "chunk", holder="dead/1")
     expire(connection)
@@ -102,16 +103,14 @@ def test_a_stale_attempt_changes_nothing(connection: Connection, deed: str) -> N
     deeds: dict[str, Callable[[], object]] = {
         "complete": lambda: claims.complete(connection, [stale]),
         "fail": lambda: claims.fail(connection, stale, "late"),
-        "release": lambda: claims.release(connection, [stale]),
-        "heartbeat": lambda: claims.heartbeat(connection, [stale], TTL),
         "fence": lambda: claims.fence(connection, stale, TTL),
-        "complete_and_claim_next": lambda: claims.complete_and_claim_next(
-            connection, [stale], "chunk", holder="dead/1", ttl_seconds=TTL
-        ),
     }
     with pytest.raises(StaleClaim, match="alive/2") as refused:
         deeds[deed]()
     assert 6 == refused.value.exit_code
+    assert ["a"] == claims.release(connection, [stale])
+    assert ["a"] == claims.heartbeat(connection, [stale], TTL)
+    assert ["a"] == list(settle(connection, [stale], []).lost)
     assert before == connection.execute("SELECT * FROM processed_runs ORDER BY run_id").fetchall()
 
 
@@ -121,42 +120,58 @@ def test_of_many_claims_only_the_stale_one_is_refused(connection: Connection) ->
     batch = take(connection, "chunk", 3)
     backlog.upsert_run(connection, "b")
     with pytest.raises(
-        StaleClaim, match="attempt 1 at b has lost its claim: the run is held by nobody; it is normalized"
+        StaleClaim, match="attempt 1 at b has lost its claim: the run is normalized, and nobody holds it"
     ):
         claims.complete(connection, batch)
     assert ["chunked", "normalized", "chunked"] == [standing(connection, run)[0] for run in "abc"]
 
 
+def settle(connection: Connection, finished: list[Claim], wanted: list[str], *, again: bool = False) -> claims.Step:
+    """Complete claims on chunking and claim other runs for it."""
+    counts = {claim.run_id: Counts(total_chunks=1) for claim in finished}
+    return claims.settle_and_take(connection, finished, counts, wanted, claims.Terms("chunk", "h", TTL, again=again))
+
+
 def test_completion_and_next_claim_are_one_step(connection: Connection) -> None:
-    """B2: what was done is settled and what comes next is taken at once; a lost claim is given nothing new."""
-    put(connection, "a", "b", "c", "d")
-    first = take(connection, "chunk", 2)
-    second = claims.complete_and_claim_next(connection, first, "chunk", holder="h", ttl_seconds=TTL, limit=2)
-    assert (["a", "b"], ["c", "d"]) == (ids(first), ids(second))
-    assert [] == claims.complete_and_claim_next(connection, second, "chunk", holder="h", ttl_seconds=TTL, limit=2)
-    assert {"chunked": 4} == {state: count for state, count in backlog.totals(connection).items() if count}
+    """B2: what was done is settled, and what the plan names next is taken at once; nothing outside the plan is."""
+    put(connection, "a", "b", "c", "d", "outside")
+    step = settle(connection, take(connection, "chunk", 2), ["c", "d"])
+    assert ({}, ["c", "d"], {}) == (step.lost, sorted(step.taken), step.refused)
+    step = settle(connection, list(step.taken.values()), [])
+    assert ({}, {}, {}) == (step.lost, step.taken, step.refused)
+    expected = {"chunked": 4, "normalized": 1}
+    assert expected == {state: count for state, count in backlog.totals(connection).items() if count}
 
 
-def test_a_run_that_is_settled_is_not_taken_by_the_same_step(connection: Connection) -> None:
-    """B2: completing an expired claim of one's own and claiming the next does not take the same run again."""
-    put(connection, "a")
-    mine = take(connection, "chunk")
-    expire(connection)
-    assert [] == claims.complete_and_claim_next(connection, mine, "chunk", holder="h", ttl_seconds=TTL, limit=5)
-    assert ("chunked", "embed", 1) == standing(connection, "a")
-
-
-def test_who_walks_through_a_line_begins_behind_what_he_has_done(connection: Connection) -> None:
-    """B2: `after` takes what lies behind it first, and from the start of the line when nothing does."""
+def test_a_lost_claim_does_not_stop_the_others(connection: Connection) -> None:
+    """B2: the good claims are settled and the next runs are taken; who holds the lost one is said."""
     put(connection, "a", "b", "c")
-    walk = [
-        claims.complete_and_claim_next(connection, [], "chunk", holder="h", ttl_seconds=TTL, after="a") for _ in "123"
-    ]
-    assert [["b"], ["c"], ["a"]] == [ids(step) for step in walk]
+    finished = take(connection, "chunk", 2)
+    backlog.upsert_run(connection, "b")
+    step = settle(connection, finished, ["c", "unknown"], again=True)
+    assert {"b": "normalized, and nobody holds it"} == {run_id: str(held) for run_id, held in step.lost.items()}
+    assert ({"c"}, {}) == (set(step.taken), step.refused), "what the table does not have is left to take()"
+    assert ["chunked", "normalized", "chunking"] == [standing(connection, run)[0] for run in "abc"]
+
+
+def test_a_run_that_others_add_meanwhile_is_answered(connection: Connection, config: Config) -> None:
+    """B2: two plans that add the same unknown runs at once divide them, and each is told who has the others."""
+    ids_ = [f"r-{number:03}" for number in range(300)]
+
+    def ask(number: int) -> dict[str, Claim | HeldBy]:
+        with connect(config) as own:
+            return claims.take(own, ids_, claims.Terms("embed", f"h/{number}", TTL, again=True))
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(ask, range(4)))
+    assert [ids_] * 4 == [sorted(answer) for answer in answers]
+    for run_id in ids_:
+        assert 1 == sum(isinstance(answer[run_id], Claim) for answer in answers)
+    assert (300, 300) == connection.execute("SELECT count(*), sum(attempt) FROM processed_runs").fetchone()
 
 
 def test_a_failed_run_pauses_longer_each_time_and_then_waits_for_a_reset(connection: Connection) -> None:
-    """B2: a failure keeps its reason and attempt; the pause doubles, and after max_attempts the run is out of line."""
+    """B2: a failure keeps its reason and attempt; the pause doubles; after max_attempts the run is not tried again."""
     put(connection, "r")
     pauses = []
     for failed in (1, 2, 3):
@@ -178,7 +193,7 @@ def test_a_failed_run_pauses_longer_each_time_and_then_waits_for_a_reset(connect
 
 
 def test_a_failure_in_embedding_is_tried_again_in_embedding(connection: Connection) -> None:
-    """B2: a failed run stands in line for the phase that failed, and success clears the failure."""
+    """B2: a failed run waits for the phase that failed, and success clears the failure."""
     put(connection, "r")
     claims.complete(connection, take(connection, "chunk"))
     (claim,) = take(connection, "embed")
@@ -207,7 +222,7 @@ def test_a_plan_may_take_what_is_embedded_or_unknown(connection: Connection) -> 
     """B2: with `again` a named run is claimed whatever has been done to it, and an unknown one is put there first."""
     embed(connection, "done")
     assert [] == take(connection, "embed", 9, only=["done", "unknown"])
-    taken = take(connection, "embed", 9, only=["unknown", "done", "done"], again=True)
+    taken = take(connection, "embed", 9, only=["done", "unknown", "done"], again=True)
     assert [("done", 3), ("unknown", 1)] == [(claim.run_id, claim.attempt) for claim in taken]
     claims.complete(connection, taken)
     assert ("embedded", None, 3) == standing(connection, "done")
@@ -238,8 +253,10 @@ def test_a_claim_taken_in_a_long_transaction_is_not_born_old(connection: Connect
     put(connection, "a")
     with connection.transaction():
         connection.execute("SELECT pg_sleep(0.2)")
-        (claim,) = claims.claim_batch(connection, "chunk", holder="h", ttl_seconds=60)
-        row = connection.execute("SELECT %s - now() >= interval '60.2 seconds'", (claim.expires_at,)).fetchone()
+        claims.take(connection, ["a"], claims.Terms("chunk", "h", 60, again=False))
+        row = connection.execute(
+            "SELECT claim_expires_at - now() >= interval '60.2 seconds' FROM processed_runs"
+        ).fetchone()
     assert (True,) == row
 
 
@@ -259,4 +276,4 @@ def test_a_fence_keeps_others_away_and_lets_heartbeats_pass(connection: Connecti
 def test_an_unknown_phase_is_a_bug(connection: Connection) -> None:
     """A phase that is neither of the two never reaches the database."""
     with pytest.raises(ValueError, match="is not a phase"):
-        take(connection, "paint")  # type: ignore[arg-type]
+        take(connection, "paint", only=["r"])  # type: ignore[arg-type]

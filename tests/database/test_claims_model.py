@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from trailblazer.database import backlog, claims
-from trailblazer.database.claims import PHASES, Claim, Counts, Phase
+from trailblazer.database.claims import PHASES, Claim, Counts, HeldBy, Phase
 from trailblazer.database.connection import Connection
 from trailblazer.errors import StaleClaim
 
@@ -42,8 +42,8 @@ class Modelled:
         return self.status in {"chunking", "embedding"}
 
     @property
-    def line(self) -> str | None:
-        """The phase it stands in line for, or is in."""
+    def waiting_for(self) -> str | None:
+        """The phase that it waits for, or is in."""
         if self.status == "reset":
             return "embed" if self.is_chunked and self.chunks else "chunk"
         if self.status == "failed":
@@ -52,7 +52,7 @@ class Modelled:
 
     @property
     def is_claimable(self) -> bool:
-        """Whether it may be taken by whom its line is for."""
+        """Whether it may be taken for that phase."""
         waits = self.status in {"normalized", "chunked", "reset"}
         return waits or (self.is_held and self.is_expired) or (self.status == "failed" and self.is_due is True)
 
@@ -82,7 +82,7 @@ class Modelled:
         self.let_go("failed")
 
     def begin_anew(self, status: str) -> None:
-        """Stand in line again, whoever held it."""
+        """Wait again, whoever held it."""
         self.let_go(status)
         self.failed_attempts, self.is_due = 0, None
 
@@ -110,39 +110,37 @@ class Claiming(RuleBasedStateMachine):
         run.begin_anew("normalized")
         run.is_chunked = False
 
-    def _take(self, phase: Phase, expected: Sequence[str], taken: Sequence[Claim]) -> None:
-        for run_id in expected:
+    def _is_open(self, run_id: str, phase: Phase, again: bool) -> bool:
+        run = self.runs[run_id]
+        is_free = again and not (run.is_held and not run.is_expired)
+        return is_free or (run.waiting_for == phase and run.is_claimable)
+
+    def _take(self, phase: Phase, wanted: set[str], again: bool) -> set[str]:
+        """Take runs in the model, and return which."""
+        taken = {run_id for run_id in wanted & set(self.runs) if self._is_open(run_id, phase, again)}
+        for run_id in taken:
             self.runs[run_id].be_taken(phase)
-        assert [(run_id, self.runs[run_id].attempt) for run_id in expected] == [(c.run_id, c.attempt) for c in taken]
-        self.given.extend(taken)
+        return taken
 
-    def _in_line(self, phase: Phase, limit: int) -> list[str]:
-        return sorted(name for name, run in self.runs.items() if run.line == phase and run.is_claimable)[:limit]
+    def _check(self, taken: set[str], answers: Mapping[str, Claim | HeldBy]) -> None:
+        """Compare what was taken in both; what was not is answered with how it stood."""
+        assert {run_id: self.runs[run_id].attempt for run_id in taken} == {
+            run_id: answer.attempt for run_id, answer in answers.items() if isinstance(answer, Claim)
+        }
+        for run_id, answer in answers.items():
+            if isinstance(answer, Claim):
+                self.given.append(answer)
+            else:
+                assert answer.status == (self.runs[run_id].status if run_id in self.runs else "unknown")
 
-    @rule(phase=any_phase, limit=some.integers(1, 3))
-    def claim(self, phase: Phase, limit: int) -> None:
-        """Somebody claims what is next in line."""
-        expected = self._in_line(phase, limit)
-        self._take(
-            phase, expected, claims.claim_batch(self.connection, phase, holder="h", ttl_seconds=600, limit=limit)
-        )
-
-    @rule(phase=any_phase, only=some.sets(any_run, min_size=1), again=some.booleans())
-    def claim_named(self, phase: Phase, only: set[str], again: bool) -> None:
+    @rule(phase=any_phase, wanted=some.sets(any_run, min_size=1), again=some.booleans())
+    def take(self, phase: Phase, wanted: set[str], again: bool) -> None:
         """A plan claims its runs."""
-        if again:
-            for run_id in only - set(self.runs):
-                self.runs[run_id] = Modelled()
-        expected = sorted(
-            name
-            for name in only & set(self.runs)
-            if (again and not (self.runs[name].is_held and not self.runs[name].is_expired))
-            or (self.runs[name].line == phase and self.runs[name].is_claimable)
-        )
-        taken = claims.claim_batch(
-            self.connection, phase, holder="h", ttl_seconds=600, limit=9, only=sorted(only), again=again
-        )
-        self._take(phase, expected, taken)
+        answers = claims.take(self.connection, sorted(wanted), claims.Terms(phase, "h", 600, again=again))
+        assert wanted == set(answers)
+        for run_id in wanted - set(self.runs) if again else ():
+            self.runs[run_id] = Modelled()
+        self._check(self._take(phase, wanted, again), answers)
 
     def _choose(self, place: int) -> Claim | None:
         return self.given[-1 - place % len(self.given)] if self.given else None
@@ -170,27 +168,21 @@ class Claiming(RuleBasedStateMachine):
                 claim, lambda: claims.complete(self.connection, [claim], counts), lambda run: run.be_completed(chunks)
             )
 
-    @rule(place=any_place, phase=any_phase, limit=some.integers(1, 3))
-    def complete_and_claim_next(self, place: int, phase: Phase, limit: int) -> None:
-        """An attempt completes and claims the next in one step; one that is late gets nothing."""
-        claim = self._choose(place)
-        if claim is None:
-            return
-        counts = {claim.run_id: Counts(total_chunks=1 if self.runs[claim.run_id].status == "chunking" else None)}
-        held = claim
-
-        def step() -> list[Claim]:
-            return claims.complete_and_claim_next(
-                self.connection, [held], phase, holder="h", ttl_seconds=600, limit=limit, counts=counts
-            )
-
-        if not self._is_good(claim):
-            with pytest.raises(StaleClaim):
-                step()
-            return
-        waiting = [run_id for run_id in self._in_line(phase, limit + 1) if run_id != claim.run_id][:limit]
-        self.runs[claim.run_id].be_completed(1)
-        self._take(phase, waiting, step())
+    @rule(places=some.lists(any_place, max_size=3), phase=any_phase, wanted=some.sets(any_run), again=some.booleans())
+    def settle_and_take(self, places: list[int], phase: Phase, wanted: set[str], again: bool) -> None:
+        """Attempts, late or not, complete, and the next runs of a plan are claimed in the same step."""
+        chosen = {claim.run_id: claim for claim in map(self._choose, places) if claim is not None}
+        finished = list(chosen.values())
+        wanted = wanted - set(chosen)
+        good = {claim.run_id for claim in finished if self._is_good(claim)}
+        counts = {run_id: Counts(total_chunks=1 if self.runs[run_id].status == "chunking" else None) for run_id in good}
+        step = claims.settle_and_take(
+            self.connection, finished, counts, sorted(wanted), claims.Terms(phase, "h", 600, again=again)
+        )
+        assert set(chosen) - good == set(step.lost)
+        for run_id in good:
+            self.runs[run_id].be_completed(1)
+        self._check(self._take(phase, wanted, again), {**step.taken, **step.refused})
 
     @rule(place=any_place, max_attempts=some.integers(1, 3))
     def fail(self, place: int, max_attempts: int) -> None:
@@ -206,21 +198,20 @@ class Claiming(RuleBasedStateMachine):
     def release(self, place: int) -> None:
         """An attempt, late or not, gives its run back."""
         if claim := self._choose(place):
-            self._do(
-                claim,
-                lambda: claims.release(self.connection, [claim]),
-                lambda run: run.let_go(run.claimed_from or "?"),
-            )
+            is_good = self._is_good(claim)
+            assert ([] if is_good else [claim.run_id]) == claims.release(self.connection, [claim])
+            if is_good:
+                run = self.runs[claim.run_id]
+                run.let_go(run.claimed_from or "?")
 
     @rule(place=any_place)
     def heartbeat(self, place: int) -> None:
         """An attempt, late or not, gives a sign of life."""
         if claim := self._choose(place):
-            self._do(
-                claim,
-                lambda: claims.heartbeat(self.connection, [claim], 600),
-                lambda run: setattr(run, "is_expired", False),
-            )
+            is_good = self._is_good(claim)
+            assert ([] if is_good else [claim.run_id]) == claims.heartbeat(self.connection, [claim], 600)
+            if is_good:
+                self.runs[claim.run_id].is_expired = False
 
     @rule(run_id=any_run)
     def expire(self, run_id: str) -> None:
@@ -253,11 +244,11 @@ class Claiming(RuleBasedStateMachine):
     def both_are_the_same(self) -> None:
         """Every run is in the database as it is in the model."""
         found = self.connection.execute(
-            "SELECT run_id, status, attempt, line, claimed_from, claimed_by IS NOT NULL, failed_attempts"
+            "SELECT run_id, status, attempt, waiting_for, claimed_from, claimed_by IS NOT NULL, failed_attempts"
             " FROM processed_runs ORDER BY run_id"
         ).fetchall()
         expected = [
-            (name, run.status, run.attempt, run.line, run.claimed_from, run.is_held, run.failed_attempts)
+            (name, run.status, run.attempt, run.waiting_for, run.claimed_from, run.is_held, run.failed_attempts)
             for name, run in sorted(self.runs.items())
         ]
         assert expected == found

@@ -33,15 +33,6 @@ def test_a_name_in_the_dsn_stays(config: Config) -> None:
         assert ("nightly",) == connection.execute("SELECT current_setting('application_name')").fetchone()
 
 
-def test_without_autocommit_nothing_stays_that_is_not_committed(config: Config) -> None:
-    """B7: `autocommit=False` leaves the end of the transaction to the caller."""
-    with connect(config, autocommit=False) as first:
-        first.execute("INSERT INTO dispatches (dispatch_id, folder) VALUES ('d', 'f')")
-        first.rollback()
-    with connect(config) as second:
-        assert (0,) == second.execute("SELECT count(*) FROM dispatches").fetchone()
-
-
 def test_vectors_come_back_as_they_went(connection: Connection) -> None:
     """E12: numpy arrays are written as vectors by binary COPY and read back bit by bit, in text and in binary."""
     vectors = numpy.random.default_rng(7).standard_normal((300, 17), dtype=numpy.float32)

@@ -1,11 +1,13 @@
-"""The verb db: start, stop, status, doctor, migrate and url, against embedded and external servers."""
+"""The verb db: start, stop, status, doctor, migrate, url and psql, against embedded and external servers."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,3 +202,44 @@ def test_the_doctor_notices_a_changed_migration(project: Path, capsys: pytest.Ca
         connection.execute("UPDATE schema_migrations SET sha256 = 'other' WHERE number = 2")
     assert 8 == main(["db", "doctor"])
     assert "2 changed since applied" in capsys.readouterr().out
+
+
+def _psql(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Return how `db psql` went in a folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRAILBLAZER_", "PG"))}
+    command = [sys.executable, "-m", "trailblazer", "db", "psql", *words]
+    return subprocess.run(
+        command, cwd=folder, env=kept | settings, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+def test_psql_of_the_embedded_server(project: Path) -> None:
+    """B7: with nothing started psql opens on our tables; a statement, or psql's own options, are carried out."""
+    done = _psql(project, "SELECT 40 + count(*) FROM processed_runs", "SELECT 'two'")
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "40" in done.stdout
+    assert "two" in done.stdout
+    assert "0\n" == _psql(project, "--", "-Atc", "SELECT count(*) FROM processed_runs").stdout
+    assert 1 == _psql(project, "SELECT FROM no_such_table").returncode
+    assert 0 == _psql(project).returncode
+
+
+def test_psql_of_another_server(tmp_path: Path, external: External) -> None:
+    """B7: db.url is used with the psql on PATH, and its password is in the environment, in no argument."""
+    bin_, seen = tmp_path / "bin", tmp_path / "seen"
+    bin_.mkdir()
+    real = server.find_binaries() / "psql"
+    (bin_ / "psql").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{seen}"\nexec "{real}" "$@"\n')
+    (bin_ / "psql").chmod(0o755)
+    settings = {"TRAILBLAZER_DB_URL": external.url(), "PATH": f"{bin_}:{os.environ['PATH']}"}
+    done = _psql(tmp_path, "--", "-Atc", "SELECT current_user", **settings)
+    assert (0, "boss\n", "") == (done.returncode, done.stdout, done.stderr)
+    assert "user=boss" in seen.read_text()
+    assert "pass" not in seen.read_text()
+
+
+def test_psql_needs_a_server_that_answers(tmp_path: Path) -> None:
+    """B7: a server that is away is exit 8 in our words, not in psql's."""
+    done = _psql(tmp_path, TRAILBLAZER_DB_URL="postgresql://me@127.0.0.1:1/x")
+    assert 8 == done.returncode
+    assert done.stderr.startswith("db: the database of TRAILBLAZER_DB_URL does not answer")

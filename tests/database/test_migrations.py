@@ -14,7 +14,7 @@ from trailblazer.database import migrating, statements
 from trailblazer.database.connection import Connection, connect, open_connection
 from trailblazer.errors import ServiceDown
 
-TABLES = ["chunk_embeddings", "chunks", "dispatches", "documents", "processed_runs", "schema_migrations"]
+TABLES = ["chunk_embeddings", "chunks", "dispatches", "documents", "processed_runs", "run_models", "schema_migrations"]
 QUERY = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
 _ASKED = re.compile(r"""(?:statement\(|fetch\(\s*\w+,\s*)["'](\w+)["']""")
 _ASKED_EITHER = re.compile(r"""statement\("(\w+)" if \w+ else "(\w+)"\)""")
@@ -67,10 +67,10 @@ def test_the_claim_table_has_every_column_of_b1(connection: Connection) -> None:
 
 
 def test_one_index_stands_on_the_claim_order(connection: Connection) -> None:
-    """B2: besides its key the claim table has one partial index, on the line and the run id."""
+    """B2: besides its key the claim table has one partial index, on the phase that is waited for and the run id."""
     query = "SELECT indexdef FROM pg_indexes WHERE tablename = 'processed_runs' AND indexname <> 'processed_runs_pkey'"
     (definition,) = [row[0] for row in connection.execute(query)]
-    assert definition.endswith('USING btree (line, run_id COLLATE "POSIX") WHERE (line IS NOT NULL)')
+    assert definition.endswith('USING btree (waiting_for, run_id COLLATE "POSIX") WHERE (waiting_for IS NOT NULL)')
 
 
 @pytest.mark.parametrize(

@@ -2,79 +2,82 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dispatch.told_lane import SEED, Silent
-from trailblazer.atomic import make_folder, write_whole
-from trailblazer.dispatch.closing import close_dispatch
-from trailblazer.dispatch.engine import Limits, carry_out
-from trailblazer.events import Words
+from dispatch.told_lane import SEED, Listed, Silent, items_of
+from trailblazer.atomic import digest_of, make_folder, write_whole
+from trailblazer.dispatch.engine import carry_out
+from trailblazer.dispatch.interrupts import Interrupts
+from trailblazer.dispatch.lane import Handle, Held, OwnedLane, Running
+from trailblazer.dispatch.settling import Limits
 from trailblazer.paths import Places
-from trailblazer.processes.children import Children
-from trailblazer.record import folder as record
 from trailblazer.record import proof
-from trailblazer.record.folder import Record
-from trailblazer.record.outcomes import Item, Outcome, Status
+from trailblazer.record.folder import Record, dispatch_folders, open_record, reopen_record
+from trailblazer.record.manifest import Resource, read_manifest
+from trailblazer.record.outcomes import Again, Left, Outcome, Status
+from trailblazer.reports.summary import Bookkeeper
 
 
-class FileLane:
+class FileLane(OwnedLane):
     """A lane whose attempt writes one file, named for item and attempt, and appends one line to a diary outside."""
 
-    def __init__(self, opened: Record, diary: Path | None) -> None:
-        self.opened, self.diary = opened, diary
+    def __init__(self, diary: Path | None) -> None:
+        self.diary = diary
 
-    def gate(self, item: Item) -> None:
-        """Refuse nothing."""
+    def begin(self, held: Sequence[Held]) -> Running:
+        """Begin to write."""
+        return _Writing(self.diary, held[0])
 
-    def claim(self, item: Item) -> int:
-        """Hold every item."""
-        return self.opened.attempts[item.index] + 1
 
-    def attempt(self, item: Item, number: int) -> Outcome:
-        """Write the file."""
-        self.opened.start(item, number, None)
+class _Writing:
+    def __init__(self, diary: Path | None, held: Held) -> None:
+        self.diary, self.held = diary, held
+        self.handle: Handle = {}
+
+    def wait(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
         if self.diary is not None:
-            folder = make_folder(self.opened.folder / f"task_{item.index}" / f"attempt_{number}")
-            write_whole(folder / "result.txt", f"{item.id}\n")
+            folder = make_folder(Path(self.held.folder))
+            write_whole(folder / "result.txt", f"{self.held.item.id}\n")
             with self.diary.open("a") as lines:
-                lines.write(f"{item.index} {number}\n")
-        return Outcome(Status.SUCCESS, details={"usage": {"tokens": 1}})
+                lines.write(f"{self.held.item.index} {self.held.attempt}\n")
+        yield self.held, Outcome(Status.SUCCESS, usage={"tokens": 1})
 
-    def give_back(self, item: Item, number: int, outcome: Outcome) -> None:
-        """Let go."""
-
-    def look(self) -> None:
-        """Keep nothing alive."""
+    def end(self, why: str, grace: float) -> None:
+        """End nothing."""
 
 
 def open_new(places: Places, planned: int) -> Record:
     """Open a dispatch of so many items, with its plan and an archived folder in it."""
-    opened = record.open_record(places, SEED, planned=planned, parameters={})
-    record.write_plan(opened.folder, [f"item-{index}" for index in range(planned)])
-    plan = {"name": "plan.txt", "uri": "list.txt", "digest": {"sha256": proof.digest(opened.folder / "plan.txt")}}
+    opened = open_record(places, SEED, planned=planned, parameters={})
+    write_whole(opened.folder / "plan.txt", "".join(f"item-{index}\n" for index in range(planned)))
+    plan = Resource("plan.txt", "list.txt", digest_of(opened.folder / "plan.txt"))
     bundle = make_folder(places.root / "bundle é" / "more")
     for name in ("ready.txt", "more/blocked.txt", "more/line\nbreak \\.md", os.fsdecode(b"no UTF-8 \xff.md")):
         write_whole(bundle.parent / name, "text\n")
-    opened.publish(inputs=[plan, *proof.archive(bundle.parent, opened.folder / "plan_preflight")])
+    opened.publish(inputs=(plan, *proof.archive(bundle.parent, opened.folder / "plan_preflight")))
     return opened
 
 
 def carry_to_the_end(opened: Record, diary: Path | None, slots: int = 2) -> int:
     """Carry out what has no good result yet, close and seal; return the exit code."""
-    plan = (Item(index, f"item-{index}") for index in range(opened.standing.planned))
-    closing = carry_out(plan, FileLane(opened, diary), opened, Children(), Limits(slots), Silent())
-    return close_dispatch(opened, closing, Words(quiet=True), "resume")
+    plan = Listed(lambda: items_of(opened.standing.planned))
+    with contextlib.closing(opened):
+        with Bookkeeper(opened):
+            closing = carry_out(plan, FileLane(diary), opened, Limits(slots), Silent(), Interrupts())
+        opened.complete(closing.exit_code, closing.why)
+        Bookkeeper(opened).write()
+        opened.seal()
+    return closing.exit_code
 
 
 def go_on_or_begin(places: Places, planned: int, diary: Path | None) -> int:
-    """Go on with the newest dispatch, or begin one where none has its plan archived; return the exit code."""
-    folders = record.dispatch_folders(places)
-    if folders and record.read_manifest(folders[-1])["inputs"]:
-        opened = record.reopen_record(folders[-1])
-    else:
-        opened = open_new(places, planned)
-    return carry_to_the_end(opened, diary)
+    """Carry the newest dispatch on, or begin one where none has its plan archived; return the exit code."""
+    folders = dispatch_folders(places)
+    is_begun = bool(folders) and bool(read_manifest(folders[-1]).inputs)
+    return carry_to_the_end(reopen_record(folders[-1]) if is_begun else open_new(places, planned), diary)
 
 
 def peak_memory_kib() -> int:

@@ -26,9 +26,11 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / 
 from dispatch.engine_alone import go_on_or_begin  # noqa: E402
 from trailblazer import schemas  # noqa: E402 - its folder had to be on the path
 from trailblazer.paths import Places  # noqa: E402
-from trailblazer.record import folder as record  # noqa: E402
+from trailblazer.record.folder import JOURNAL, dispatch_folders  # noqa: E402
 from trailblazer.record.journal import read_journal  # noqa: E402
+from trailblazer.record.manifest import read_manifest  # noqa: E402
 from trailblazer.record.outcomes import GOOD  # noqa: E402
+from trailblazer.record.standing import read_standing  # noqa: E402
 from trailblazer.record.verification import verify_folder  # noqa: E402
 
 CHANGES = ("fsync", "fdatasync", "sync", "replace", "rename", "unlink", "mkdir", "ftruncate")
@@ -134,7 +136,7 @@ def kill_at(root: Path, at: int, planned: int) -> Told:
         codes.append(forked(partial(carry, fatal)))
         for index in good_so_far(places, planned, unread):
             kept.setdefault(index, ran(diary)[index])
-    folder = record.dispatch_folders(places)[-1]
+    folder = dispatch_folders(places)[-1]
     summary = schemas.read_json(folder / "summary.json")
     finally_good = {item["index"] for item in summary["items"] if item["status"] == "success"}
     return Told(
@@ -152,15 +154,15 @@ def kill_at(root: Path, at: int, planned: int) -> Told:
 def good_so_far(places: Places, planned: int, unread: list[str]) -> set[int]:
     """Return which items have a good result in what a killed process left; what cannot be read is added to `unread`."""
     good: set[int] = set()
-    for folder in record.dispatch_folders(places)[-1:]:
+    for folder in dispatch_folders(places)[-1:]:
         try:
-            manifest = record.read_manifest(folder)
-            list(read_journal(folder / record.JOURNAL))
-            standing, _, _ = record.read_standing(folder)
+            manifest = read_manifest(folder)
+            list(read_journal(folder / JOURNAL))
+            standing, _ = read_standing(folder / JOURNAL)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what the test is about
             unread.append(repr(error))
             continue
-        if manifest["inputs"]:
+        if manifest.inputs:
             good = {index for index in range(planned) if standing.of(index) in GOOD}
     return good
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from dispatch.told_lane import DONE, ToldLane, carry, opened_for
-from trailblazer.dispatch.engine import Limits
+from dispatch.told_lane import DONE, SEED, ToldLane, carry, opened_for
 from trailblazer.dispatch.halting import Halts
+from trailblazer.dispatch.settling import Limits
 from trailblazer.errors import AlreadyRunning, ProviderRefused, ServiceDown
 from trailblazer.paths import Places
-from trailblazer.record import folder as record
+from trailblazer.record.folder import reopen_record
+from trailblazer.record.manifest import read_manifest
 from trailblazer.record.outcomes import Item, Outcome, Status
 from trailblazer.record.verification import verify_folder
+from trailblazer.schemas import in_camel_case
 
 
 @pytest.fixture
@@ -31,8 +34,8 @@ def test_items_start_in_order_and_never_more_at_once_than_slots(places: Places) 
         together.wait()  # only three at once can pass
         return DONE
 
-    lane = ToldLane(opened_for(places, 12), meet)
-    closing = carry(lane, 12, Limits(3))
+    record, lane = opened_for(places, 12), ToldLane(meet)
+    closing = carry(lane, record, Limits(3))
     assert 0 == closing.exit_code
     assert 3 == lane.most_at_once
     begun = [index for index, _ in lane.attempts]
@@ -42,19 +45,19 @@ def test_items_start_in_order_and_never_more_at_once_than_slots(places: Places) 
 
 def test_one_slot_keeps_the_order(places: Places) -> None:
     """With one slot the items run one after the other (G3)."""
-    lane = ToldLane(opened_for(places, 20), lambda _item, _number: DONE)
-    carry(lane, 20, Limits(1))
+    record, lane = opened_for(places, 20), ToldLane(lambda _item, _number: DONE)
+    carry(lane, record, Limits(1))
     assert [(index, 1) for index in range(20)] == lane.attempts
 
 
 def test_a_failure_never_stops_the_others(places: Places) -> None:
     """An item that fails is data: the others run, and the exit code is 6 (rule 4)."""
     bad = Outcome(Status.ERROR, "no")
-    lane = ToldLane(opened_for(places, 10), lambda item, _number: bad if item.index == 3 else DONE)
-    closing = carry(lane, 10, Limits(2))
+    record, lane = opened_for(places, 10), ToldLane(lambda item, _number: bad if item.index == 3 else DONE)
+    closing = carry(lane, record, Limits(2))
     assert 6 == closing.exit_code
-    assert 9 == lane.opened.standing.good
-    assert [3] == lane.given_back
+    assert 9 == record.standing.good
+    assert [3] == lane.released
 
 
 def test_what_was_away_is_tried_again_under_a_new_number(places: Places) -> None:
@@ -65,8 +68,8 @@ def test_what_was_away_is_tried_again_under_a_new_number(places: Places) -> None
             raise ServiceDown("away")
         return DONE
 
-    lane = ToldLane(opened_for(places, 2), away_once)
-    closing = carry(lane, 2, Limits(1, retries=1, back_off_seconds=0))
+    record, lane = opened_for(places, 2), ToldLane(away_once)
+    closing = carry(lane, record, Limits(1, retries=1, back_off_seconds=0))
     assert 0 == closing.exit_code
     assert [(0, 1), (0, 2), (1, 1), (1, 2)] == lane.attempts
 
@@ -74,11 +77,11 @@ def test_what_was_away_is_tried_again_under_a_new_number(places: Places) -> None
 def test_a_plain_failure_is_not_tried_again(places: Places) -> None:
     """What failed for a reason of its own is tried once, unless failures are to be tried again."""
     bad = Outcome(Status.ERROR, "no")
-    lane = ToldLane(opened_for(places, 1), lambda _item, _number: bad)
-    carry(lane, 1, Limits(1, retries=2, back_off_seconds=0))
+    record, lane = opened_for(places, 1), ToldLane(lambda _item, _number: bad)
+    carry(lane, record, Limits(1, retries=2, back_off_seconds=0))
     assert [(0, 1)] == lane.attempts
-    lane = ToldLane(opened_for(places, 1), lambda _item, _number: bad)
-    carry(lane, 1, Limits(1, retries=2, retry_failures=True, back_off_seconds=0))
+    record, lane = opened_for(places, 1), ToldLane(lambda _item, _number: bad)
+    carry(lane, record, Limits(1, retries=2, retry_failures=True, back_off_seconds=0))
     assert [(0, 1), (0, 2), (0, 3)] == lane.attempts
 
 
@@ -88,26 +91,26 @@ def test_a_final_no_stops_the_line(places: Places) -> None:
     def refuse(_item: Item, _number: int) -> Outcome:
         raise ProviderRefused("401")
 
-    lane = ToldLane(opened_for(places, 50), refuse)
-    closing = carry(lane, 50, Limits(1))
+    record, lane = opened_for(places, 50), ToldLane(refuse)
+    closing = carry(lane, record, Limits(1))
     assert 8 == closing.exit_code
     assert len(lane.attempts) <= 2
 
 
 def test_the_first_five_failing_stop_the_line(places: Places) -> None:
     """When the first N all fail nothing more is started, and what was not run is told as such (P4)."""
-    lane = ToldLane(opened_for(places, 50), lambda _item, _number: Outcome(Status.ERROR, "no"))
-    closing = carry(lane, 50, Limits(1, halts=Halts(5)))
+    record, lane = opened_for(places, 50), ToldLane(lambda _item, _number: Outcome(Status.ERROR, "no"))
+    closing = carry(lane, record, Limits(1, halts=Halts(5)))
     assert 6 == closing.exit_code
     assert "the first 5 items all failed" in closing.why
-    assert lane.opened.standing.counts[Status.CANCELLED] >= 44
-    assert 0 == lane.opened.standing.unrun
+    assert record.standing.counts[Status.CANCELLED] >= 44
+    assert 0 == record.standing.unrun
 
 
 def test_all_refused_by_the_gate_is_exit_5(places: Places) -> None:
     """Where every item is refused by its gate nothing was spent, and the exit code says so."""
-    lane = ToldLane(opened_for(places, 2), lambda _item, _number: DONE)
-    closing = carry(lane, 2, Limits(1), {0: "closed", 1: "closed"})
+    record, lane = opened_for(places, 2), ToldLane(lambda _item, _number: DONE)
+    closing = carry(lane, record, Limits(1), {0: "closed", 1: "closed"})
     assert 5 == closing.exit_code
     assert [] == lane.attempts
 
@@ -115,13 +118,14 @@ def test_all_refused_by_the_gate_is_exit_5(places: Places) -> None:
 def test_a_resumed_dispatch_runs_only_what_has_no_good_result(places: Places) -> None:
     """Resuming passes over good results, counts attempts on, and leaves a folder that verifies (rule 10)."""
     opened = opened_for(places, 4)
-    lane = ToldLane(opened, lambda item, _number: Outcome(Status.ERROR, "no") if item.index == 2 else DONE)
-    carry(lane, 4, Limits(1))
+    lane = ToldLane(lambda item, _number: Outcome(Status.ERROR, "no") if item.index == 2 else DONE)
+    carry(lane, opened, Limits(1))
     opened.complete(6, "one failed")
     opened.seal()
-    again = record.reopen_record(opened.folder)
-    lane = ToldLane(again, lambda _item, _number: DONE)
-    closing = carry(lane, 4, Limits(1))
+    opened.close()
+    again = reopen_record(opened.folder)
+    lane = ToldLane(lambda _item, _number: DONE)
+    closing = carry(lane, again, Limits(1))
     assert [(2, 2)] == lane.attempts
     assert 0 == closing.exit_code
     again.complete(0, "")
@@ -133,7 +137,7 @@ def test_a_running_dispatch_cannot_be_resumed(places: Places) -> None:
     """A dispatch that is being carried out is refused to a second process, with the pid of the first (exit 7)."""
     opened = opened_for(places, 1)
     with pytest.raises(AlreadyRunning, match="pid"):
-        record.reopen_record(opened.folder)
+        reopen_record(opened.folder)
 
 
 def test_a_bug_in_a_lane_is_told_and_kept(places: Places) -> None:
@@ -142,18 +146,18 @@ def test_a_bug_in_a_lane_is_told_and_kept(places: Places) -> None:
     def stumble(_item: Item, _number: int) -> Outcome:
         raise ZeroDivisionError
 
-    lane = ToldLane(opened_for(places, 20), stumble)
-    closing = carry(lane, 20, Limits(1))
+    record, lane = opened_for(places, 20), ToldLane(stumble)
+    closing = carry(lane, record, Limits(1))
     assert 1 == closing.exit_code
-    assert "ZeroDivisionError" in (lane.opened.folder / "traceback.txt").read_text()
+    assert "ZeroDivisionError" in (record.folder / "traceback.txt").read_text()
 
 
 def test_the_manifest_is_there_from_the_first_second(places: Places) -> None:
     """Before anything runs the folder holds a valid manifest that says running (E5)."""
     opened = opened_for(places, 3)
-    manifest = record.read_manifest(opened.folder)
-    assert "running" == manifest["status"]
-    assert list(record.SEED_FIELDS) == list(manifest)[: len(record.SEED_FIELDS)]
+    manifest = read_manifest(opened.folder)
+    assert "running" == manifest.status
+    assert ["dispatchTs", *in_camel_case(asdict(SEED))] == list(manifest.document())[:13]
 
 
 def test_two_dispatches_of_one_second_have_folders_of_their_own(places: Places) -> None:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.test_progress import settle
 from trailblazer.dispatch.halting import Halts, read_rule
 from trailblazer.errors import WordsWrong
-from trailblazer.record.outcomes import Outcome, Refusal, Standing, Status
+from trailblazer.record.outcomes import Outcome, Refusal, Status
+from trailblazer.record.standing import Standing
 
 CODES = st.lists(st.integers(0, 3), max_size=30)  # 0 is a success, another number a reason to fail
 
@@ -18,7 +20,7 @@ def stopped_at(codes: list[int], halts: Halts) -> int | None:
     standing = Standing(len(codes))
     for place, code in enumerate(codes):
         outcome = Outcome(Status.ERROR, f"exit {code}") if code else Outcome(Status.SUCCESS)
-        standing.settle(place, outcome)
+        settle(standing, place, outcome.status)
         if halts.judge(outcome, standing) is not None:
             return place + 1
     return None

@@ -1,4 +1,4 @@
-"""Chunks keep the cap, cover the text, say where they stand, and come out the same every time."""
+"""Chunks keep the cap, cover the text, know their place, and are the same every time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from trailblazer import schemas
 from trailblazer.config import Config, load_config
 from trailblazer.errors import ConfigWrong, DocumentInvalid, PlanUnusable
-from trailblazer.pipeline.chunk import ASSURANCE, CHUNKS, chunk_run, is_chunked
+from trailblazer.pipeline.chunk import ASSURANCE, chunk_run, is_chunked
+from trailblazer.pipeline.chunk_file import CHUNKS
 from trailblazer.pipeline.documents import ENRICHED, NORMALIZED
 from trailblazer.pipeline.sections import Sections, images_in, kind_of
 from trailblazer.pipeline.splitting import Splitter
@@ -160,7 +161,7 @@ def test_chunking_again_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_damaged_chunks_are_cut_again(tmp_path: Path) -> None:
-    """Chunks that are not the ones the assurance was written for, as after a crash in between, are made again."""
+    """Chunks that do not fit chunk_assurance.json, as after a crash between the two files, are made again."""
     write_run(tmp_path, "r", {"id": "a", "text_md": "text"})
     config = configured(tmp_path)
     chunk_run(config.places, config, "r")
@@ -186,7 +187,7 @@ def test_the_enriched_documents_go_first(tmp_path: Path) -> None:
 
 
 def test_blank_documents_and_unstorable_characters(tmp_path: Path) -> None:
-    """A blank document has no chunk and is told; NUL and lone surrogates, which no database takes, are replaced."""
+    """A blank document has no chunk and is counted; NUL and lone surrogates, which no database takes, are replaced."""
     write_run(tmp_path, "r", {"id": "a", "text_md": " \n"}, {"id": "b", "text_md": "x\0y\ud800z"})
     config = configured(tmp_path)
     report = chunk_run(config.places, config, "r")
@@ -207,7 +208,7 @@ def test_blank_documents_and_unstorable_characters(tmp_path: Path) -> None:
     ],
 )
 def test_documents_that_cannot_be_read_are_refused(tmp_path: Path, line: str, message: str) -> None:
-    """Half a JSON line and its like are refused with file and place, and no chunks are published."""
+    """A line that is not a document is refused with file and place, and no chunks are published."""
     file = write_run(tmp_path, "r", {"id": "first", "text_md": "x"})
     file.write_text(file.read_text() + line)
     config = configured(tmp_path)
@@ -216,7 +217,7 @@ def test_documents_that_cannot_be_read_are_refused(tmp_path: Path, line: str, me
     assert [] == list((tmp_path / "var/runs/r/chunk").iterdir())
 
 
-def test_runs_and_settings_that_do_not_do(tmp_path: Path) -> None:
+def test_wrong_runs_and_settings_are_refused(tmp_path: Path) -> None:
     """A missing run is exit code 4, a run without documents 3, an overlap as large as the cap 3."""
     config = configured(tmp_path, max_tokens=16, overlap=16)
     with pytest.raises(PlanUnusable, match="there is no run r"):
@@ -230,7 +231,7 @@ def test_runs_and_settings_that_do_not_do(tmp_path: Path) -> None:
 
 
 def test_sections_follow_headings_but_not_code() -> None:
-    """A place stands under the headings above it; what looks like one inside fenced code is none."""
+    """A place has the headings above it; a line that looks like a heading inside fenced code is not one."""
     text = "# A\n\nx\n\n```\n# no\n```\n\n## B ##\n\ny\n\n# C\nz"
     sections = Sections(text)
     assert ["A", "A", "A > B", "C"] == [sections.at(text.index(mark)) for mark in ("x", "no", "y", "z")]
@@ -252,6 +253,6 @@ def test_the_kind_of_a_part(part: str, kind: str) -> None:
     assert kind == kind_of(part)
 
 
-def test_images_are_told_once() -> None:
+def test_images_are_listed_once() -> None:
     """The images of a part are listed once, in order."""
     assert ["b.png", "a.png"] == images_in('![x](b.png) ![y](a.png "title") ![z](b.png) [no](c.png)')

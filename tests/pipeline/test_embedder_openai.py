@@ -18,6 +18,7 @@ from trailblazer.config import load_config
 from trailblazer.errors import DocumentInvalid, ProviderRefused, ServiceDown
 from trailblazer.pipeline.embedders import check_ready, load_embedder
 from trailblazer.pipeline.embedders.openai import OpenAIEmbedder
+from trailblazer.pipeline.embedders.service import EmbeddingsService
 
 SECRET = "sk-secret-0123456789"
 
@@ -31,12 +32,8 @@ def embedder_for(
     with serving(behaviour, dimension=dimension, **options) as server:
         flags = {"provider": "openai", "base_url": server.base_url, "model": model, "dimension": dimension}
         config = load_config({f"embed.{key}": value for key, value in flags.items()}, Path("/"))
-        identity = check_ready(config)
-        yield (
-            OpenAIEmbedder(identity, server.base_url, timeout=timeout, retries=retries, sleep=waited.append),
-            server,
-            waited,
-        )
+        spoken_to = EmbeddingsService(server.base_url, timeout=timeout, retries=retries, sleep=waited.append)
+        yield OpenAIEmbedder(check_ready(config), spoken_to), server, waited
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +53,7 @@ def test_vectors_come_in_the_order_of_the_texts_and_of_length_1() -> None:
 
 
 def test_a_smaller_dimension_is_asked_for_only_of_models_that_can() -> None:
-    """OpenAI's own models are told the dimension when it is not their own."""
+    """A request to OpenAI's own models names the dimension when it is not the largest."""
     with embedder_for("ok", model="text-embedding-3-small", dimension=100) as (embedder, server, _):
         assert (1, 100) == embedder.embed(["text"]).shape
     assert 100 == server.requests[0]["dimensions"]
@@ -70,7 +67,7 @@ def test_a_large_batch_becomes_several_requests() -> None:
 
 
 def test_what_may_pass_is_asked_again() -> None:
-    """429, a dropped connection and 500 are repeated: after Retry-After where it is told, else ever longer."""
+    """429, a dropped connection and 500 are retried: after Retry-After, else after longer and longer."""
     with embedder_for("flaky") as (embedder, server, waited):
         assert (1, 8) == embedder.embed(["text"]).shape
     assert 4 == len(server.requests)
@@ -116,7 +113,7 @@ def test_a_final_no_is_not_asked_again(behaviour: str, message: str) -> None:
 
 
 def test_nobody_listening_is_a_service_that_is_down() -> None:
-    """An address where nobody listens is told as such."""
+    """An address where nobody listens is a service that is down."""
     with embedder_for("ok", retries=0) as (embedder, _, _):
         pass
     with pytest.raises(ServiceDown, match=r"could not be reached or hung up: .*\(asked once\)"):
@@ -136,7 +133,14 @@ def test_the_key_is_in_no_message_and_no_representation() -> None:
     with embedder_for("echo") as (embedder, _, _):
         with pytest.raises(ProviderRefused, match=r"Incorrect API key: Bearer \*\*\*") as caught:
             embedder.embed(["text"])
-        shown = repr(embedder) + repr(vars(embedder)) + repr(caught.value) + caught.value.what + caught.value.hint
+        shown = (
+            repr(embedder)
+            + repr(vars(embedder))
+            + repr(vars(embedder._service))
+            + repr(caught.value)
+            + caught.value.what
+            + caught.value.hint
+        )
     assert SECRET not in shown
 
 

@@ -1,4 +1,4 @@
-"""One contract for every provider; what a provider does not have is refused before anything is spent."""
+"""One contract for every provider; a wrong model or dimension is refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def configured(**embed: Any) -> Config:
 
 
 def test_the_local_embedder_makes_unit_vectors_of_its_dimension() -> None:
-    """Vectors are float32, of length 1, one a text, and say what they were made with (E12)."""
+    """Vectors are float32, of length 1, one for each text, and the embedder names its model (E12)."""
     vectors = LOCAL.embed(["How do I bake bread?", "def f(x): return x", "日本語"])
     assert (3, 256) == vectors.shape
     assert np.float32 == vectors.dtype
@@ -54,7 +54,7 @@ def test_a_vector_depends_on_its_text_alone(texts: list[str]) -> None:
 
 
 def test_a_vector_is_the_mean_of_its_tokens() -> None:
-    """The quick way by different tokens comes to the mean over all tokens."""
+    """The fast computation by different tokens gives the mean over all tokens."""
     assert isinstance(LOCAL, LocalEmbedder)
     text = "the cat and the dog and the <s> bird " * 9
     tokens = LOCAL._tokenizer.encode_ordinary(text)[1:]
@@ -71,7 +71,7 @@ def test_a_smaller_dimension_is_the_beginning_of_the_larger() -> None:
 
 @pytest.mark.parametrize("text", ["", " \n\t"])
 def test_a_blank_text_is_refused(text: str) -> None:
-    """A blank text has no vector; its place in the batch is told."""
+    """A blank text has no vector; the message names its place in the batch."""
     with pytest.raises(DocumentInvalid, match="text 2 of 2 to embed is blank"):
         LOCAL.embed(["good", text])
 
@@ -84,7 +84,10 @@ def test_a_blank_text_is_refused(text: str) -> None:
         ({"provider": "minilm", "dimension": 256}, "makes no vectors of 256 numbers"),
         ({"provider": "openai", "model": "nope"}, "the provider openai has no model nope"),
         ({"provider": "openai", "dimension": 1537}, "makes no vectors of 1537 numbers"),
-        ({"provider": "openai", "base_url": "http://localhost/v1", "model": "mine"}, "embed.dimension is not set"),
+        (
+            {"provider": "openai", "base_url": "http://localhost/v1", "model": "mine"},
+            "the dimension of the model mine is not known yet",
+        ),
     ],
 )
 def test_what_a_provider_does_not_have_is_refused(embed: dict[str, Any], message: str) -> None:
@@ -93,7 +96,7 @@ def test_what_a_provider_does_not_have_is_refused(embed: dict[str, Any], message
         identify(configured(**embed))
 
 
-def test_an_extra_that_is_not_installed_is_told() -> None:
+def test_an_extra_that_is_not_installed_says_how_to_install_it() -> None:
     """The provider minilm says how to install it, or loads."""
     config = configured(provider="minilm")
     try:
@@ -107,7 +110,7 @@ def test_an_extra_that_is_not_installed_is_told() -> None:
 @pytest.mark.parametrize(
     ("key", "message"), [("", "OPENAI_API_KEY is not set"), ("sk-a b", "holds characters that no key has")]
 )
-def test_a_missing_key_is_told_without_a_call(monkeypatch: pytest.MonkeyPatch, key: str, message: str) -> None:
+def test_a_missing_key_is_found_without_a_call(monkeypatch: pytest.MonkeyPatch, key: str, message: str) -> None:
     """OpenAI's own address needs a key; a key that cannot be one is refused and not shown."""
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(ConfigWrong, match=message) as caught:
@@ -122,7 +125,7 @@ def test_a_file_that_is_cut_short_is_no_weights(tmp_path: Path) -> None:
     file.write_bytes(struct.pack("<Q", len(header)) + header + np.arange(4, dtype=np.float32).tobytes())
     assert [[0, 1], [2, 3]] == read_safetensors(file)["w"].tolist()
     file.write_bytes(file.read_bytes()[:-3])
-    with pytest.raises(DocumentInvalid, match=r"weights\.safetensors is no readable safetensors file"):
+    with pytest.raises(DocumentInvalid, match=r"weights\.safetensors is not a readable safetensors file"):
         read_safetensors(file)
 
 

@@ -1,7 +1,8 @@
-"""What went into the vectors is written down, and a diff says what has changed since and why."""
+"""The manifest says what the vectors were made from; the diff says what has changed since."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,9 @@ def test_a_text_with_the_same_number_of_tokens_is_a_change(embedded: Path) -> No
         ),
     ],
 )
-def test_another_embedder_is_told_by_what_differs(embedded: Path, keys: dict[str, Any], expected: tuple[str]) -> None:
+def test_another_embedder_gives_a_reason_for_each_difference(
+    embedded: Path, keys: dict[str, Any], expected: tuple[str]
+) -> None:
     """Another provider, model, dimension or tokenizer makes other vectors, each with its own reason."""
     assert expected == reasons(embedded, **keys)
 
@@ -77,7 +80,7 @@ def test_another_way_of_cutting_is_no_change_of_content(embedded: Path) -> None:
 
 
 def test_a_document_that_is_left_out_now_is_a_change(tmp_path: Path) -> None:
-    """What is embedded depends on the skip list: another threshold is CONTENT_CHANGE."""
+    """Another threshold skips other documents, and that is CONTENT_CHANGE."""
     write_run(tmp_path, "r", *({"id": name, "text_md": name, "quality_score": 0.5} for name in "ab"), to=ENRICHED)
     config = configured(tmp_path)
     chunk_run(config.places, config, "r")
@@ -111,3 +114,15 @@ def test_the_diff_is_written(embedded: Path) -> None:
     written = schemas.read_json(embedded / "var/runs/r" / DIFF)
     schemas.check("embed_diff", written, "diff.json")
     assert (True, 64, 256) == (written["changed"], written["current"]["dimension"], written["previous"]["dimension"])
+
+
+def test_odd_settings_in_another_tools_assurance_are_unknown(tmp_path: Path) -> None:
+    """Settings with a wrong type become null, and the manifest keeps its schema."""
+    run = chunked_run(tmp_path, "r", "text")
+    odd = {"chunkerVersion": 7, "tokenCap": {"max": "800", "overlap": True}, "tokenizer": {"name": [], "version": "1"}}
+    (run / "chunk/chunk_assurance.json").write_text(json.dumps(odd))
+    config = configured(tmp_path)
+    manifest = build_manifest(config.places, config, "r")
+    publish_manifest(config.places, manifest)
+    expected = {"maxTokens": None, "overlap": None, "encoding": None, "encodingVersion": "1"}
+    assert (None, expected) == (manifest.chunker_version, manifest.chunk_config)

@@ -12,22 +12,29 @@ import pytest
 from pipeline.runs import chunked_run, configured, write_run
 from trailblazer import schemas
 from trailblazer.errors import DocumentInvalid, PlanUnusable
-from trailblazer.pipeline.chunk import CHUNKS, chunk_run
+from trailblazer.pipeline.chunk import chunk_run
+from trailblazer.pipeline.chunk_file import CHUNKS, read_chunks
 from trailblazer.pipeline.documents import ENRICHED
-from trailblazer.pipeline.preflight import PREFLIGHT, SKIPLIST, preflight_run
+from trailblazer.pipeline.preflight import PREFLIGHT, SKIPLIST, Preflight, examine_run, publish_preflight
 
 
 def reasons(folder: Path, rid: str = "r", **keys: Any) -> tuple[str, ...]:
     """Return why a run is blocked."""
+    return examine(folder, rid, **keys).reasons
+
+
+def examine(folder: Path, rid: str = "r", **keys: Any) -> Preflight:
+    """Examine a run, publish what was found and return it."""
     config = configured(folder, **keys)
-    return preflight_run(config.places, config, rid).reasons
+    found = examine_run(config.places, config, rid)
+    publish_preflight(config.places, config, found)
+    return found
 
 
 def test_a_chunked_run_is_ready_and_counted(tmp_path: Path) -> None:
-    """A run with chunks is ready; both files keep their schema and say what there is to embed (E7, E9, G6)."""
+    """A run with chunks is ready; both files keep their schema and count what can be embedded (E7, E9, G6)."""
     run = chunked_run(tmp_path, "r", "one two three", "four five", " ")
-    config = configured(tmp_path)
-    found = preflight_run(config.places, config, "r")
+    found = examine(tmp_path)
     assert (True, "", 3, 2, 2) == (found.is_ready, found.why, found.documents, found.embeddable, found.chunks)
     assert ("local", "l2-supercat-256", 256, 0) == (found.provider, found.model, found.dimension, found.cost)
     written = schemas.read_json(run / PREFLIGHT)
@@ -65,13 +72,13 @@ def test_documents_below_the_quality_are_left_out(tmp_path: Path) -> None:
     run = write_run(tmp_path, "r", *enriched, {"id": "e", "text_md": "no score"}, to=ENRICHED)
     config = configured(tmp_path)
     chunk_run(config.places, config, "r")
-    found = preflight_run(config.places, config, "r")
+    found = examine(tmp_path)
     assert found.is_ready
     assert (("a", "b", "c"), 2, 2) == (found.skipped, found.embeddable, found.chunks)
     assert (0.2, 0.34, 75.0) == (found.p50, found.p90, found.below_pct)
-    assert "75 % of the documents are below a quality of 0.35; more than 50 % is advised against" == found.advice
+    assert "75 % of the documents have a quality below 0.35; at most 50 % is advised" == found.advice
     assert ["a", "b", "c"] == schemas.read_json(run / SKIPLIST)["skip"]
-    assert None is preflight_run(config.places, configured(tmp_path, preflight__min_quality=0.2), "r").advice
+    assert None is examine(tmp_path, preflight__min_quality=0.2).advice
 
 
 def test_nothing_to_embed_blocks(tmp_path: Path) -> None:
@@ -87,14 +94,13 @@ def test_nothing_to_embed_blocks(tmp_path: Path) -> None:
 
 
 def test_a_configuration_the_embedder_cannot_work_with_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong model or dimension, a missing key and an overlap without room are CONFIG_INVALID, told in words."""
+    """A wrong model or dimension, a missing key and an overlap without room are CONFIG_INVALID, each in words."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     chunked_run(tmp_path, "r", "one")
     assert ("CONFIG_INVALID",) == reasons(tmp_path, embed__model="nope")
     assert ("CONFIG_INVALID",) == reasons(tmp_path, embed__dimension=77)
     assert ("CONFIG_INVALID",) == reasons(tmp_path, chunk__overlap=800)
-    config = configured(tmp_path, embed__provider="openai")
-    assert "CONFIG_INVALID: OPENAI_API_KEY is not set" == preflight_run(config.places, config, "r").why
+    assert "CONFIG_INVALID: OPENAI_API_KEY is not set" == examine(tmp_path, embed__provider="openai").why
 
 
 def test_a_missing_tokenizer_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,12 +111,11 @@ def test_a_missing_tokenizer_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_price_table_gives_the_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cost is tokens by the price of provider/model per million; what is not listed costs nothing (E10)."""
+    """Cost is tokens by the price of provider/model per million; a model without a price costs nothing (E10)."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     chunked_run(tmp_path, "r", "word " * 2500)
     prices = {"openai/text-embedding-3-small": 20}
-    config = configured(tmp_path, embed__provider="openai", embed__prices=prices)
-    found = preflight_run(config.places, config, "r")
+    found = examine(tmp_path, embed__provider="openai", embed__prices=prices)
     assert found.tokens > 2500
     assert round(found.tokens * 20 / 1e6, 6) == found.cost
 
@@ -122,12 +127,11 @@ def test_chunks_of_another_tool_are_read(tmp_path: Path) -> None:
     chunk = {"chunk_id": "a:0000", "doc_id": "a", "ord": 0, "text_md": "one two", "token_count": 7}
     (run / CHUNKS).write_text(json.dumps(chunk) + "\n")
     (run / "chunk/chunk_assurance.json").write_text('{"status": "PASS", "tokenCap": {"max": 800}}')
-    config = configured(tmp_path)
-    found = preflight_run(config.places, config, "r")
+    found = examine(tmp_path)
     assert (True, 7) == (found.is_ready, found.tokens)
 
 
-def test_a_missing_run_and_half_a_line_are_told(tmp_path: Path) -> None:
+def test_a_missing_run_and_half_a_line_are_refused(tmp_path: Path) -> None:
     """A missing run folder is exit code 4; half a JSON line is exit code 3 and names file and line."""
     with pytest.raises(PlanUnusable, match="there is no run r"):
         reasons(tmp_path)
@@ -135,3 +139,43 @@ def test_a_missing_run_and_half_a_line_are_told(tmp_path: Path) -> None:
     (run / CHUNKS).write_bytes((run / CHUNKS).read_bytes()[:-9])
     with pytest.raises(DocumentInvalid, match=r"chunks\.ndjson:2 is not JSON"):
         reasons(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"token_count": None, "char_count": "many", "ord": -1, "meta": [1], "chunk_type": 7},
+        {"token_count": 2**40, "char_start": "x", "char_end": True, "title": 5},
+        {"meta": {"section": "a\0b", "deep": [float("nan"), "\ud800"]}},
+    ],
+)
+def test_odd_fields_in_another_tools_chunks_get_defaults(tmp_path: Path, fields: dict[str, Any]) -> None:
+    """A field with a wrong type does not stop a run: only ids and text are required."""
+    run = write_run(tmp_path, "r", {"id": "a", "text_md": "one two", "quality_score": float("nan")})
+    (run / CHUNKS).parent.mkdir()
+    (run / CHUNKS).write_text(json.dumps({"chunk_id": "a:0000", "doc_id": "a", "text_md": "one two", **fields}) + "\n")
+    found = examine(tmp_path)
+    assert (True, 1) == (found.is_ready, found.tokens)
+    (chunk,) = read_chunks(run / CHUNKS)
+    json.dumps(chunk.meta, allow_nan=False).encode()
+    assert "\0" not in str(chunk.meta)
+
+
+def test_a_repeated_chunk_id_is_refused(tmp_path: Path) -> None:
+    """Two chunks with one id, which the database could not store, are refused by the number of the second."""
+    run = chunked_run(tmp_path, "r", "one")
+    (run / CHUNKS).write_text(2 * (run / CHUNKS).read_text())
+    with pytest.raises(DocumentInvalid, match=r"chunks\.ndjson: chunk 2 repeats the id 'd0:0000'"):
+        examine(tmp_path)
+
+
+def test_examining_a_run_reads_no_metadata_of_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions of packages are read once per process: reading them took half of the time of a small run."""
+    chunked_run(tmp_path, "r", "one")
+    examine(tmp_path)
+
+    def refuse(name: str) -> str:
+        raise AssertionError(f"the version of {name} was read again")
+
+    monkeypatch.setattr("importlib.metadata.version", refuse)
+    assert examine(tmp_path).is_ready

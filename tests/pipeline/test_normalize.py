@@ -49,7 +49,7 @@ def test_a_folder_with_documents_is_one_run_in_the_order_of_ids(places: Places, 
 
 
 def test_a_folder_of_folders_becomes_a_run_each(places: Places, tmp_path: Path) -> None:
-    """Folders without documents beside them become runs named after them, under a prefix where there is one (E12)."""
+    """Folders without documents beside them become runs named after them, under a prefix if one is given (E12)."""
     write(tmp_path / "in/guide/one.md", "# One")
     write(tmp_path / "in/Über uns/two.md", "# Two")
     assert ["guide", "Uber-uns"] == [report.rid for report in normalize(places, tmp_path / "in")]
@@ -57,7 +57,7 @@ def test_a_folder_of_folders_becomes_a_run_each(places: Places, tmp_path: Path) 
 
 
 def test_two_folders_with_the_same_run_id_are_refused(tmp_path: Path) -> None:
-    """Two folders whose names differ only in what an id cannot hold are refused, not mixed."""
+    """Two folders whose names become the same run id are refused, not mixed."""
     write(tmp_path / "in/a b/one.md", "# One")
     write(tmp_path / "in/a-b/two.md", "# Two")
     with pytest.raises(WordsWrong, match="would both be the run a-b"):
@@ -73,7 +73,7 @@ def test_one_file_is_a_run(places: Places, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing", "empty", "image.png"])
 def test_a_path_without_text_is_refused(tmp_path: Path, name: str) -> None:
-    """A path that is missing, holds no text or is no text is refused with exit code 4."""
+    """A path that is missing, has no text files or is not a text file is refused with exit code 4."""
     (tmp_path / "empty").mkdir()
     write(tmp_path / "image.png", b"\x89PNG")
     with pytest.raises(PlanUnusable):
@@ -93,20 +93,20 @@ def test_the_same_input_leaves_the_same_bytes(places: Places, tmp_path: Path) ->
     assert [target.name] == [path.name for path in target.parent.iterdir()]
 
 
-def test_empty_documents_are_left_out_and_told(places: Places, tmp_path: Path) -> None:
-    """A document without text is left out by name; a run of only such documents is refused and leaves no file."""
+def test_empty_documents_are_left_out_and_named(places: Places, tmp_path: Path) -> None:
+    """A document without text is left out and named; a run of only such documents is refused and leaves no file."""
     write(tmp_path / "in/a.md", "Text")
     write(tmp_path / "in/b.md", " \n\n")
     write(tmp_path / "in/c.html", "<script>var x</script>")
     (report,) = normalize(places, tmp_path / "in", "docs")
     assert (1, ("b.md", "c.html")) == (report.documents, report.empty)
     write(tmp_path / "blank/a.md", "\n")
-    with pytest.raises(PlanUnusable, match="would hold no document"):
+    with pytest.raises(PlanUnusable, match="would have no document"):
         normalize(places, tmp_path / "blank", "blank")
     assert not (places.run("blank") / NORMALIZED).exists()
 
 
-def test_bytes_that_are_no_text_are_replaced_and_told(places: Places, tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_are_replaced_and_counted(places: Places, tmp_path: Path) -> None:
     """Undecodable bytes, and NUL which no database takes, become U+FFFD; a U+FFFD of the author is not counted."""
     write(tmp_path / "in/a.md", b"caf\xe9 \x00 ok")
     write(tmp_path / "in/b.md", "the author's own \N{REPLACEMENT CHARACTER}")
@@ -123,14 +123,14 @@ def test_bytes_that_are_no_text_are_replaced_and_told(places: Places, tmp_path: 
         ("a.htm", b'<meta charset="latin-1"><pre>gr\xfcn\nblau</pre>'),
     ],
 )
-def test_encodings_are_told_by_their_marks(places: Places, tmp_path: Path, name: str, raw: bytes) -> None:
-    """A byte order mark and a page's own charset are followed; line ends become newlines."""
+def test_marks_decide_the_encoding(places: Places, tmp_path: Path, name: str, raw: bytes) -> None:
+    """A byte order mark and the charset of a page decide how it is decoded; line ends become newlines."""
     normalize(places, write(tmp_path / name, raw), "docs")
     assert "grün\nblau" == lines(places, "docs")[0]["text_md"].replace("```\n", "").replace("\n```", "")
 
 
 def test_every_line_keeps_its_schema_and_can_be_read_back(places: Places, tmp_path: Path) -> None:
-    """What is written validates against normalized_document and comes back as the same document (G6)."""
+    """A line keeps the schema normalized_document and is read back as the same document (G6)."""
     write(tmp_path / "in/a/b.md", "# Title\n\n[link](https://example.invalid/x)")
     normalize(places, tmp_path / "in/a", "docs")
     (record,) = lines(places, "docs")

@@ -31,12 +31,12 @@ from trailblazer.pipeline.text_files import as_content, rst_to_markdown
     ],
 )
 def test_html_keeps_the_shape_of_headings_lists_tables_and_code(html: str, expected: str) -> None:
-    """HTML becomes markdown that keeps what helps to cut it well (E12)."""
+    """HTML becomes Markdown that keeps the places at which it can be split well (E12)."""
     assert expected == read_html(html).text
 
 
-def test_html_tells_title_and_links() -> None:
-    """The title is <title>, else the first heading; links are told once, without fragments and scripts."""
+def test_html_has_a_title_and_links() -> None:
+    """The title is <title>, else the first heading; links are listed once, without fragments and scripts."""
     page = read_html("<title> A \n B </title><a href='x.html'>x</a><a href='#y'>y</a><a href='x.html'>z</a>")
     assert ("A B", ("x.html",)) == (page.title, page.links)
     assert "Head" == read_html("<p>x<h3>Head</h3>").title

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,25 +15,17 @@ import pytest
 
 from lanes.embed.project import wait_for
 from trailblazer.errors import AlreadyRunning, StorageTrouble
-from trailblazer.processes.children import (
-    Child,
-    Children,
-    Identity,
-    Lock,
-    boot_id,
-    end_leftovers,
-    is_running,
-    own_identity,
-    start_failure,
-    start_ticks,
-)
+from trailblazer.processes.children import Child, Children, start_failure
+from trailblazer.processes.identity import Identity, boot_id, holder_name, is_running, own_identity, start_ticks
+from trailblazer.processes.lock import Lock
+from trailblazer.processes.marks import end_marked
 from trailblazer.processes.spawning import environment_block
 
 HOLDER = """
 import sys
 from pathlib import Path
 from trailblazer.errors import AlreadyRunning
-from trailblazer.processes.children import Lock
+from trailblazer.processes.lock import Lock
 try:
     lock = Lock(Path(sys.argv[1]), AlreadyRunning("held", "Wait."))
 except AlreadyRunning as refused:
@@ -47,10 +40,9 @@ FAMILY = "trap '' TERM; sleep 600 & echo $!; wait; sleep 600"
 @pytest.fixture
 def children() -> Iterator[Children]:
     """Children of which none is left at the end."""
-    made = Children()
+    made = Children(f"tests-{os.getpid()}#")
     yield made
-    made.end_all("cancelled", grace=0)
-    made.look()
+    made.close()
 
 
 def _start(children: Children, *argv: str, out: Path | None = None, limit: float | None = None, **more: str) -> Child:
@@ -132,6 +124,12 @@ def test_a_pid_that_somebody_else_has_now_is_not_the_one_written_down() -> None:
     assert [True, False, False, False] == [is_running(identity) for identity in (own, *others)]
 
 
+def test_a_holder_is_a_host_and_a_pid() -> None:
+    """B1: a claim is signed host/pid, by this process or by one that was written down."""
+    assert f"{socket.gethostname()}/{os.getpid()}" == holder_name()
+    assert "there/7" == holder_name("there", 7)
+
+
 def test_a_zombie_and_a_name_with_brackets_are_told_apart(tmp_path: Path) -> None:
     """A process that ended and was not reaped does not run; whatever a program is called, its start is found."""
     program = tmp_path / "a) R 1 (b"
@@ -153,7 +151,7 @@ def test_a_child_leads_a_session_and_gets_what_it_is_given(children: Children, t
     ended = children.wait(child)
     assert (0, None, "") == (ended.exit_code, ended.signal, ended.why)
     known = out.read_text().replace("'LC_CTYPE', ", "")  # which Python itself sets where there is no locale
-    assert "True ['$(a) ; b', '', 'é']  ['ONLY', 'PATH']\n" == known
+    assert "True ['$(a) ; b', '', 'é']  ['ONLY', 'PATH', 'TRAILBLAZING']\n" == known
     assert ended.peak_memory_kib > 0
 
 
@@ -172,27 +170,49 @@ def test_a_child_whose_time_is_up_dies_with_its_group(children: Children, tmp_pa
     """Rule 5, P5: past its limit a group is asked to end, and killed when it does not; why it ended is told."""
     child, grandchild = _family(children, tmp_path / "out", limit=0.001)
 
-    def is_over() -> bool:
-        children.look()
-        return bool(child.why)
-
-    wait_for(is_over, "its time is up")
+    wait_for(lambda: child.why, "its time is up")
     assert start_ticks(grandchild) is not None  # it minds no TERM
-    children.end_all("cancelled", grace=0)
-    children.look()
+    children.end(child, "cancelled", grace=0)
     ended = children.wait(child)
     assert ("timeout", signal.SIGKILL) == (ended.why, ended.signal)
     wait_for(lambda: start_ticks(grandchild) is None, "the grandchild is gone")
 
 
-def test_who_is_started_after_the_end_is_ended_too(children: Children) -> None:
-    """Rule 10: once all were asked to end, a child that a slot was about to start is ended as well."""
-    first = _start(children, "sleep", "600")
-    children.end_all("cancelled")
-    late = _start(children, "sleep", "600")
-    assert [("cancelled", signal.SIGTERM)] * 2 == [
-        (ended.why, ended.signal) for ended in (children.wait(first), children.wait(late))
-    ]
+DAEMON = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for handle in (0, 1, 2):
+            os.close(handle)
+        with open(sys.argv[1], "w") as note:
+            note.write(str(os.getpid()) + "\\n")
+        time.sleep(600)
+    os._exit(0)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+"""
+
+
+def test_a_daemon_goes_when_its_item_ends(children: Children, tmp_path: Path) -> None:
+    """Rule 5: a process that forked twice into a session of its own is ended with the child that started it."""
+    note = tmp_path / "note"
+    child = _start(children, sys.executable, "-I", "-c", DAEMON, str(note))
+    assert 0 == children.wait(child).exit_code
+    wait_for(lambda: note.read_text().endswith("\n"), "the daemon has said its pid")
+    wait_for(lambda: start_ticks(int(note.read_text())) is None, "the daemon is gone")
+
+
+def test_closing_ends_whatever_carries_the_mark(children: Children, tmp_path: Path) -> None:
+    """Rule 5: at the close every process with the dispatch's mark is ended, whoever started it."""
+    note = tmp_path / "note"
+    words = [sys.executable, "-I", "-c", DAEMON, str(note)]
+    marked = {**os.environ, "TRAILBLAZING": f"tests-{os.getpid()}#7.1"}
+    subprocess.run(words, env=marked, check=True)
+    pid = int(note.read_text())
+    assert start_ticks(pid) is not None
+    assert 1 == children.close()
+    assert start_ticks(pid) is None
 
 
 def test_leftovers_are_ended_by_identity(tmp_path: Path) -> None:
@@ -204,11 +224,10 @@ def test_leftovers_are_ended_by_identity(tmp_path: Path) -> None:
     try:
         wait_for(lambda: out.read_text().endswith("\n"), "the grandchild runs")
         found = [Identity(pid, start_ticks(pid) or 0, boot_id()) for pid in (leader.pid, bystander.pid)]
-        assert 1 == end_leftovers(
-            [found[0], replace(found[1], ticks=found[1].ticks - 1), Identity(2**30, 1, boot_id())]
-        )
+        others = [replace(found[1], ticks=found[1].ticks - 1), Identity(2**30, 1, boot_id())]
+        assert 1 == end_marked("no such mark#", [found[0], *others])
         wait_for(lambda: start_ticks(int(out.read_text())) is None, "the grandchild is gone")
-        assert (-signal.SIGTERM, None) == (leader.wait(), bystander.poll())
+        assert (None, None) == (start_ticks(leader.pid), bystander.poll())
     finally:
         for process in (leader, bystander):
             process.kill()

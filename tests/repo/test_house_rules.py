@@ -1,4 +1,4 @@
-"""What the house asks of every file."""
+"""The house rules that hold for every file."""
 
 from __future__ import annotations
 
@@ -49,8 +49,13 @@ def test_no_path_of_a_machine() -> None:
     assert [] == [place for place in places_of(MACHINE) if not place.startswith("tests/repo/")]
 
 
+def test_no_dict_of_parameters() -> None:
+    """What a dispatch was asked for is read from a record by its name, never from a dict."""
+    assert [] == [place for place in places_of(re.compile(r'how\["|parameters"\]')) if place.startswith("helpers/")]
+
+
 def test_no_registry() -> None:
-    """No file names where packages come from: that is the machine's to say."""
+    """No file names a package registry: each machine has its own."""
     assert [] == places_of(REGISTRY)
 
 

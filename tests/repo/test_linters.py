@@ -1,4 +1,4 @@
-"""The linters are tests, so that one command says all."""
+"""The linters run as tests, so that one command finds everything."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LINTERS = {
 
 @pytest.mark.parametrize("name", LINTERS)
 def test_linter_is_content(name: str) -> None:
-    """A linter finds nothing to say."""
+    """The linter finds nothing."""
     program, *words = LINTERS[name]
     found = shutil.which(program, path=str(BINARIES)) or shutil.which(program)
     if not found:

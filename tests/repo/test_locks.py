@@ -1,4 +1,4 @@
-"""The locks hold all that pyproject.toml asks for, each with its hashes, and agree with each other."""
+"""The locks hold what pyproject.toml requires, with hashes, and agree with each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every schema is a good one, and the shipped configuration is what the schema says."""
+"""Every schema is valid, and the shipped configuration holds the defaults of its schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 from repo.tree import CHECKOUT, python_files
 from trailblazer.config import known_keys
 
-# What others write and we read a part of: the schema is there for them.
+# Other programs write these documents, and we read a part of them: the schema is for their authors.
 FOREIGN = {"enriched_document"}
 SCHEMAS = sorted((CHECKOUT / "schemas").iterdir())
 
@@ -44,7 +44,7 @@ def test_schema_is_a_schema(file: Path) -> None:
 
 @pytest.mark.parametrize("file", SCHEMAS, ids=lambda file: file.name)
 def test_every_property_is_described(file: Path) -> None:
-    """Every property says in words what it is."""
+    """Every property has a description."""
     silent = [
         f"{place}.{name}"
         for place, part in parts_of(json.loads(file.read_text()))
@@ -57,7 +57,7 @@ def test_every_property_is_described(file: Path) -> None:
 
 @pytest.mark.parametrize("file", SCHEMAS, ids=lambda file: file.name)
 def test_every_object_says_whether_it_is_open(file: Path) -> None:
-    """An object with properties says what holds for others, so that a misspelt key is never passed over by chance."""
+    """An object with properties allows or forbids others, so that a misspelt key never passes by chance."""
     vague = [
         place
         for place, part in parts_of(json.loads(file.read_text()))

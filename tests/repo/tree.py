@@ -62,14 +62,12 @@ def modules() -> dict[str, Path]:
     return {module_name(file): file for file in python_files("helpers") if file.is_relative_to(PACKAGE)}
 
 
-def imports_of(file: Path, *, with_types: bool = True) -> set[str]:
-    """Return what a file imports anywhere in it, by full dotted name; without types, what is imported when it runs."""
+def imports_of(file: Path) -> set[str]:
+    """Return what a file imports anywhere in it, in functions and for types too, by full dotted name."""
     found: set[str] = set()
     waiting: list[ast.AST] = [parsed(file)]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not with_types:
-            continue
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -13,7 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from trailblazer.atomic import cut_torn_tail, make_folder, remove_drafts, whole_file, write_lines, write_whole
+from trailblazer.atomic import (
+    cut_torn_tail,
+    digest_of,
+    make_folder,
+    remove_drafts,
+    whole_file,
+    write_lines,
+    write_whole,
+)
 from trailblazer.errors import StorageTrouble
 
 of_a_file = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -149,3 +157,24 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
         file.write(b"x")
     assert "Free some space" in told.value.hint
     assert [] == list(tmp_path.iterdir())
+
+
+def test_a_file_has_the_digest_that_sha256sum_gives(tmp_path: Path) -> None:
+    """The digest is that of the whole content; a missing file, and a link that is not followed, are refused."""
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_bytes(b"abc" * 1_000_000)
+    link.symlink_to(file)
+    expected = subprocess.run(["sha256sum", str(file)], capture_output=True, text=True, check=True).stdout.split()[0]
+    assert expected == digest_of(file)
+    assert expected == digest_of(link)
+    with pytest.raises(StorageTrouble, match=f"cannot read {link}"):
+        digest_of(link, follow_links=False)
+    with pytest.raises(StorageTrouble, match=r"cannot read .*gone"):
+        digest_of(tmp_path / "gone")
+
+
+def test_the_longest_of_names_can_be_written(tmp_path: Path) -> None:
+    """A draft needs no longer name than its target: 255 bytes are written whole."""
+    target = tmp_path / ("ü" * 127 + "x")
+    write_whole(target, "content")
+    assert [target] == list(tmp_path.iterdir())

@@ -62,7 +62,7 @@ def test_every_pair_means_its_flag(pairs: list[tuple[str, str | None]]) -> None:
         (["dispatch", "resume=latest", "plan=x"], "dispatch: a resumed dispatch has its plan already", "Leave out"),
         (["logs"], "logs: the following arguments are required: ACTION", "Try: trailblazer logs --help"),
         (["embed", "preflight", "--run", "../x"], "embed: '../x' is not a run id", "no '/'"),
-        (["normalize"], "normalize: either a PATH or --sample", "trailblazer normalize"),
+        (["normalize"], "normalize: name either a PATH or --sample", "trailblazer normalize"),
     ],
 )
 def test_words_that_are_not_understood_are_exit_2(

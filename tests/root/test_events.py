@@ -52,6 +52,7 @@ def test_an_event_says_when_who_what_and_where(tmp_path: Path) -> None:
         "level": "info",
         "event": "runs.claim",
         "action": "start",
+        "worker_id": None,
         "phase": "chunk",
         "component": "runs",
         "pid": os.getpid(),

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from trailblazer.events import Words
-from trailblazer.plain import one_line, plain
+from trailblazer.plain import counted, one_line, plain
 
 HIDDEN: tuple[Literal["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"], ...] = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 ANYTHING = some.one_of(
@@ -86,3 +86,8 @@ def test_words_for_people_are_plain(text: str) -> None:
         written = log.read_text()
     assert one_line(text, 2000) + "\n" == heard.getvalue()
     assert (1, set()) == (written.count("\n"), _hidden(written[:-1]))
+
+
+def test_one_item_is_singular() -> None:
+    """A count is shown with its noun, in thousands with a comma."""
+    assert ["0 chunks", "1 chunk", "2,000 chunks"] == [counted(count, "chunk") for count in (0, 1, 2000)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,23 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from trailblazer.database.backlog import show_run, upsert_run
+from trailblazer.database.embedded import Embedded, ModelKey, adopt_manifests, runs_without_model
 from trailblazer.database.statements import statement
 from trailblazer.paths import Places, is_id
+from trailblazer.schemas import parse_json
 
 if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
 
 AT_ONCE = 200
+MIXED, UNKNOWN = "mixed", "unknown"
 ROUNDING = 0.001  # seconds: file systems and Postgres do not keep the same parts of one
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far a backfill is: run folders found, looked at so far, and put into the table; unreadable ones by name."""
+    """How far a backfill is: run folders found, examined so far, and put into the table; unreadable ones by name."""
 
     action: Literal["start", "tick", "complete"]
     found: int
-    looked_at: int
+    examined: int
     added: int
     unreadable: tuple[str, ...] = ()
 
@@ -37,7 +40,7 @@ class _Folder:
     """What the files of one run say: chunks is None where there are none of the present text."""
 
     run_id: str
-    source: str | None
+    source: str
     documents: int
     normalized_at: datetime
     chunks: int | None
@@ -54,19 +57,20 @@ def backfill(connection: Connection, places: Places) -> Iterator[Step]:
     unreadable = tuple(name for name in names if not is_id(name))
     names = [name for name in names if is_id(name)]
     yield Step("start", len(names), 0, 0)
-    looked_at, added = 0, 0
+    examined, added = 0, 0
     for part in _parts(names):
         known = {row[0] for row in connection.execute(statement("known_runs"), {"run_ids": part})}
         folders, bad = _read_all(places, [name for name in part if name not in known])
         unreadable += bad
         added += _register(connection, folders)
-        looked_at += len(part)
-        yield Step("tick", len(names), looked_at, added, unreadable)
-    yield Step("complete", len(names), looked_at, added, unreadable)
+        _adopt_manifests(connection, places, part)
+        examined += len(part)
+        yield Step("tick", len(names), examined, added, unreadable)
+    yield Step("complete", len(names), examined, added, unreadable)
 
 
-def put_in_line(connection: Connection, places: Places, rid: str, *, is_changed: bool) -> bool:
-    """Put a run that has just been normalised in line (B2), and say whether it was.
+def record_normalized(connection: Connection, places: Places, rid: str, *, is_changed: bool) -> bool:
+    """Let a run that has just been normalised wait for chunking (B2), and say whether its row was changed.
 
     A text that stayed as it was leaves a run alone that the table has known since that text was written.
     """
@@ -98,21 +102,32 @@ def _read_all(places: Places, names: Sequence[str]) -> tuple[list[_Folder], tupl
 def _read(name: str, folder: Path) -> _Folder:
     text, chunks = folder / "normalize" / "normalized.ndjson", folder / "chunk" / "chunks.ndjson"
     manifest = folder / "embed" / "manifest.json"
-    source, documents = None, 0
+    sources, documents = set[str](), 0
     with text.open("rb") as file:
-        for line in file:
-            if line.strip():
-                documents += 1
-                source = source if documents > 1 else json.loads(line).get("source_system")
+        for line in filter(bytes.strip, file):
+            documents += 1
+            if len(sources) < 2:
+                sources |= _source_of(line, is_first=documents == 1) - {UNKNOWN}
     is_chunked = _is_newer(chunks, text)
     return _Folder(
         name,
-        source if isinstance(source, str) else None,
+        MIXED if len(sources) > 1 else "".join(sources) or UNKNOWN,
         documents,
         datetime.fromtimestamp(text.stat().st_mtime, UTC),
         _count_lines(chunks) if is_chunked else None,
         is_chunked and _is_newer(manifest, chunks),
     )
+
+
+def _source_of(line: bytes, *, is_first: bool) -> set[str]:
+    """Return the source that a document names, if it names one; one that cannot be read is refused when it is first."""
+    try:
+        source = parse_json(line).get("source_system")
+    except (ValueError, AttributeError):
+        if is_first:
+            raise
+        return set()
+    return {source} if isinstance(source, str) and source and source.isprintable() else set()
 
 
 def _is_newer(file: Path, than: Path) -> bool:
@@ -134,3 +149,15 @@ def _register(connection: Connection, folders: Sequence[_Folder]) -> int:
         "embedded": [folder.is_embedded for folder in folders],
     }
     return len(connection.execute(statement("register_runs"), parameters).fetchall()) if folders else 0
+
+
+def _adopt_manifests(connection: Connection, places: Places, names: Sequence[str]) -> None:
+    """Take over what embed/manifest.json says of embedded runs of which the table does not know the model."""
+    found = {}
+    for name in runs_without_model(connection, names):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            manifest = parse_json((places.run(name) / "embed" / "manifest.json").read_bytes())
+            key = ModelKey(str(manifest["provider"]), str(manifest["model"]), int(manifest["dimension"]))
+            found[name] = Embedded(key, manifest)
+    if found:
+        adopt_manifests(connection, found)

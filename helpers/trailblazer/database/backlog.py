@@ -1,4 +1,4 @@
-"""The table of all runs: who is put in line, what it amounts to, what is reset, and how to wait for work."""
+"""The table of all runs: which runs wait, what that amounts to, what is reset, and how to wait for work."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from trailblazer.database.connection import fetch
+from trailblazer.database.driver import LONG_WAIT_SECONDS, Connection, fetch
+from trailblazer.database.embedded import ModelKey, key_parameters
 from trailblazer.database.statements import statement
-
-if TYPE_CHECKING:
-    from trailblazer.database.connection import Connection
 
 Scope = Literal["processed", "embeddings", "all"]
 
@@ -39,12 +37,12 @@ EVERY_RUN = Filters()
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that the table says of a run; `line` is the phase it stands in line for, or is in."""
+    """All that the table says of a run; `waiting_for` is the phase that it waits for, or is in."""
 
     run_id: str
-    source: str | None
+    source: str
     status: str
-    line: str | None
+    waiting_for: str | None
     attempt: int
     normalized_at: datetime
     chunk_started_at: datetime | None
@@ -67,7 +65,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What stands in line: how many, first and last moment of normalising, the first ten run ids."""
+    """What waits: how many runs, first and last moment of normalising, the first ten run ids."""
 
     total: int
     first_normalized_at: datetime | None
@@ -77,7 +75,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class ResetCounts:
-    """What a reset changed, or would change: runs put back, rows deleted."""
+    """What a reset or forgetting changed, or would change: runs that wait again or are gone, rows deleted."""
 
     runs: int
     embeddings: int
@@ -95,35 +93,22 @@ class _Rows:
 def upsert_run(
     connection: Connection, run_id: str, *, source: str | None = None, total_docs: int | None = None
 ) -> None:
-    """Put a run that has just been normalised in line for chunking, whatever has been done to its former text.
+    """Let a run that has just been normalised wait for chunking, whatever has been done to its former text.
 
-    Its history stays; an attempt that is at work on the former text has lost its claim.
+    Its history stays; an attempt that is at work on the former text has lost its claim. Without a source the row keeps
+    the one it has, and a new one is `unknown`.
     """
     connection.execute(statement("upsert_run"), {"run_id": run_id, "source": source, "total_docs": total_docs})
 
 
-def register(connection: Connection, run_ids: Sequence[str]) -> list[str]:
-    """Put the runs that the table does not know into it, as normalised, and return them."""
-    nothing = [None] * len(run_ids)
-    parameters = {
-        "run_ids": list(run_ids),
-        "sources": nothing,
-        "docs": nothing,
-        "moments": nothing,
-        "chunks": nothing,
-        "embedded": nothing,
-    }
-    return [row[0] for row in connection.execute(statement("register_runs"), parameters)]
-
-
 def reset(connection: Connection, scope: Scope, filters: Filters = EVERY_RUN, *, dry_run: bool = False) -> ResetCounts:
-    """Put runs back in line, whoever holds them, and return what that changed.
+    """Let runs wait again, whoever holds them, and return what that changed.
 
     processed: the runs are done anew from chunking on, and nothing is deleted; embeddings: their vectors are deleted
     and made anew from the chunks they have; all: vectors, chunks and documents are deleted. With `dry_run` nothing
     is changed and the same numbers are returned.
     """
-    with connection.transaction():
+    with connection.waiting_up_to(LONG_WAIT_SECONDS), connection.transaction():
         parameters = {"keeps_chunks": scope == "embeddings", **filters.parameters()}
         chosen = connection.execute(statement("runs_in_scope" if dry_run else "reset_runs"), parameters)
         run_ids = [row[0] for row in chosen]
@@ -140,9 +125,25 @@ def reset(connection: Connection, scope: Scope, filters: Filters = EVERY_RUN, *,
     )
 
 
+def forget(connection: Connection, run_ids: Sequence[str], *, dry_run: bool = False) -> ResetCounts:
+    """Delete all that the database has of runs, whoever holds them, and return what that was.
+
+    Documents, chunks and vectors go too where the table of runs lacks the run. With `dry_run` nothing is changed
+    and the same numbers are returned. A run whose folder is still there is found again by the next backfill.
+    """
+    given = {"run_ids": list(run_ids)}
+    with connection.waiting_up_to(LONG_WAIT_SECONDS), connection.transaction():
+        runs = len(connection.execute(statement("known_runs" if dry_run else "forget_runs"), given).fetchall())
+        rows = fetch(connection, "count_rows_of_runs", _Rows, given)[0]
+        if not dry_run:
+            _delete(connection, given["run_ids"], vectors=True, texts=True)
+    return ResetCounts(runs, rows.embeddings, rows.chunks, rows.documents)
+
+
 def _delete(connection: Connection, run_ids: Sequence[str], vectors: bool, texts: bool) -> None:
     if vectors:
         connection.execute(statement("delete_vectors_of_runs"), {"run_ids": run_ids})
+        connection.execute(statement("delete_models_of_runs"), {"run_ids": run_ids})
     if texts:
         connection.execute(statement("delete_chunks_of_runs"), {"run_ids": run_ids})
         connection.execute(statement("delete_documents_of_runs"), {"run_ids": run_ids})
@@ -155,10 +156,18 @@ def totals(connection: Connection, filters: Filters = EVERY_RUN) -> dict[str, in
 
 
 def measure_backlog(
-    connection: Connection, phases: Sequence[str] = ("chunk", "embed"), filters: Filters = EVERY_RUN
+    connection: Connection,
+    phases: Sequence[str] = ("chunk", "embed"),
+    filters: Filters = EVERY_RUN,
+    *,
+    key: ModelKey | None = None,
 ) -> Backlog:
-    """Return what stands in line for any of these phases, held by somebody or not."""
-    return fetch(connection, "measure_backlog", Backlog, {"phases": list(phases), **filters.parameters()})[0]
+    """Return what waits for any of these phases, held by somebody or not.
+
+    With a `key` an embedded run without vectors of that model waits for embedding as well.
+    """
+    given = {"phases": list(phases), **filters.parameters(), **key_parameters(key)}
+    return fetch(connection, "measure_backlog", Backlog, given)[0]
 
 
 def waiting_runs(
@@ -167,15 +176,16 @@ def waiting_runs(
     filters: Filters = EVERY_RUN,
     *,
     limit: int | None = None,
+    key: ModelKey | None = None,
 ) -> list[str]:
-    """Return the ids of what stands in line for any of these phases, held by somebody or not, in order."""
-    given = {"phases": list(phases), "limit": limit, **filters.parameters()}
+    """Return the ids of what waits for any of these phases (see `measure_backlog`), in order."""
+    given = {"phases": list(phases), "limit": limit, **filters.parameters(), **key_parameters(key)}
     return [row[0] for row in connection.execute(statement("waiting_runs"), given)]
 
 
-def let_go_of(connection: Connection, run_ids: Sequence[str]) -> list[str]:
+def unheld_runs(connection: Connection, run_ids: Sequence[str]) -> list[str]:
     """Return those of the runs that nobody works on any more, whatever became of them."""
-    return [row[0] for row in connection.execute(statement("let_go_of"), {"run_ids": list(run_ids)})]
+    return [row[0] for row in connection.execute(statement("unheld_runs"), {"run_ids": list(run_ids)})]
 
 
 def list_runs(
@@ -183,35 +193,43 @@ def list_runs(
     filters: Filters = EVERY_RUN,
     *,
     statuses: Sequence[str] | None = None,
-    only: Sequence[str] | None = None,
     limit: int | None = None,
 ) -> list[Run]:
     """Return runs in the order of their ids."""
-    given = {
-        "statuses": None if statuses is None else list(statuses),
-        "only": None if only is None else list(only),
-        "limit": limit,
-    }
+    given = {"statuses": None if statuses is None else list(statuses), "limit": limit}
     return fetch(connection, "list_runs", Run, given | filters.parameters())
 
 
 def show_run(connection: Connection, run_id: str) -> Run | None:
     """Return one run, or None when the table does not know it."""
-    return next(iter(list_runs(connection, only=[run_id])), None)
+    return show_runs(connection, [run_id]).get(run_id)
+
+
+def show_runs(connection: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
+    """Return runs by their ids, in order; those that the table does not have are left out."""
+    found = fetch(connection, "runs_by_id", Run, {"run_ids": list(run_ids)})
+    return {run.run_id: run for run in found}
 
 
 def wait_for_work(connection: Connection, seconds: float) -> bool:
-    """Wait until a run is put in line, for so many seconds at most, and say whether to look again.
+    """Wait until a run begins to wait for a phase, for so many seconds at most; say whether to read the table again.
 
-    The first call on a connection begins to listen and returns True at once: what was put in line before it is not
+    The first call on a connection begins to listen and returns True at once: what began to wait before is not
     announced any more. Outside a transaction only. What becomes claimable by the passing of time (an expired claim,
-    a pause that is over) is not announced: look again after `seconds` all the same.
+    a pause that is over) is not announced: read the table after `seconds` all the same.
     """
-    listening = connection.execute(statement("is_listening")).fetchone()
-    if not (listening and listening[0]):
-        connection.execute(statement("listen_for_runs"))
+    if listen(connection):
         return True
     return any(True for _ in connection.notifies(timeout=seconds, stop_after=1))
+
+
+def listen(connection: Connection) -> bool:
+    """Begin to listen for runs that wait, and say whether this connection did not listen before."""
+    listening = connection.execute(statement("is_listening")).fetchone()
+    if listening and listening[0]:
+        return False
+    connection.execute(statement("listen_for_runs"))
+    return True
 
 
 def _pattern(glob: str) -> str:

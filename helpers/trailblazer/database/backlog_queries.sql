@@ -8,21 +8,17 @@ AND (%(since)s::timestamptz IS NULL OR normalized_at >= %(since)s::timestamptz)
 AND (%(until)s::timestamptz IS NULL OR normalized_at < %(until)s::timestamptz)
 
 -- name: upsert_run
--- A run that is normalised again is back in line; who worked on its former text is fenced off, what happened before stays.
+-- A run that is normalised again waits again; who worked on its former text is fenced off, what happened before stays.
 WITH put AS (
     INSERT INTO processed_runs AS run (run_id, source, total_docs, normalized_at, updated_at)
-    VALUES (%(run_id)s, %(source)s, %(total_docs)s, statement_timestamp(), statement_timestamp())
+    VALUES (%(run_id)s, coalesce(%(source)s, 'unknown'), %(total_docs)s, statement_timestamp(), statement_timestamp())
     ON CONFLICT (run_id) DO UPDATE SET
-        source = coalesce(excluded.source, run.source),
+        source = coalesce(%(source)s, run.source),
         total_docs = coalesce(excluded.total_docs, run.total_docs),
         normalized_at = excluded.normalized_at,
         status = 'normalized',
-        claimed_by = NULL,
-        claimed_at = NULL,
-        claim_expires_at = NULL,
-        claimed_from = NULL,
-        failed_attempts = 0,
-        next_attempt_at = NULL,
+        {unclaimed},
+        {unfailed},
         updated_at = excluded.updated_at
     RETURNING run_id
 )
@@ -43,7 +39,7 @@ WITH put AS (
     )
     SELECT
         given.run_id,
-        given.source,
+        coalesce(given.source, 'unknown'),
         given.total_docs,
         least(given.normalized_at, statement_timestamp()),
         CASE WHEN given.total_chunks IS NOT NULL THEN statement_timestamp() END,
@@ -65,13 +61,13 @@ WITH put AS (
         WHERE given.is_embedded AND chunk_embeddings.run_id = given.run_id
     ) AS vectors
     ON CONFLICT (run_id) DO NOTHING
-    RETURNING run_id, line
+    RETURNING run_id, waiting_for
 )
 
-SELECT run_id, CASE WHEN line IS NOT NULL THEN pg_notify('runs_waiting', line)::text END FROM put
+SELECT run_id, CASE WHEN waiting_for IS NOT NULL THEN pg_notify('runs_waiting', waiting_for)::text END FROM put
 
 -- name: reset_runs
--- Any state ends here. What is kept decides where the run stands in line again: with its chunks, for embedding. Rows are
+-- Any state ends here. What is kept decides what the run waits for: with its chunks, for embedding. Rows are
 -- locked in the order in which those who settle many claims lock them.
 WITH chosen AS (
     SELECT run_id FROM processed_runs WHERE {in_scope} ORDER BY run_id FOR NO KEY UPDATE
@@ -86,16 +82,16 @@ SET
     embed_started_at = NULL,
     embed_completed_at = NULL,
     embedded_chunks = NULL,
-    claimed_by = NULL,
-    claimed_at = NULL,
-    claim_expires_at = NULL,
-    claimed_from = NULL,
-    failed_attempts = 0,
-    next_attempt_at = NULL,
+    {unclaimed},
+    {unfailed},
     updated_at = statement_timestamp()
 FROM chosen
 WHERE run.run_id = chosen.run_id
 RETURNING run.run_id
+
+-- name: forget_runs
+-- A holder of one of them finds at its next write that it has lost its claim.
+DELETE FROM processed_runs WHERE run_id = ANY (%(run_ids)s::text[]) RETURNING run_id
 
 -- name: runs_in_scope
 -- What reset_runs would change, for a dry run: nothing is locked.
@@ -113,7 +109,7 @@ SELECT
     (SELECT count(*) FROM documents WHERE run_id = ANY (%(run_ids)s::text[])) AS documents
 
 -- name: delete_vectors_of_runs
--- All models of these runs.
+-- All models of these runs. The texts of a run are replaced as a whole, in one transaction.
 DELETE FROM chunk_embeddings WHERE run_id = ANY (%(run_ids)s::text[])
 
 -- name: delete_chunks_of_runs
@@ -124,16 +120,25 @@ DELETE FROM chunks WHERE run_id = ANY (%(run_ids)s::text[])
 -- See delete_vectors_of_runs.
 DELETE FROM documents WHERE run_id = ANY (%(run_ids)s::text[])
 
--- name: list_runs
--- Ordered by run id, as everything is.
+-- name: run_columns
+-- A part of others: all that is told of a run.
 SELECT
-    run_id, source, status, line, attempt, normalized_at, chunk_started_at, chunk_completed_at, embed_started_at,
+    run_id, source, status, waiting_for, attempt, normalized_at, chunk_started_at, chunk_completed_at, embed_started_at,
     embed_completed_at, total_docs, total_chunks, embedded_chunks, claimed_by, claimed_at, claim_expires_at,
     failed_phase, failure_reason, failed_attempts, next_attempt_at, code_version, updated_at
 FROM processed_runs
+
+-- name: runs_by_id
+-- Ordered by run id, as everything is.
+{run_columns}
+WHERE run_id = ANY (%(run_ids)s::text[])
+ORDER BY run_id
+
+-- name: list_runs
+-- See runs_by_id.
+{run_columns}
 WHERE
     (%(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s::text[]))
-    AND (%(only)s::text[] IS NULL OR run_id = ANY (%(only)s::text[]))
     AND {in_scope}
 ORDER BY run_id
 LIMIT %(limit)s
@@ -142,33 +147,33 @@ LIMIT %(limit)s
 -- Totals for people: one line a status.
 SELECT status, count(*)
 FROM processed_runs
-WHERE
-    {in_scope}
+WHERE {in_scope}
 GROUP BY status
 
+-- name: is_waiting
+-- A part of others: what waits for these phases, held or not. What a model lacks waits for embedding with it.
+(waiting_for = ANY (%(phases)s::text[]) OR ('embed' = ANY (%(phases)s::text[]) AND {lacks_model}))
+    AND {in_scope}
+
 -- name: measure_backlog
--- The banner of B3: what stands in line for these phases, held or not.
+-- The banner of B3: what waits for these phases, held or not.
 SELECT
     count(*) AS total,
     min(normalized_at) AS first_normalized_at,
     max(normalized_at) AS last_normalized_at,
     coalesce((array_agg(run_id ORDER BY run_id))[1:10], '{}') AS sample
 FROM processed_runs
-WHERE
-    line = ANY (%(phases)s::text[])
-    AND {in_scope}
+WHERE {is_waiting}
 
 -- name: waiting_runs
 -- The plan of B3: what measure_backlog counts, by id.
 SELECT run_id
 FROM processed_runs
-WHERE
-    line = ANY (%(phases)s::text[])
-    AND {in_scope}
+WHERE {is_waiting}
 ORDER BY run_id
 LIMIT %(limit)s
 
--- name: let_go_of
+-- name: unheld_runs
 -- Of these runs those that nobody works on any more: done, given back, failed, or held by somebody who died.
 SELECT run_id
 FROM processed_runs
@@ -178,7 +183,7 @@ WHERE
 ORDER BY run_id
 
 -- name: listen_for_runs
--- Before the first look, so that nothing falls between the look and the wait.
+-- Before the table is read, so that nothing falls between the reading and the wait.
 LISTEN runs_waiting
 
 -- name: is_listening

@@ -2,147 +2,157 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
-import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from trailblazer.database.backlog import EVERY_RUN, Filters, register
-from trailblazer.database.connection import fetch
+from trailblazer.database.dead_holders import release_of_the_dead as release_of_the_dead
+from trailblazer.database.driver import Connection, fetch
+from trailblazer.database.embedded import Embedded, ModelKey, key_parameters, record_embedded
 from trailblazer.database.statements import statement
 from trailblazer.errors import StaleClaim
-
-if TYPE_CHECKING:
-    from trailblazer.database.connection import Connection
+from trailblazer.processes.identity import Identity, pid_namespace
 
 Phase = Literal["chunk", "embed"]
 PHASES: tuple[Phase, ...] = ("chunk", "embed")
+SETTLED: Mapping[Phase, str] = {"chunk": "chunked", "embed": "embedded"}
 
+NOTHING_KEPT = "Nothing of that attempt was kept; there is nothing to repair."
 PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
 MOST_ATTEMPTS = 3
 
 
-class Claim(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Claim:
     """One run held for one phase; the attempt number is the fencing token that every statement names."""
 
     run_id: str
     phase: Phase
     attempt: int
     holder: str
-    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a completed run has; None leaves the number as it was."""
+    """What a completed run has; None leaves the number as it was. `vectors` says by which model, and made from what."""
 
     total_docs: int | None = None
     total_chunks: int | None = None
     embedded_chunks: int | None = None
+    vectors: Embedded | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a run stands now, told to whoever does not hold it."""
+class HeldBy:
+    """Why a run could not be claimed, or whose it is: how it stands, and who holds it since when, if anybody does.
+
+    Its text goes on after "the run is". The status of a run that the table does not have is `unknown`.
+    """
 
     run_id: str
     status: str
-    attempt: int
-    claimed_by: str | None
-    claimed_at: datetime | None
+    attempt: int = 0
+    claimed_by: str | None = None
+    claimed_at: datetime | None = None
+    failure_reason: str | None = None
+    next_attempt_at: datetime | None = None
 
     def __str__(self) -> str:
-        if self.claimed_by is None or self.claimed_at is None:
-            return f"nobody; it is {self.status}"
-        return f"{self.claimed_by} since {self.claimed_at:%Y-%m-%d %H:%M:%S %Z} (attempt {self.attempt})"
+        if self.claimed_by is not None and self.claimed_at is not None:
+            return f"held by {self.claimed_by} since {self.claimed_at:%Y-%m-%d %H:%M:%S %Z} (attempt {self.attempt})"
+        if self.status == "failed" and self.next_attempt_at is not None:
+            return f"failed ({self.failure_reason}) and waits until {self.next_attempt_at:%Y-%m-%d %H:%M:%S %Z}"
+        if self.status == "failed":
+            return f"failed ({self.failure_reason}) and waits for a reset"
+        return f"{self.status}, and nobody holds it"
 
 
-def holder() -> str:
-    """Return how this process signs its claims: host/pid."""
-    return f"{socket.gethostname()}/{os.getpid()}"
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one statement did, by run id: of claims lost how the run stands, what was taken, and what could not be."""
+
+    lost: dict[str, HeldBy]
+    taken: dict[str, Claim]
+    refused: dict[str, HeldBy]
 
 
-def claim_batch(
-    connection: Connection,
-    phase: Phase,
-    *,
-    holder: str,
-    ttl_seconds: float,
-    limit: int = 1,
-    only: Sequence[str] | None = None,
-    again: bool = False,
-    filters: Filters = EVERY_RUN,
-) -> list[Claim]:
-    """Take up to `limit` runs that wait for a phase, in the order of their ids, and return the claims.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms runs are claimed: for which phase, in whose name (host/pid), for how long.
 
-    Waiting are runs whose turn it is, failed ones whose pause is over, and those whose holder let his claim expire.
-    `only` takes from these runs alone. With `again` any of them that nobody holds is taken, whatever has been done
-    to it, and one that the table does not know is put there first. What somebody else holds is left out.
+    With `again` any run that nobody holds is taken, whatever has been done to it. `process` is who the holder is, so
+    that others on its host know when it is dead. With a `key` an embedded run without vectors of that model waits for
+    embedding as well.
     """
-    if only is None:
-        return complete_and_claim_next(
-            connection, [], phase, holder=holder, ttl_seconds=ttl_seconds, limit=limit, filters=filters
-        )
-    taking = {**_taking(phase, holder, ttl_seconds), "limit": limit}
-    rows = connection.execute(statement("claim_named"), {**taking, "only": list(only), "again": again}).fetchall()
-    if again and len(rows) < min(limit, len(set(only))):
-        added = register(connection, only)
-        taking["limit"] -= len(rows)
-        rows += connection.execute(statement("claim_named"), {**taking, "only": added, "again": True}).fetchall()
-    return [Claim(run_id, phase, attempt, holder, expires_at) for run_id, attempt, expires_at in sorted(rows)]
+
+    phase: Phase
+    holder: str
+    ttl_seconds: float
+    again: bool = False
+    process: Identity | None = None
+    key: ModelKey | None = None
+
+
+def take(connection: Connection, wanted: Sequence[str], terms: Terms) -> dict[str, Claim | HeldBy]:
+    """Claim runs by their ids and return for each of them the claim, or how it stands instead.
+
+    Taken are runs that wait for the phase: failed ones once their pause is over, and those whose holder let his claim
+    expire; on the terms of `again` others too, and a run that the table does not have is added.
+    """
+    step = settle_and_take(connection, [], {}, wanted, terms)
+    answers: dict[str, Claim | HeldBy] = {**step.taken, **step.refused}
+    rest = sorted(set(wanted) - answers.keys())
+    if rest and terms.again:
+        rows = connection.execute(statement("add_and_take"), _taking(rest, terms)).fetchall()
+        answers |= {run_id: Claim(run_id, terms.phase, attempt, terms.holder) for run_id, attempt in rows}
+        if others := [run_id for run_id in rest if run_id not in answers]:  # added by somebody else meanwhile
+            found = fetch(connection, "standing_of", HeldBy, {"run_ids": others})
+            answers |= {held.run_id: held for held in found}
+    return answers | {run_id: HeldBy(run_id, "unknown") for run_id in rest if run_id not in answers}
+
+
+def settle_and_take(
+    connection: Connection, finished: Sequence[Claim], counts: Mapping[str, Counts], wanted: Sequence[str], terms: Terms
+) -> Step:
+    """Complete claims and claim other runs in one statement: one round trip and one commit instead of two.
+
+    A claim that was lost changes nothing, and the others are settled all the same. No run may be in both. What is
+    neither taken nor refused is a run that the table does not have.
+    """
+    parameters = _settling(finished, counts) | _taking(sorted(set(wanted)), terms)
+    with _with_vectors(connection, finished, counts):
+        row = connection.execute(statement("settle_and_take"), parameters).fetchone()
+    settled, taken, refused = row or (None, None, None)
+    return Step(
+        _lost(connection, finished, set(settled or ())),
+        {run_id: Claim(run_id, terms.phase, attempt, terms.holder) for run_id, attempt in (taken or {}).items()},
+        {document["run_id"]: _held_by(document) for document in refused or ()},
+    )
 
 
 def complete(connection: Connection, claims: Sequence[Claim], counts: Mapping[str, Counts] | None = None) -> None:
     """Settle claims: what was chunked waits for embedding, what was embedded is done.
 
-    `counts` by run id is kept beside them. A claim that is lost changes nothing and is told by StaleClaim, after the
-    others are settled; inside a transaction of the caller the exception takes all of it back.
+    `counts` by run id is kept beside them. A claim that is lost changes nothing; StaleClaim names it after the others
+    are settled. Inside a transaction of the caller the exception takes all of it back.
     """
-    rows = connection.execute(statement("settle_claims"), _settling(claims, counts)).fetchall()
-    _refuse_stale(connection, claims, {row[0] for row in rows})
+    with _with_vectors(connection, claims, counts or {}):
+        rows = connection.execute(statement("settle_claims"), _settling(claims, counts or {})).fetchall()
+    _refuse_lost(connection, claims, {row[0] for row in rows})
 
 
-def complete_and_claim_next(
-    connection: Connection,
-    claims: Sequence[Claim],
-    phase: Phase,
-    *,
-    holder: str,
-    ttl_seconds: float,
-    limit: int = 1,
-    counts: Mapping[str, Counts] | None = None,
-    filters: Filters = EVERY_RUN,
-    after: str = "",
-) -> list[Claim]:
-    """Settle claims and take the next runs in one statement: one round trip and one commit instead of two.
-
-    When one of the claims is stale nothing new is taken, and StaleClaim says so. With `after` the runs behind that id
-    come first and those before it only when there are too few: for whoever walks through a long line and would else
-    pass over all that he has done, at each step, until the next vacuum. Leave it out now and then.
-    """
-    parameters = {**_settling(claims, counts), **filters.parameters(), **_taking(phase, holder, ttl_seconds)}
-    query = _settle_and_claim(phase, limit, filters != EVERY_RUN)
-    row = connection.execute(query, {**parameters, "after": after}).fetchone()
-    settled, run_ids, attempts, expires_at = row or (None, None, None, None)
-    if len(settled or ()) < len(claims):
-        _refuse_stale(connection, claims, set(settled or ()))
-    return [
-        Claim(run_id, phase, attempt, holder, expires_at)
-        for run_id, attempt in sorted(zip(run_ids or (), attempts or (), strict=True))
-    ]
-
-
-def heartbeat(connection: Connection, claims: Sequence[Claim], ttl_seconds: float) -> None:
-    """Move the expiry of claims forward; StaleClaim tells of those that are lost, after the others were moved.
+def heartbeat(connection: Connection, claims: Sequence[Claim], ttl_seconds: float) -> list[str]:
+    """Move the expiry of claims forward and return the runs whose claims are lost.
 
     Never waits for a worker that has fenced the run in a long transaction: such a claim is safe while that lasts.
     """
     rows = connection.execute(statement("move_expiry"), _naming(claims) | {"ttl": timedelta(seconds=ttl_seconds)})
-    _refuse_stale(connection, claims, {row[0] for row in rows})
+    held = {row[0] for row in rows}
+    return [claim.run_id for claim in claims if claim.run_id not in held]
 
 
 def fence(connection: Connection, claim: Claim, ttl_seconds: float) -> None:
@@ -151,13 +161,13 @@ def fence(connection: Connection, claim: Claim, ttl_seconds: float) -> None:
     Called last before the commit it locks the run for the shortest time.
     """
     rows = connection.execute(statement("fence_claims"), _naming([claim]) | {"ttl": timedelta(seconds=ttl_seconds)})
-    _refuse_stale(connection, [claim], {row[0] for row in rows})
+    _refuse_lost(connection, [claim], {row[0] for row in rows})
 
 
-def release(connection: Connection, claims: Sequence[Claim]) -> None:
-    """Give claims back unused: each run is again what it was before. StaleClaim tells of those that were lost."""
-    rows = connection.execute(statement("release_claims"), _naming(claims)).fetchall()
-    _refuse_stale(connection, claims, {row[0] for row in rows})
+def release(connection: Connection, claims: Sequence[Claim]) -> list[str]:
+    """Give claims back unused and return the runs whose claims are lost. Each other run is what it was before."""
+    released = {row[0] for row in connection.execute(statement("release_claims"), _naming(claims))}
+    return [claim.run_id for claim in claims if claim.run_id not in released]
 
 
 def release_of(connection: Connection, holders: Sequence[str], run_ids: Sequence[str]) -> list[str]:
@@ -176,7 +186,7 @@ def fail(
 ) -> None:
     """Settle a claim as failed, with its reason; a claim that was lost changes nothing and is told by StaleClaim.
 
-    The run is in line again after a pause that doubles with each failed attempt; after `max_attempts` of them in a
+    The run waits again after a pause that doubles with each failed attempt; after `max_attempts` of them in a
     row it waits for a reset.
     """
     parameters = {
@@ -188,62 +198,83 @@ def fail(
         "longest_pause": LONGEST_PAUSE,
     }
     rows = connection.execute(statement("fail_claim"), parameters).fetchall()
-    _refuse_stale(connection, [claim], {row[0] for row in rows})
+    _refuse_lost(connection, [claim], {row[0] for row in rows})
 
 
-def who_holds(connection: Connection, run_ids: Sequence[str]) -> dict[str, str]:
-    """Return, of these runs, those that somebody holds, with who it is and since when."""
-    standings = fetch(connection, "standing_of", Standing, {"run_ids": list(run_ids)})
-    return {standing.run_id: str(standing) for standing in standings if standing.claimed_by is not None}
-
-
-@functools.lru_cache(64)
-def _settle_and_claim(phase: Phase, limit: int, is_filtered: bool) -> str:
-    if phase not in PHASES:
-        raise ValueError(f"{phase!r} is not a phase: {', '.join(PHASES)}")
-    query = statement("settle_and_claim").replace("__phase__", phase).replace("__limit__", str(int(limit)))
-    return query.replace("__scope__", f"({statement('in_scope')})" if is_filtered else "true")
-
-
-def _taking(phase: Phase, holder: str, ttl_seconds: float) -> dict[str, Any]:
-    return {
-        "phase": phase,
-        "holder": holder,
-        "ttl": timedelta(seconds=ttl_seconds),
-        "code_version": _code_version(),
-    }
+def stale_claim(claim: Claim, held: HeldBy) -> StaleClaim:
+    """Return what to say of a claim that was lost, from how its run stands now."""
+    return StaleClaim(
+        f"attempt {claim.attempt} at {claim.run_id} has lost its claim: the run is {held}",
+        NOTHING_KEPT,
+    )
 
 
 def _naming(claims: Sequence[Claim]) -> dict[str, Any]:
     return {"run_ids": [claim.run_id for claim in claims], "attempts": [claim.attempt for claim in claims]}
 
 
-def _settling(claims: Sequence[Claim], counts: Mapping[str, Counts] | None) -> dict[str, Any]:
-    known = [counts.get(claim.run_id, _NO_COUNTS) for claim in claims] if counts else []
+def _taking(wanted: Sequence[str], terms: Terms) -> dict[str, Any]:
+    if terms.phase not in PHASES:
+        raise ValueError(f"{terms.phase!r} is not a phase: {', '.join(PHASES)}")
+    known = terms.process if terms.process and terms.process.boot and pid_namespace() else None
     return {
-        "settled_ids": [claim.run_id for claim in claims],
-        "attempts": [claim.attempt for claim in claims],
-        "docs": [count.total_docs for count in known],
-        "chunks": [count.total_chunks for count in known],
-        "embedded": [count.embedded_chunks for count in known],
+        "wanted": list(wanted),
+        "phase": terms.phase,
+        "holder": terms.holder,
+        "ttl": timedelta(seconds=terms.ttl_seconds),
+        "again": terms.again,
+        "ticks": known.ticks if known else None,
+        "boot": known.boot if known else None,
+        "namespace": pid_namespace() if known else None,
+        "code_version": _code_version(),
+        **key_parameters(terms.key),
     }
 
 
-def _refuse_stale(connection: Connection, claims: Sequence[Claim], settled: set[str]) -> None:
-    if len(settled) == len(claims):
+@contextlib.contextmanager
+def _with_vectors(connection: Connection, claims: Sequence[Claim], counts: Mapping[str, Counts]) -> Iterator[None]:
+    """Complete claims in one transaction with what is said of their vectors, if anything is."""
+    made = {run_id: count.vectors for run_id, count in counts.items() if count.vectors is not None}
+    attempts = {claim.run_id: claim.attempt for claim in claims if claim.run_id in made}
+    if not attempts:
+        yield
         return
-    newest = {claim.run_id: claim.attempt for claim in sorted(claims, key=lambda claim: claim.attempt)}
-    lost = [claim for claim in claims if claim.run_id not in settled or claim.attempt < newest[claim.run_id]]
-    if not lost:
-        return
-    standings = fetch(connection, "standing_of", Standing, {"run_ids": [claim.run_id for claim in lost]})
-    holders = {standing.run_id: str(standing) for standing in standings}
-    lines = [
-        f"attempt {claim.attempt} at {claim.run_id} has lost its claim: the run is held by "
-        + holders.get(claim.run_id, "nobody; it is gone")
-        for claim in lost
-    ]
-    raise StaleClaim(lines[0], "\n".join([*lines[1:], "Nothing of that attempt was kept; there is nothing to repair."]))
+    with connection.transaction():
+        record_embedded(connection, {run_id: made[run_id] for run_id in attempts}, attempts)
+        yield
+
+
+def _settling(claims: Sequence[Claim], counts: Mapping[str, Counts]) -> dict[str, Any]:
+    known = ((claim, counts.get(claim.run_id, _NO_COUNTS)) for claim in claims)
+    return {
+        "finished": {
+            claim.run_id: [claim.attempt, count.total_docs, count.total_chunks, count.embedded_chunks]
+            for claim, count in known
+        }
+    }
+
+
+def _lost(connection: Connection, claims: Sequence[Claim], settled: set[str]) -> dict[str, HeldBy]:
+    """Return of the claims that are lost how their runs stand now."""
+    lost = [claim.run_id for claim in claims if claim.run_id not in settled]
+    found = fetch(connection, "standing_of", HeldBy, {"run_ids": lost}) if lost else []
+    return {run_id: HeldBy(run_id, "unknown") for run_id in lost} | {held.run_id: held for held in found}
+
+
+def _refuse_lost(connection: Connection, claims: Sequence[Claim], settled: set[str]) -> None:
+    standing = _lost(connection, claims, settled)
+    stale = [stale_claim(claim, standing[claim.run_id]) for claim in claims if claim.run_id in standing]
+    if stale:
+        raise StaleClaim(stale[0].what, "\n".join([*(other.what for other in stale[1:]), stale[0].hint]))
+
+
+def _held_by(document: Mapping[str, Any]) -> HeldBy:
+    """Return how a run stands from the statement's JSON, whose moments are text."""
+    moments = {
+        name: datetime.fromisoformat(document[name]) if document[name] else None
+        for name in ("claimed_at", "next_attempt_at")
+    }
+    return HeldBy(**{**document, **moments})
 
 
 @functools.cache

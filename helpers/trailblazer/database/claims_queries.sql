@@ -1,42 +1,53 @@
 -- Every statement on claims. Time is the database's, and that of the statement: a claim that is taken at the
 -- end of a long transaction must not be born old. Lists of claims travel in binary: a third of the client's work.
 
+-- name: keep_one_plan
+-- For a connection that does nothing but claims: planning one of these statements takes longer than carrying it out.
+SET plan_cache_mode = force_generic_plan
+
+-- name: unclaimed
+-- A part of others: nobody holds the run.
+claimed_by = NULL,
+    claimed_at = NULL,
+    claim_expires_at = NULL,
+    claimed_from = NULL,
+    claimed_ticks = NULL,
+    claimed_boot = NULL,
+    claimed_namespace = NULL
+
+-- name: unfailed
+-- A part of others: earlier failures do not count.
+failed_attempts = 0,
+    next_attempt_at = NULL
+
+-- name: of_attempts
+-- A part of others: the runs that these attempts still hold.
+FROM unnest(%(run_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
+WHERE
+    run.run_id = given.run_id
+    AND run.attempt = given.attempt
+    AND run.status IN ('chunking', 'embedding')
+
 -- name: is_claimable
--- A part of others. Expired claims and failed runs whose pause is over stand in line with what never began.
+-- A part of others. Expired claims and failed runs whose pause is over wait like what never began.
 status IN ('normalized', 'chunked', 'reset')
 OR (status IN ('chunking', 'embedding') AND claim_expires_at < statement_timestamp())
 OR (status = 'failed' AND next_attempt_at <= statement_timestamp())
 
--- name: waiting
--- A part of others. One ordered scan of the one partial index, which alone sorts by this collation. What the plan hangs
--- on stands here as it is and not as a parameter: so the server keeps one plan instead of making one at each claim, which
--- costs more than the claim.
-SELECT run_id
-FROM processed_runs
-WHERE line = '__phase__' AND ({is_claimable}) AND __scope__
+-- name: working
+-- A part of others: the state of a run that is worked on for a phase.
+CASE %(phase)s WHEN 'chunk' THEN 'chunking' ELSE 'embedding' END
 
--- name: claim_named
--- A plan names its runs; with `again` any of them that nobody holds may be taken, whatever has been done to it.
-WITH chosen AS (
-    SELECT run_id
-    FROM processed_runs
-    WHERE
-        run_id = ANY (%(only)s::text[])
-        AND (line = %(phase)s OR %(again)s::boolean)
-        AND ({is_claimable} OR (%(again)s::boolean AND status IN ('embedded', 'failed')))
-    ORDER BY run_id
-    LIMIT %(limit)s
-    FOR NO KEY UPDATE SKIP LOCKED
-)
-
-{take_chosen}
+-- name: standing
+-- A part of others: how a run stands, for whoever does not hold it.
+run_id, status, attempt, claimed_by, claimed_at, failure_reason, next_attempt_at
 
 -- name: take_chosen
 -- The attempt number is the fencing token; what the claim was taken from is kept, also over a claim that expired. By key
--- and not by a join: statistics that have not seen the line grow would make it read the whole table.
+-- and not by a join: statistics that have not seen the backlog grow would make it read the whole table.
 UPDATE processed_runs AS run
 SET
-    status = CASE %(phase)s WHEN 'chunk' THEN 'chunking' ELSE 'embedding' END,
+    status = {working},
     attempt = run.attempt + 1,
     claimed_by = %(holder)s,
     claimed_at = statement_timestamp(),
@@ -44,93 +55,101 @@ SET
     claimed_from = CASE WHEN run.status IN ('chunking', 'embedding') THEN run.claimed_from ELSE run.status END,
     chunk_started_at = CASE %(phase)s WHEN 'chunk' THEN statement_timestamp() ELSE run.chunk_started_at END,
     embed_started_at = CASE %(phase)s WHEN 'embed' THEN statement_timestamp() ELSE run.embed_started_at END,
+    claimed_ticks = %(ticks)s,
+    claimed_boot = %(boot)s,
+    claimed_namespace = %(namespace)s,
     code_version = %(code_version)s,
     updated_at = statement_timestamp()
 WHERE run.run_id = ANY (ARRAY(SELECT chosen.run_id FROM chosen))
-RETURNING run.run_id, run.attempt, run.claim_expires_at
-
--- name: place
--- A part of others: where the counts of a run stand, if there are any.
-CASE WHEN cardinality(%(docs)s::integer[]) > 0 THEN array_position(%(settled_ids)b::text[], run.run_id) END
+RETURNING run.run_id, run.attempt
 
 -- name: settle_claims
--- Only the attempt that holds a run completes it. Whoever embeds is told at once of what has been chunked. By key, and the
--- attempts by a hash (IS TRUE keeps it one): no join, which statistics from before the claims would make a quadratic one.
--- The keys from a subselect: the planner sees none of them, and so never plans anew for a few in hope of a better plan.
+-- Only the attempt that holds a run completes it. Whoever embeds is told at once of what has been chunked. The claims are
+-- one JSON object: run id -> [attempt, documents, chunks, embedded chunks], looked up by key and not joined: statistics
+-- from before the claims would make a join a quadratic one.
 UPDATE processed_runs AS run
 SET
     status = CASE run.status WHEN 'chunking' THEN 'chunked' ELSE 'embedded' END,
     chunk_completed_at = CASE run.status WHEN 'chunking' THEN statement_timestamp() ELSE run.chunk_completed_at END,
     embed_completed_at = CASE run.status WHEN 'embedding' THEN statement_timestamp() ELSE run.embed_completed_at END,
-    total_docs = coalesce((%(docs)s::integer[])[{place}], run.total_docs),
-    total_chunks = coalesce((%(chunks)s::integer[])[{place}], run.total_chunks),
-    embedded_chunks = coalesce((%(embedded)s::integer[])[{place}], run.embedded_chunks),
-    claimed_by = NULL,
-    claimed_at = NULL,
-    claim_expires_at = NULL,
-    claimed_from = NULL,
+    total_docs = coalesce((%(finished)s::jsonb -> run.run_id ->> 1)::integer, run.total_docs),
+    total_chunks = coalesce((%(finished)s::jsonb -> run.run_id ->> 2)::integer, run.total_chunks),
+    embedded_chunks = coalesce((%(finished)s::jsonb -> run.run_id ->> 3)::integer, run.embedded_chunks),
+    {unclaimed},
     failed_phase = NULL,
     failure_reason = NULL,
-    failed_attempts = 0,
-    next_attempt_at = NULL,
+    {unfailed},
     updated_at = statement_timestamp()
 WHERE
-    run.run_id = ANY (ARRAY(SELECT unnest(%(settled_ids)b::text[])))
+    run.run_id = ANY (ARRAY(SELECT jsonb_object_keys(%(finished)s::jsonb)))
     AND run.status IN ('chunking', 'embedding')
-    AND (
-        (run.run_id, run.attempt) IN (
-            SELECT given.run_id, given.attempt
-            FROM unnest(%(settled_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
-        )
-    ) IS TRUE
-RETURNING run.run_id, CASE run.line WHEN 'embed' THEN pg_notify('runs_waiting', 'embed')::text END
+    AND run.attempt = (%(finished)s::jsonb -> run.run_id ->> 0)::integer
+RETURNING run.run_id, CASE run.waiting_for WHEN 'embed' THEN pg_notify('runs_waiting', 'embed')::text END
 
--- name: settle_and_claim
--- Completion and the next claim in one round trip and one commit; nothing is taken when a claim to be settled is lost.
--- The claim order, from behind the run `after` and then from the start: what lies before it is mostly done, and walking
--- over what is done costs time until the next vacuum. A run that is settled here is not taken here again, expired or not:
--- a row that the statement itself has changed cannot be locked any more.
+-- name: settle_and_take
+-- Completion and the next claims in one round trip and one commit. A plan names its runs: nothing outside it is taken. With
+-- `again` any run that nobody holds may be taken, whatever has been done to it, and an unknown one is added and taken. What
+-- could not be taken is answered as it was when the statement began.
 WITH
 settled AS (
     {settle_claims}
 ),
 
-ahead AS (
-    SELECT run_id
-    FROM (
-        {waiting} AND run_id COLLATE "POSIX" > (SELECT %(after)s::text)
-        ORDER BY run_id COLLATE "POSIX" LIMIT __limit__ FOR NO KEY UPDATE SKIP LOCKED
-    ) AS waiting
-    WHERE (SELECT count(*) FROM settled) = cardinality(%(settled_ids)b::text[])
-),
-
-behind AS (
-    SELECT run_id
-    FROM (
-        {waiting}
-        ORDER BY run_id COLLATE "POSIX" LIMIT __limit__ FOR NO KEY UPDATE SKIP LOCKED
-    ) AS waiting
-    WHERE
-        (SELECT count(*) FROM settled) = cardinality(%(settled_ids)b::text[])
-        AND (SELECT count(*) FROM ahead) = 0
-),
-
 chosen AS (
-    SELECT run_id FROM ahead
-    UNION ALL
-    SELECT run_id FROM behind
+    SELECT run_id
+    FROM processed_runs
+    WHERE
+        run_id = ANY (ARRAY(SELECT unnest(%(wanted)b::text[])))
+        AND (
+            (waiting_for = %(phase)s AND ({is_claimable}))
+            OR (%(again)s::boolean AND ({is_claimable} OR status IN ('embedded', 'failed')))
+            OR (%(phase)s = 'embed' AND {lacks_model})
+        )
+    ORDER BY run_id
+    FOR NO KEY UPDATE SKIP LOCKED
 ),
 
 taken AS (
     {take_chosen}
+),
+
+refused AS (
+    SELECT {standing}
+    FROM processed_runs
+    WHERE
+        run_id = ANY (ARRAY(SELECT unnest(%(wanted)b::text[])))
+        AND (SELECT count(*) FROM taken) < cardinality(%(wanted)b::text[])
+        AND NOT EXISTS (SELECT FROM taken WHERE taken.run_id = processed_runs.run_id)
 )
 
 SELECT
     (SELECT array_agg(run_id) FROM settled) AS settled,
-    array_agg(run_id) AS run_ids,
-    array_agg(attempt) AS attempts,
-    max(claim_expires_at) AS expires_at
-FROM taken
+    (SELECT jsonb_object_agg(run_id, attempt) FROM taken) AS taken,
+    (SELECT jsonb_agg(to_jsonb(refused)) FROM refused) AS refused
+
+-- name: add_and_take
+-- Runs that the table does not have are claimed as they are added; those that somebody else has just added are left out.
+INSERT INTO processed_runs (
+    run_id, status, attempt, claimed_by, claimed_at, claim_expires_at, claimed_from, claimed_ticks, claimed_boot,
+    claimed_namespace, chunk_started_at, embed_started_at, code_version
+)
+SELECT
+    wanted.run_id,
+    {working},
+    1,
+    %(holder)s,
+    statement_timestamp(),
+    statement_timestamp() + %(ttl)s,
+    'normalized',
+    %(ticks)s,
+    %(boot)s,
+    %(namespace)s,
+    CASE %(phase)s WHEN 'chunk' THEN statement_timestamp() END,
+    CASE %(phase)s WHEN 'embed' THEN statement_timestamp() END,
+    %(code_version)s
+FROM unnest(%(wanted)b::text[]) AS wanted (run_id)
+ON CONFLICT (run_id) DO NOTHING
+RETURNING run_id, attempt
 
 -- name: move_expiry
 -- A sign of life. A row that this holder's own worker has locked is passed over, never waited for: its lock keeps others
@@ -164,11 +183,7 @@ SELECT run_id FROM held
 -- For a transaction that writes: until it ends, nobody else can take or reset these runs.
 UPDATE processed_runs AS run
 SET claim_expires_at = statement_timestamp() + %(ttl)s, updated_at = statement_timestamp()
-FROM unnest(%(run_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
-WHERE
-    run.run_id = given.run_id
-    AND run.attempt = given.attempt
-    AND run.status IN ('chunking', 'embedding')
+{of_attempts}
 RETURNING run.run_id
 
 -- name: release_claims
@@ -176,33 +191,44 @@ RETURNING run.run_id
 UPDATE processed_runs AS run
 SET
     status = run.claimed_from,
-    claimed_by = NULL,
-    claimed_at = NULL,
-    claim_expires_at = NULL,
-    claimed_from = NULL,
+    {unclaimed},
     updated_at = statement_timestamp()
-FROM unnest(%(run_ids)b::text[], %(attempts)b::integer[]) AS given (run_id, attempt)
-WHERE
-    run.run_id = given.run_id
-    AND run.attempt = given.attempt
-    AND run.status IN ('chunking', 'embedding')
-RETURNING run.run_id, CASE WHEN run.line IS NOT NULL THEN pg_notify('runs_waiting', run.line)::text END
+{of_attempts}
+RETURNING run.run_id, CASE WHEN run.waiting_for IS NOT NULL THEN pg_notify('runs_waiting', run.waiting_for)::text END
 
 -- name: release_of_holders
 -- What processes that are known to be gone left behind; the same as release_claims, without waiting for the expiry.
 UPDATE processed_runs
 SET
     status = claimed_from,
-    claimed_by = NULL,
-    claimed_at = NULL,
-    claim_expires_at = NULL,
-    claimed_from = NULL,
+    {unclaimed},
     updated_at = statement_timestamp()
 WHERE
     run_id = ANY (%(run_ids)b::text[])
     AND claimed_by = ANY (%(holders)s::text[])
     AND status IN ('chunking', 'embedding')
-RETURNING run_id, CASE WHEN line IS NOT NULL THEN pg_notify('runs_waiting', line)::text END
+RETURNING run_id, CASE WHEN waiting_for IS NOT NULL THEN pg_notify('runs_waiting', waiting_for)::text END
+
+-- name: held_here
+-- A part of others: the claims of processes of this host that said which process they are.
+SELECT run_id, attempt, claimed_by, claimed_ticks, claimed_boot, claimed_namespace
+FROM processed_runs
+WHERE
+    status IN ('chunking', 'embedding')
+    AND starts_with(claimed_by, %(host)s)
+    AND claimed_ticks IS NOT NULL
+
+-- name: claims_on_host
+-- What is held waits in the index.
+{held_here}
+    AND waiting_for IN ('chunk', 'embed')
+ORDER BY run_id
+
+-- name: claims_of_runs_on_host
+-- See claims_on_host.
+{held_here}
+    AND run_id = ANY (%(run_ids)s::text[])
+ORDER BY run_id
 
 -- name: fail_claim
 -- The pause doubles with each failed attempt; after the last one the run waits for a reset.
@@ -216,17 +242,14 @@ SET
         WHEN failed_attempts + 1 < %(max_attempts)s
             THEN statement_timestamp() + least(%(pause)s * power(2, failed_attempts), %(longest_pause)s)
     END,
-    claimed_by = NULL,
-    claimed_at = NULL,
-    claim_expires_at = NULL,
-    claimed_from = NULL,
+    {unclaimed},
     updated_at = statement_timestamp()
 WHERE run_id = %(run_id)s AND attempt = %(attempt)s AND status IN ('chunking', 'embedding')
 RETURNING run_id
 
 -- name: standing_of
 -- Who holds a run now, for whoever does not.
-SELECT run_id, status, attempt, claimed_by, claimed_at
+SELECT {standing}
 FROM processed_runs
 WHERE run_id = ANY (%(run_ids)b::text[])
 ORDER BY run_id

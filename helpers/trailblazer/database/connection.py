@@ -1,65 +1,42 @@
-"""Connections to Postgres, and the only place that knows psycopg."""
+"""Which server is used, brought up to date before it is, and a connection that is made anew when it broke."""
 
 from __future__ import annotations
 
 import contextlib
-import re
-import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
-
-import psycopg
-from psycopg.adapt import Buffer, Dumper, Loader
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import Format
-from psycopg.rows import class_row
-from psycopg.types import TypeInfo
-from psycopg.types.json import JsonbBinaryDumper
+from collections.abc import Callable
+from typing import TypeVar
 
 from trailblazer.config import Config
 from trailblazer.database import vitals
+from trailblazer.database.driver import LONG_WAIT_SECONDS as LONG_WAIT_SECONDS
+from trailblazer.database.driver import WAIT_SECONDS, open_dsn, teach_types
+from trailblazer.database.driver import Connection as Connection
+from trailblazer.database.driver import answering as answering
+from trailblazer.database.driver import copy_rows as copy_rows
+from trailblazer.database.driver import fetch as fetch
+from trailblazer.database.migrating import bring_up_to_date
 from trailblazer.database.statements import statement as statement
-from trailblazer.errors import ConfigWrong, ServiceDown
-from trailblazer.plain import one_line
+from trailblazer.errors import ServiceDown
 
-Connection = psycopg.Connection[tuple[Any, ...]]
-Record = TypeVar("Record")
+Answer = TypeVar("Answer")
 
-CONNECT_SECONDS = 10
 COMING_UP = ("starting up", "shutting down", "in recovery mode", "not yet accepting connections")
-HINTS = {
-    "password authentication failed": "Look at user and password in db.url, or set PGPASSWORD or ~/.pgpass.",
-    "no password supplied": "Put a password into db.url, or set PGPASSWORD or ~/.pgpass.",
-    "no pg_hba.conf entry": "The server lets nobody in from here: its pg_hba.conf needs a line for this host and user.",
-    "SSL": "Set sslmode in db.url to what the server offers (disable, prefer, require).",
-    "role ": "Look at the user in db.url.",
-    "database ": "Make that database, or look at the name in db.url.",
-    "resolve": "Look at the host in db.url, and whether this machine can resolve names.",
-    "Connection refused": "Is the server up, and are host and port in db.url right?",
-    "No such file": "Is the server up, and is the socket's folder in db.url right?",
-    "timeout": "Is the server up, and does a firewall stand between? Look at host and port in db.url.",
-    "invalid": "Look at that part of db.url.",
-    "too many clients": "The server has no connection left: use fewer workers, or raise its max_connections.",
-    "No space left": "The server's disk is full: free some space, then run the same command again.",
-}
-DOCTOR = "trailblazer db doctor tells what is missing and what to do."
+PAUSE_SECONDS = 0.2
 
 
-def connect(config: Config, *, autocommit: bool = True) -> Connection:
+def connect(config: Config, *, limit_seconds: float = WAIT_SECONDS) -> Connection:
     """Return a connection to a database that is ready for work: server up, migrations applied.
 
     Starts the embedded server when no db.url is configured. A server that does not answer is ServiceDown (exit 8), a
-    db.url that is no DSN is ConfigWrong (exit 3).
+    db.url that is no DSN is ConfigWrong (exit 3). `limit_seconds` is how long each later wait for an answer may take.
     """
-    from trailblazer.database.migrating import bring_up_to_date
-
     connection = open_connection(config)
     try:
         with answering():
             bring_up_to_date(connection)
-            _teach_types(connection)
-        connection.autocommit = autocommit
+            teach_types(connection)
+        connection.limit_seconds = limit_seconds
     except BaseException:
         connection.close()
         raise
@@ -70,132 +47,60 @@ def open_connection(config: Config) -> Connection:
     """Return an autocommit connection to the configured server as it is, without looking at its tables."""
     url = config["db.url"]
     if url:
-        return _open(url, config.settings["db.url"].origin)
+        return open_dsn(url, config.settings["db.url"].origin)
     base = vitals.base_of(config.places)
     dsn = vitals.address(base)
     if dsn is not None:
         with contextlib.suppress(ServiceDown):
-            return _open(dsn, "the embedded server")
+            return open_dsn(dsn, "the embedded server")
     from trailblazer.database import server
 
     deadline = time.monotonic() + server.START_LIMIT
     while True:
         try:
-            return _open(server.start(base), "the embedded server")
+            return open_dsn(server.start(base), "the embedded server")
         except ServiceDown as trouble:
             if time.monotonic() > deadline or not any(words in trouble.what for words in COMING_UP):
                 raise
             time.sleep(0.05)
 
 
-def _open(dsn: str, origin: str) -> Connection:
-    try:
-        given = conninfo_to_dict(dsn)
-        known: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "fallback_application_name": "trailblazer"} | given
-        known["client_encoding"] = "utf8"  # a server in SQL_ASCII would make every text bytes
-        return psycopg.connect(make_conninfo("", **known), autocommit=True)
-    except psycopg.ProgrammingError as error:
-        what = re.sub(r'"[^"]*"', '"…"', one_line(str(error), 200))  # what it quotes may be the password
-        raise ConfigWrong(
-            f"{origin}: db.url is not a DSN: {what}", "Write it as postgresql://user:password@host:5432/database."
-        ) from None
-    except psycopg.Error as error:
-        said = _without_password(str(error), str(given.get("password") or ""))
-        hint = next((hint for words, hint in HINTS.items() if words in said), DOCTOR)
-        raise ServiceDown(f"the database of {origin} does not answer: {said}", hint) from None
+class Link:
+    """A connection that is made when it is first needed, and made anew when it broke. One thread at a time asks it."""
 
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
 
-def _without_password(text: str, password: str) -> str:
-    """Return what the server said as one line, without what libpq says before it, and without the password."""
-    line = one_line(text.replace(password, "***") if password else text, 300)
-    return re.sub(r"^connection (failed|is bad): ", "", line)
+    def ask(self, question: Callable[[Connection], Answer], *, patience_seconds: float = 0) -> Answer:
+        """Return what a question answers that is asked over the connection; a failure of the database is ServiceDown.
 
+        A database that is lost is asked the same question again, from its beginning, until `patience_seconds` have
+        passed since it was first lost: the question must bear that.
+        """
+        deadline: float | None = None
+        while True:
+            try:
+                with answering():
+                    return question(self._opened())
+            except ServiceDown:
+                now = time.monotonic()
+                deadline = now + patience_seconds if deadline is None else deadline
+                if not self._is_lost() or now >= deadline:
+                    raise
+                time.sleep(PAUSE_SECONDS)
 
-@contextlib.contextmanager
-def answering() -> Iterator[None]:
-    """Turn a database that went away, or that refuses by rights or for want of pgvector, into ServiceDown (exit 8).
+    def close(self) -> None:
+        """Close the connection; the next question makes a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
-    Everything that talks to the database runs inside it, so that no other module knows psycopg's exceptions.
-    A mistake in a statement stays what it is: a bug.
-    """
-    try:
-        yield
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        said = one_line(str(error), 300)
-        hint = next((HINTS[words] for words in ("too many clients", "No space left") if words in said), "")
-        raise ServiceDown(
-            f"the database went away: {said}", hint or "Nothing is lost: run the same command again."
-        ) from error
-    except (
-        psycopg.errors.InsufficientPrivilege,
-        psycopg.errors.UndefinedFile,
-        psycopg.errors.FeatureNotSupported,
-        psycopg.errors.ReadOnlySqlTransaction,
-    ) as error:
-        raise ServiceDown(f"the database refuses: {one_line(str(error), 300)}", DOCTOR) from error
+    def _opened(self) -> Connection:
+        if self._connection is None or self._is_lost():
+            self._connection = None
+            self._connection = self._connect()
+        return self._connection
 
-
-def fetch(
-    connection: Connection, name: str, kind: type[Record], parameters: Mapping[str, Any] | None = None
-) -> list[Record]:
-    """Carry out a named statement and return its rows as records, whose fields are named like its columns."""
-    with connection.cursor(row_factory=class_row(kind)) as cursor:
-        return cursor.execute(statement(name), parameters).fetchall()
-
-
-def copy_rows(connection: Connection, copy: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
-    """Send rows through a `COPY … FROM STDIN (FORMAT BINARY)` and return how many there were.
-
-    `types` names the columns' types as Postgres does (text, int4, jsonb, vector, timestamptz). A vector is a numpy
-    array of one dimension, a jsonb a dict. In the caller's transaction, if there is one.
-    """
-    count = 0
-    with connection.cursor() as cursor, cursor.copy(copy) as stream:
-        stream.set_types(types)
-        for count, row in enumerate(rows, start=1):  # noqa: B007 - the count is what is returned
-            stream.write_row(row)
-    return count
-
-
-class _VectorDumper(Dumper):
-    """Writes a numpy array as pgvector's binary form: dimension, zero, then big-endian floats."""
-
-    format = Format.BINARY
-
-    def dump(self, obj: Any) -> bytes:
-        (dimension,) = obj.shape
-        floats: bytes = obj.astype(">f4").tobytes()
-        return struct.pack(">HH", dimension, 0) + floats
-
-
-class _VectorLoader(Loader):
-    """Reads pgvector's binary form as a numpy array of float32."""
-
-    format = Format.BINARY
-
-    def load(self, data: Buffer) -> Any:
-        import numpy
-
-        return numpy.frombuffer(data, dtype=">f4", offset=4).astype(numpy.float32)
-
-
-class _VectorTextLoader(Loader):
-    """Reads pgvector's text form as a numpy array of float32."""
-
-    def load(self, data: Buffer) -> Any:
-        import numpy
-
-        return numpy.array(bytes(data)[1:-1].split(b","), dtype=numpy.float32)
-
-
-def _teach_types(connection: Connection) -> None:
-    """Teach a connection to take numpy arrays as vectors and dicts as jsonb, and to give vectors as numpy arrays."""
-    connection.adapters.register_dumper(dict, JsonbBinaryDumper)
-    oids = connection.execute(statement("find_vector_type")).fetchone()
-    if oids is None or oids[0] is None:
-        raise ServiceDown("the type vector is not on this connection's search_path", DOCTOR)
-    oid, array_oid = oids
-    TypeInfo("vector", oid, array_oid).register(connection)
-    connection.adapters.register_dumper("numpy.ndarray", type("VectorDumper", (_VectorDumper,), {"oid": oid}))
-    connection.adapters.register_loader(oid, _VectorLoader)
-    connection.adapters.register_loader(oid, _VectorTextLoader)
+    def _is_lost(self) -> bool:
+        return self._connection is None or self._connection.closed or self._connection.broken

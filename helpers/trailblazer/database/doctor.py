@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from trailblazer.config import Config
-from trailblazer.errors import Trouble
+from trailblazer.errors import ServiceDown, Trouble
 
 if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
@@ -18,7 +18,7 @@ OLDEST = 150000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: whether it is well, what was found, and what to do when it is not."""
+    """One thing that was examined: whether it is well, what was found, and what to do when it is not."""
 
     name: str
     well: bool
@@ -43,9 +43,10 @@ class Facts:
 
 
 def examine(config: Config) -> list[Finding]:
-    """Return everything that was looked at, in order; what depends on something missing is left out.
+    """Return everything that was examined, in order; what depends on something missing is left out.
 
-    Starts the embedded server, as every other command does, but changes nothing in the database.
+    Starts the embedded server, as every other command does, but changes nothing in the database. A db.url that is no
+    DSN is ConfigWrong (exit 3), as everywhere.
     """
     return [replace(finding, remedy="") if finding.well else finding for finding in _findings(config)]
 
@@ -63,7 +64,7 @@ def _findings(config: Config) -> Iterator[Finding]:
 
     try:
         connection = open_connection(config)
-    except Trouble as trouble:
+    except ServiceDown as trouble:
         yield Finding("server", False, trouble.what, trouble.hint)
         return
     with connection, answering():

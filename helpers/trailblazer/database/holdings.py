@@ -1,127 +1,211 @@
-"""The claims that one dispatcher holds: taken, kept alive and given back over one connection."""
+"""The claims that one dispatcher holds: taken, kept alive, settled and given back over one connection."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from trailblazer.database import claims
-from trailblazer.database.backlog import Run, show_run
-from trailblazer.database.connection import answering
+from trailblazer.database.backlog import Run, show_runs
+from trailblazer.database.claims import Claim, Counts, HeldBy, Phase, Terms
+from trailblazer.database.connection import Connection, Link
+from trailblazer.database.embedded import ModelKey
+from trailblazer.database.statements import statement
 from trailblazer.errors import ServiceDown, StaleClaim
+from trailblazer.processes.identity import holder_name, own_identity
 
-if TYPE_CHECKING:
-    from trailblazer.database.connection import Connection
+HEARTBEAT_SECONDS = 10.0
 
 
 class Holdings:
-    """Claims on runs. A connection that broke is made anew at the next question.
+    """Claims on runs, for any number of threads. A connection that broke is made anew at the next question.
 
-    Whether the database did what it was asked when it went away is not known: such a run is in doubt, and let go of
-    before it is claimed again, or at the end. If that fails too the claim expires by itself: no run is lost.
+    Whether the database did what it was asked when it went away is not known: such a run is in doubt. It is released
+    before it is claimed again, or at the end; if that fails too, the claim expires by itself. No run is lost. With a
+    `key` an embedded run without vectors of that model waits for embedding as well.
     """
 
-    def __init__(self, connect: Callable[[], Connection], ttl_seconds: float, max_attempts: int) -> None:
+    def __init__(
+        self, connect: Callable[[], Connection], ttl_seconds: float, max_attempts: int, key: ModelKey | None = None
+    ) -> None:
         self._connect, self._ttl, self._max_attempts = connect, ttl_seconds, max_attempts
+        self._link = Link(self._opened)
+        self._holder, self._process = holder_name(), own_identity()
+        self._key = key
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
-        self._held: dict[str, claims.Claim] = {}
+        self._held: dict[str, Claim] = {}
+        self._ahead: dict[str, tuple[Claim, bool]] = {}
         self._doubtful: set[str] = set()
         self._moved = time.monotonic()
 
-    def claim(self, run_id: str, phase: claims.Phase = "embed", *, again: bool = True) -> int | str:
-        """Return the number of the attempt that now holds the run, or who else holds it since when.
+    def take(self, wanted: Sequence[str], phase: Phase, *, again: bool) -> dict[str, Claim | HeldBy]:
+        """Claim runs in one round trip and return for each of them the claim, or how it stands instead.
 
-        With `again` any run that nobody holds is taken, without it only one that waits for the phase.
+        With `again` any run that nobody holds is taken, and one that the table does not have is added; without it only
+        what waits for the phase. Runs that `settle` took ahead for the same phase and `again` need no round trip.
         """
-        with self._lock, answering():
-            connection = self._opened()
-        with self._lock, self._in_doubt(run_id):
-            self._let_go_of_doubtful(connection, {run_id})
-            taken = claims.claim_batch(
-                connection, phase, holder=claims.holder(), ttl_seconds=self._ttl, limit=1, only=[run_id], again=again
-            )
-            if taken:
-                self._held[run_id] = taken[0]
-                return taken[0].attempt
-            holders = claims.who_holds(connection, [run_id])
-            return holders.get(run_id, "somebody who has just let go of it")
-
-    def show(self, run_id: str) -> Run | None:
-        """Return what the table says of a run now, None when it does not know it."""
-        with self._lock, answering():
-            return show_run(self._opened(), run_id)
-
-    def complete(self, run_id: str, counts: claims.Counts) -> None:
-        """Complete the claim on a run that is held; one that was lost meanwhile is told by StaleClaim."""
-        with self._lock, self._in_doubt(run_id):
-            claim = self._held.pop(run_id, None)
-            if claim is None:
-                raise StaleClaim(f"the claim on {run_id} was lost", "Nothing of that attempt counts.")
-            claims.complete(self._opened(), [claim], {run_id: counts})
-
-    def forget(self, run_id: str) -> None:
-        """Hold a run no longer: its worker completed the claim."""
         with self._lock:
-            self._held.pop(run_id, None)
+            known = {run_id: self._ahead[run_id] for run_id in wanted if run_id in self._ahead}
+            answers: dict[str, Claim | HeldBy] = {
+                run_id: claim
+                for run_id, (claim, was_again) in known.items()
+                if (claim.phase, was_again) == (phase, again)
+            }
+            self._release([run_id for run_id in known if run_id not in answers])
+            rest = [run_id for run_id in dict.fromkeys(wanted) if run_id not in answers]
+            if rest:
 
-    def give_back(self, run_id: str, attempt: int, failed: str | None) -> None:
-        """Let go of a run that this attempt holds: with a reason it has failed, without one it is as it was."""
-        with self._lock, self._in_doubt(run_id):
-            claim = self._held.pop(run_id, None)
+                def question(connection: Connection) -> dict[str, Claim | HeldBy]:
+                    with self._in_doubt(connection, taking=rest):
+                        return self._take(connection, rest, self._terms(phase, again))
+
+                answers |= self._link.ask(question)
+            for run_id, answer in answers.items():
+                self._ahead.pop(run_id, None)
+                if isinstance(answer, Claim):
+                    self._held[run_id] = answer
+            return {run_id: answers[run_id] for run_id in wanted}
+
+    def settle(
+        self, finished: Mapping[str, Counts], ahead: Sequence[str] = (), phase: Phase = "embed", *, again: bool = False
+    ) -> dict[str, StaleClaim]:
+        """Complete the claims on runs, and claim those that come next in the same statement; return the claims lost.
+
+        Nothing of a lost claim is settled. What could be claimed ahead is answered by a later `take`. When the database
+        goes away (ServiceDown) the claims are still held, and the same call may be repeated.
+        """
+        with self._lock:
+            settling = {run_id: self._held[run_id] for run_id in finished if run_id in self._held}
+            was_doubtful = self._doubtful & settling.keys()
+            taking = sorted(set(ahead) - finished.keys() - self._held.keys() - self._ahead.keys())
+            lost = {run_id: _not_held(run_id) for run_id in finished if run_id not in settling}
+            if not settling and not taking:
+                return lost
+
+            def question(connection: Connection) -> claims.Step:
+                with self._in_doubt(connection, settling, taking):
+                    return claims.settle_and_take(
+                        connection,
+                        [settling[run_id] for run_id in sorted(settling)],
+                        finished,
+                        taking,
+                        self._terms(phase, again),
+                    )
+
+            step = self._link.ask(question)
+            for run_id in settling:
+                del self._held[run_id]
+            self._ahead |= {run_id: (claim, again) for run_id, claim in step.taken.items()}
+            for run_id, held in step.lost.items():
+                claim = settling[run_id]
+                was_settled = (held.attempt, held.status) == (claim.attempt, claims.SETTLED[claim.phase])
+                if not (run_id in was_doubtful and was_settled):
+                    lost[run_id] = claims.stale_claim(claim, held)
+            return lost
+
+    def release(self, run_ids: Sequence[str]) -> None:
+        """Give runs back as they were before; those that are not held, or not any more, are left alone."""
+        with self._lock:
+            self._release(run_ids)
+
+    def fail(self, run_id: str, attempt: int, reason: str) -> None:
+        """Settle a run that this attempt holds as failed; one that is not held, or not any more, is left alone."""
+        with self._lock:
+            claim = self._held.get(run_id)
             if claim is None or claim.attempt != attempt:
                 return
-            if failed is None:
-                claims.release(self._opened(), [claim])
-            else:
-                claims.fail(self._opened(), claim, failed, max_attempts=self._max_attempts)
+            del self._held[run_id]
 
-    def look(self) -> None:
-        """Move the expiry of all that is held forward, three times within the time it lasts."""
-        if time.monotonic() - self._moved < self._ttl / 3:
-            return
-        self._moved = time.monotonic()
+            def question(connection: Connection) -> None:
+                with self._in_doubt(connection, [run_id]), contextlib.suppress(StaleClaim):
+                    claims.fail(connection, claim, reason, max_attempts=self._max_attempts)
+
+            self._link.ask(question)
+
+    def show(self, run_ids: Sequence[str]) -> dict[str, Run]:
+        """Return what the table says of runs now, by their ids; what it does not have is left out."""
         with self._lock:
-            for claim in list(self._held.values()):
-                try:
-                    with answering():
-                        claims.heartbeat(self._opened(), [claim], self._ttl)
-                except StaleClaim:
-                    self._held.pop(claim.run_id, None)  # its worker is told the same at its next write
-                except ServiceDown:
-                    self._drop()
+            return self._link.ask(lambda connection: show_runs(connection, run_ids))
+
+    def keep_alive(self) -> None:
+        """Move the expiry of all that is held forward, in one statement, three times within the time it lasts.
+
+        When another thread is asking the database, the next call does it, unless that becomes urgent. A database that
+        does not answer is no failure here: the next question says so.
+        """
+        passed = time.monotonic() - self._moved
+        if passed < self._ttl / 3:
+            return
+        if not self._lock.acquire(timeout=HEARTBEAT_SECONDS if passed > self._ttl / 2 else 0):
+            return
+        try:
+            self._moved = time.monotonic()
+            kept = [*self._held.values(), *(claim for claim, _ in self._ahead.values())]
+            if not kept:
+                return
+
+            def question(connection: Connection) -> list[str]:
+                with connection.waiting_up_to(min(HEARTBEAT_SECONDS, connection.limit_seconds)):
+                    return claims.heartbeat(connection, kept, self._ttl)
+
+            with contextlib.suppress(ServiceDown):
+                for run_id in self._link.ask(question):
+                    self._held.pop(run_id, None)  # its worker learns the same at its next write
+                    self._ahead.pop(run_id, None)
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
-        """Let go of what is in doubt, and close the connection."""
+        """Release what is in doubt and what was taken ahead and never used, and close the connection."""
         with self._lock:
-            if self._doubtful:
-                with contextlib.suppress(ServiceDown), answering():
-                    self._let_go_of_doubtful(self._opened(), self._doubtful)
-            self._drop()
-
-    @contextlib.contextmanager
-    def _in_doubt(self, run_id: str) -> Iterator[None]:
-        try:
-            with answering():
-                yield
-        except ServiceDown:
-            self._doubtful.add(run_id)
-            raise
-
-    def _let_go_of_doubtful(self, connection: Connection, run_ids: set[str]) -> None:
-        if doubtful := run_ids & self._doubtful:
-            claims.release_of(connection, [claims.holder()], sorted(doubtful))
-            self._doubtful -= doubtful
+            unused = sorted(self._doubtful | self._ahead.keys())
+            self._ahead.clear()
+            if unused:
+                with contextlib.suppress(ServiceDown):
+                    self._link.ask(lambda connection: claims.release_of(connection, [self._holder], unused))
+                    self._doubtful.clear()
+            self._link.close()
 
     def _opened(self) -> Connection:
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = self._connect()
-        return self._connection
+        connection = self._connect()
+        connection.execute(statement("keep_one_plan"))
+        return connection
 
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _terms(self, phase: Phase, again: bool) -> Terms:
+        return Terms(phase, self._holder, self._ttl, again, self._process, self._key)
+
+    def _take(self, connection: Connection, wanted: Sequence[str], terms: Terms) -> dict[str, Claim | HeldBy]:
+        """Take runs, and at once those that a dead process of this host still holds."""
+        answers = claims.take(connection, wanted, terms)
+        held = [run_id for run_id, answer in answers.items() if isinstance(answer, HeldBy) and answer.claimed_by]
+        freed = claims.release_of_the_dead(connection, held) if held else []
+        return answers | (claims.take(connection, freed, terms) if freed else {})
+
+    def _release(self, run_ids: Sequence[str]) -> None:
+        known = [run_id for run_id in dict.fromkeys(run_ids) if run_id in self._held or run_id in self._ahead]
+        released = [self._held.pop(run_id) if run_id in self._held else self._ahead.pop(run_id)[0] for run_id in known]
+        if released:
+
+            def question(connection: Connection) -> None:
+                with self._in_doubt(connection, known):
+                    claims.release(connection, released)
+
+            self._link.ask(question)
+
+    @contextlib.contextmanager
+    def _in_doubt(
+        self, connection: Connection, run_ids: Collection[str] = (), taking: Sequence[str] = ()
+    ) -> Iterator[None]:
+        """Keep runs in doubt until the block has ended well. Those to be taken are released first if they were."""
+        if orphans := self._doubtful.intersection(taking):
+            claims.release_of(connection, [self._holder], sorted(orphans))
+        touched = {*run_ids, *taking}
+        self._doubtful |= touched
+        yield
+        self._doubtful -= touched
+
+
+def _not_held(run_id: str) -> StaleClaim:
+    return StaleClaim(f"the claim on {run_id} was lost", claims.NOTHING_KEPT)

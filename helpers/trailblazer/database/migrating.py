@@ -7,13 +7,10 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from trailblazer.database.driver import LONG_WAIT_SECONDS, Connection
 from trailblazer.database.statements import statement
 from trailblazer.errors import ServiceDown
-
-if TYPE_CHECKING:
-    from trailblazer.database.connection import Connection
 
 _FILE = re.compile(r"(\d{3})_([a-z0-9_]+)\.sql")
 
@@ -59,7 +56,7 @@ def bring_up_to_date(connection: Connection) -> list[Migration]:
     """
     done = []
     while pending(connection):
-        with connection.transaction():
+        with connection.waiting_up_to(LONG_WAIT_SECONDS), connection.transaction():
             connection.execute(statement("lock_migrations"))
             waiting = pending(connection)
             if waiting:

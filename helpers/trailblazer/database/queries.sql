@@ -48,34 +48,28 @@ SELECT
 -- The database's clock is the only one that is compared with what the database wrote.
 SELECT now()
 
+-- name: of_model
+-- A part of others: the vectors of one run by one model.
+run_id = %(run_id)s AND provider = %(provider)s AND model = %(model)s AND dimension = %(dimension)s
+
 -- name: vectors_of_run
 -- What need not be embedded again: vectors of one model, with the digest of the text they were made of.
 SELECT chunk_id, content_sha256
 FROM chunk_embeddings
-WHERE
-    run_id = %(run_id)s AND provider = %(provider)s AND model = %(model)s AND dimension = %(dimension)s
+WHERE {of_model}
     AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s::timestamptz)
 
 -- name: delete_vectors_but
 -- Vectors of texts that are gone or changed; those of other models stay.
 DELETE FROM chunk_embeddings
-WHERE
-    run_id = %(run_id)s AND provider = %(provider)s AND model = %(model)s AND dimension = %(dimension)s
+WHERE {of_model}
     AND chunk_id <> ALL (%(keep)s::text[])
 
 -- name: count_vectors
 -- Whether the vectors that a manifest speaks of are really there.
 SELECT count(*)
 FROM chunk_embeddings
-WHERE run_id = %(run_id)s AND provider = %(provider)s AND model = %(model)s AND dimension = %(dimension)s
-
--- name: delete_documents
--- The texts of a run are replaced as a whole, in one transaction.
-DELETE FROM documents WHERE run_id = %(run_id)s
-
--- name: delete_chunks
--- See delete_documents.
-DELETE FROM chunks WHERE run_id = %(run_id)s
+WHERE {of_model}
 
 -- name: nearest_chunks
 -- The cast makes the expression the one that the model's HNSW index stands on.

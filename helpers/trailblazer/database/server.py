@@ -20,6 +20,7 @@ from trailblazer.database.account import Account, choose_account, refuse_foreign
 from trailblazer.database.vitals import NAME, PORT
 from trailblazer.errors import ServiceDown, storage_trouble
 from trailblazer.plain import one_line
+from trailblazer.processes.ask import ask
 
 START_LIMIT = 60.0
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}  # a wrong LANG breaks initdb, and a key in it would outlive us
@@ -173,13 +174,9 @@ def _make_data(base: Path, account: Account) -> None:
 
 def _run(account: Account, program: str, *arguments: str, stdin: object = subprocess.DEVNULL) -> tuple[int, str]:
     """Run one of the server's short programs to its end and return its exit code and all that it said."""
-    from plumbum import local
-
-    code, out, err = local["env"].run(
-        ["-i", *(f"{name}={value}" for name, value in ENVIRONMENT.items()), *account.command(program, *arguments)],
-        retcode=None, timeout=120, stdin=stdin, new_session=True, **account.options,
-    )  # fmt: skip
-    return code, out + err
+    clean = ["env", "-i", *(f"{name}={value}" for name, value in ENVIRONMENT.items())]
+    answer = ask([*clean, *account.command(program, *arguments)], seconds=120, stdin=stdin, **account.options)
+    return answer.code, answer.out + answer.err
 
 
 def _launch(base: Path, account: Account, deadline: float) -> None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from trailblazer.errors import WordsWrong
-from trailblazer.record.outcomes import FAILED, Outcome, Refusal, Standing, Status
+from trailblazer.errors import Trouble, WordsWrong
+from trailblazer.record.outcomes import FAILED, Outcome, Refusal, Status
+from trailblazer.record.standing import Standing
+
+
+class Halted(Trouble):
+    """The plan itself says that nothing more is to be started."""
+
+    exit_code = 6
+
 
 _RULE = re.compile(r"(soon|now),(fail|same)=(\d+)(%?)")
 _LEAST_FOR_SHARE = 3  # a share of fewer settled items than this says nothing
@@ -61,7 +69,7 @@ class Halts:
             return Verdict(f"stopped: {outcome.reason}", code, now=False)
         if has_failed and self._fail_fast and self._failed >= self._fail_fast and not self._has_succeeded:
             why = f"stopped: the first {self._failed} items all failed; the last one: {outcome.reason}"
-            return Verdict(why, code, now=False)
+            return Verdict(why, code, now=True)
         if has_failed and self._rule is not None and self._is_reached(self._rule, standing):
             how = f"{self._in_a_row} failures in a row with the same text" if self._rule.same else "too many failures"
             return Verdict(

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 LOAD_SHARE = 0.05
 LOAD_LEAST = 10_000
-INDEXABLE = 2000  # pgvector's HNSW takes vectors of at most so many numbers
+INDEX_SECONDS = 3600.0
+MOST_ANSWERS = 1000  # an index yields about as many candidates
+LARGEST_INDEXED = 2000  # pgvector's HNSW takes vectors of at most that many numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A chunk that answers: cosine similarity from -1 to 1, its document and section, and the text itself."""
+    """A chunk that answers a question. `score` is the cosine similarity, from -1 to 1."""
 
     score: float
     title: str
@@ -30,7 +32,7 @@ class Answer:
 
 
 def find_answers(connection: Connection, embedder: Embedder, question: str, most: int) -> list[Answer]:
-    """Return the chunks nearest to a question, best first; the same text in two runs is one answer."""
+    """Return at most `most` chunks, those nearest to the question first. The same text in two runs is one answer."""
     vector = embedder.embed([question])[0]
     query = (
         statement("nearest_chunks")
@@ -56,14 +58,14 @@ def index_name(provider: str, model: str, dimension: int) -> str:
 
 
 def build_index(connection: Connection, provider: str, model: str, dimension: int) -> bool:
-    """Make the HNSW index of one model where it is missing, after the load, and say whether it was made.
+    """Make the HNSW index of one model if it is missing, and return whether it was made.
 
-    A dimension that HNSW does not take is searched exactly instead.
+    Vectors that are too large for HNSW get no index: they are searched exactly.
     """
-    if dimension > INDEXABLE:
+    if dimension > LARGEST_INDEXED:
         return False
     name = index_name(provider, model, dimension)
-    with connection.transaction():
+    with connection.waiting_up_to(INDEX_SECONDS), connection.transaction():
         connection.execute(statement("lock_index"), {"name": name})
         if connection.execute(statement("has_index"), {"name": name}).fetchone():
             return False
@@ -77,9 +79,10 @@ def build_index(connection: Connection, provider: str, model: str, dimension: in
 
 
 def drop_index_for_load(connection: Connection, provider: str, model: str, dimension: int, written: int) -> None:
-    """Drop the HNSW index of one model in a large load, for a live one makes each write sixty times slower.
+    """Drop the HNSW index of one model when `written` vectors make a large load: each write is faster without it.
 
-    Large is more than a twentieth of the vectors there are. Waits two seconds at most: whoever searches goes first.
+    A large load is more than a twentieth of all vectors. A search that uses the index is waited for, for two seconds
+    at most.
     """
     row = connection.execute(statement("estimate_vectors")).fetchone()
     if written > max(LOAD_LEAST, LOAD_SHARE * (row[0] if row else 0)):
@@ -88,5 +91,5 @@ def drop_index_for_load(connection: Connection, provider: str, model: str, dimen
 
 
 def _quoted(text: str) -> str:
-    """Return text as an SQL literal: the predicate of a partial index takes no parameters."""
+    """Return text as an SQL literal. The predicate of a partial index takes no parameters."""
     return "'" + text.replace("'", "''").replace("%", "%%") + "'"

@@ -14,36 +14,34 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
-from trailblazer.atomic import whole_file
+from trailblazer.atomic import digest_of, whole_file
 from trailblazer.config import Config
 from trailblazer.errors import DocumentInvalid
 from trailblazer.paths import Places, timestamp
+from trailblazer.pipeline.chunk_file import CHUNKS
 from trailblazer.pipeline.documents import (
     Document,
-    digest_of,
     fingerprint,
     read_documents,
     run_folder,
     source_file,
-    storable,
 )
 from trailblazer.pipeline.sections import Sections, images_in, kind_of
 from trailblazer.pipeline.splitting import Splitter
 from trailblazer.pipeline.tokens import load_tokens, splintr_version
 
-CHUNKS = Path("chunk/chunks.ndjson")
 ASSURANCE = Path("chunk/chunk_assurance.json")
-# Raised with every change here that cuts the same text in another way: chunks of an older one count as changed.
-_OUR_VERSION = "1"
+# Raise it with each change that cuts the same text in another way. Chunks of another version are cut again.
+_OUR_VERSION = "2"
 
-# The same JSON for text that is ASCII; the first is three times quicker at it.
+# Both give the same JSON for ASCII text; the first is three times faster.
 _encode_ascii = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkReport:
-    """What became of one run: `blank` documents had no text, `changed` is False where chunks stayed as they were."""
+    """The chunks of one run. `blank` counts documents without text; `changed` is False when no file was written."""
 
     rid: str
     documents: int
@@ -55,7 +53,7 @@ class ChunkReport:
 
 @dataclass(slots=True)
 class _Tally:
-    """What is counted while the chunks of a run are written."""
+    """The counts of a run, kept while its chunks are written; `text` and `uncovered` count characters."""
 
     documents: int = 0
     urls: int = 0
@@ -69,10 +67,10 @@ class _Tally:
 
 
 def chunk_run(places: Places, config: Config, rid: str, *, force: bool = False) -> ChunkReport:
-    """Cut the documents of a run into chunks, unless its chunks are already those of these documents and settings.
+    """Cut the documents of a run into chunks, unless the run has the chunks of these documents and settings already.
 
-    The same documents and settings give the same bytes. A run without its folder is refused with PlanUnusable, one
-    whose documents cannot be read with DocumentInvalid, an overlap that leaves no room with ConfigWrong.
+    The same documents and settings give the same bytes. A run without a folder is refused with PlanUnusable,
+    documents that cannot be read with DocumentInvalid, an overlap that leaves no room for text with ConfigWrong.
     """
     folder = run_folder(places, rid)
     source = source_file(folder)
@@ -88,49 +86,20 @@ def chunk_run(places: Places, config: Config, rid: str, *, force: bool = False) 
             digest.update(lines)
             file.write(lines)
     assurance = _assurance(rid, made_from, tally, digest.hexdigest())
-    schemas.publish("chunk_assurance", assurance, folder / ASSURANCE)
+    schemas.publish("chunk_assurance", assurance, folder / ASSURANCE, once_per_shape=True)
     return _report(rid, assurance, changed=True)
 
 
 def is_chunked(places: Places, config: Config, rid: str) -> bool:
-    """Say whether a run has chunks of its present documents, cut with these settings."""
+    """Return whether a run has chunks of its present documents, cut with these settings."""
     folder = run_folder(places, rid)
     before = read_assurance(folder)
     made_from = _made_from(folder, source_file(folder), config)
     return bool(before) and made_from == {name: before.get(name) for name in made_from} and is_intact(folder, before)
 
 
-def read_chunks(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield the chunks of a chunks.ndjson, ours or another tool's, with every field that storing needs.
-
-    A line without a usable chunk_id, doc_id or text_md is refused with DocumentInvalid; what else is missing is
-    worked out or empty. The digest is always that of the text: other tools' chunks carry none.
-    """
-    for number, record in enumerate(schemas.read_lines(file), start=1):
-        name, document, text = (record.get(key) for key in ("chunk_id", "doc_id", "text_md"))
-        if not (isinstance(name, str) and name and isinstance(document, str) and document and isinstance(text, str)):
-            raise DocumentInvalid(
-                f"{file}: chunk {number} has no usable chunk_id, doc_id or text_md", "Chunk the run again."
-            )
-        text = storable(text)
-        yield {
-            "ord": number - 1,
-            "char_count": len(text),
-            "token_count": len(text) // 4,
-            "chunk_type": "text",
-            "char_start": None,
-            "char_end": None,
-            "title": "",
-            "url": None,
-            "meta": {},
-            **record,
-            "text_md": text,
-            "content_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        }
-
-
 def read_assurance(folder: Path) -> dict[str, Any]:
-    """Return what a run folder's chunk_assurance.json says; {} where there is none or it cannot be read."""
+    """Return chunk_assurance.json of a run folder, {} when it is missing or not readable."""
     try:
         assurance = schemas.read_json(folder / ASSURANCE)
     except DocumentInvalid:
@@ -151,7 +120,7 @@ def _report(rid: str, assurance: dict[str, Any], *, changed: bool) -> ChunkRepor
 
 
 def _made_from(folder: Path, source: Path, config: Config) -> dict[str, Any]:
-    """Return the fields of an assurance that say what the chunks were made from."""
+    """Return the fields of chunk_assurance.json that name the source and the settings of the chunks."""
     return {
         "source": {"file": source.relative_to(folder).as_posix(), "sha256": digest_of(source)},
         "chunkerVersion": chunker_version(),
@@ -165,7 +134,7 @@ def _made_from(folder: Path, source: Path, config: Config) -> dict[str, Any]:
 
 
 def is_intact(folder: Path, assurance: dict[str, Any]) -> bool:
-    """Say whether a run folder's chunks are the ones that an assurance was written for, by this version of ours."""
+    """Return whether the chunks in a run folder are those of this chunk_assurance.json, and the file is ours."""
     chunks = folder / CHUNKS
     is_ours = assurance.keys() >= set(schemas.load("chunk_assurance")["required"])
     return is_ours and chunks.is_file() and digest_of(chunks) == assurance.get("chunkSetHash")
@@ -173,25 +142,25 @@ def is_intact(folder: Path, assurance: dict[str, Any]) -> bool:
 
 @functools.cache
 def chunker_version() -> str:
-    """Return the version of what cuts: ours and the splitter's, either of which may cut the same text differently."""
+    """Return our version and the splitter's: either may cut the same text differently."""
     return f"{_OUR_VERSION}+semantic-text-splitter-{version('semantic-text-splitter')}"
 
 
 def _lines(source: Path, config: Config, tally: _Tally) -> Iterator[bytes]:
-    """Yield the lines of each document's chunks, counting on the way."""
+    """Yield the lines of each document's chunks as bytes, and count them in the tally."""
     table = load_tokens(config["chunk.encoding"])
     splitters: dict[int, Splitter] = {}
     cap, overlap = config["chunk.max_tokens"], config["chunk.overlap"]
-    checked = False
+    is_checked = False
     for document in read_documents(source):
-        wanted = min(cap, max(document.max_tokens or cap, overlap + 1, 16))
-        if wanted not in splitters:
-            splitters[wanted] = Splitter(table, wanted, overlap)
+        own_cap = min(cap, max(document.max_tokens or cap, overlap + 1, 16))
+        if own_cap not in splitters:
+            splitters[own_cap] = Splitter(table, own_cap, overlap)
         encode = _encode_ascii if document.text_md.isascii() and document.title.isascii() else _encode
-        records = list(_chunks(document, splitters[wanted], tally))
-        if records and not checked:  # all are made alike, so one stands for the shape of all
+        records = list(_chunks(document, splitters[own_cap], tally))
+        if records and not is_checked:  # one line of code makes all records, so they have one shape
             schemas.check("chunk", records[0], str(source))
-            checked = True
+            is_checked = True
         lines = [encode(record) + "\n" for record in records]
         if lines:
             yield "".join(lines).encode()
@@ -245,6 +214,7 @@ def _chunks(document: Document, splitter: Splitter, tally: _Tally) -> Iterator[d
 
 
 def _visible(text: str) -> int:
+    """Return how many characters of a text are not white space."""
     return 0 if not text or text.isspace() else sum(not character.isspace() for character in text)
 
 
@@ -277,7 +247,7 @@ def _assurance(rid: str, made_from: dict[str, Any], tally: _Tally, digest: str) 
 
 
 def _statistics(counts: array[int]) -> dict[str, float]:
-    """Return total, smallest, median, 95th percentile, largest and mean; all 0 for nothing."""
+    """Return total, smallest, median, 95th percentile, largest and mean; all are 0 when there are no counts."""
     ranked = sorted(counts) or [0]
     total = sum(ranked)
     return {

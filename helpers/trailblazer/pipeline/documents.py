@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
-from trailblazer.errors import DocumentInvalid, PlanUnusable, storage_trouble
+from trailblazer.errors import DocumentInvalid, PlanUnusable
 from trailblazer.paths import Places, is_id
 
 NORMALIZED = Path("normalize/normalized.ndjson")
@@ -18,17 +19,17 @@ ENRICHED = Path("enrich/enriched.jsonl")
 
 LONGEST_ID = 500
 
-# NUL is refused by Postgres, a lone surrogate by every encoder; each becomes one character, so offsets hold.
+# Postgres refuses NUL, every encoder a lone surrogate. Each becomes one character, so that offsets stay right.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a run, with the fields of normalized.ndjson; only `id` and `text_md` are always filled.
+    """One document of a run, with the fields of normalized.ndjson. Only `id` and `text_md` are always filled.
 
-    `text_md` is markdown-like text in which offsets count characters; `body_repr` names what it was made from.
-    `quality_score` (0 to 1) and `max_tokens` (a lower cap for its chunks) come from an enrich step, else they are None.
+    `text_md` is text in Markdown; offsets in it count characters. `body_repr` names the format that it was made from.
+    `quality_score` (0 to 1) and `max_tokens` (a lower cap for its chunks) come from an enrich step, else are None.
     """
 
     id: str
@@ -53,7 +54,7 @@ class Document:
     max_tokens: int | None = None
 
     def record(self) -> dict[str, Any]:
-        """Return the document as a line of normalized.ndjson holds it; optional fields only where they are filled."""
+        """Return the document as a record of normalized.ndjson, without the optional fields that are empty."""
         record = {name: getattr(self, name) for name in _REQUIRED}
         record.update((name, value) for name in _OPTIONAL if (value := getattr(self, name)) is not None and value != ())
         return {name: list(value) if isinstance(value, tuple) else value for name, value in record.items()}
@@ -75,35 +76,46 @@ _TEXTS = (
 _LISTS = ("labels", "links", "attachments", "breadcrumbs", "path_tags")
 
 
+def is_text(text: str) -> bool:
+    """Return whether a database and every encoder take the text: it has no NUL and no lone surrogate."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_source(name: str) -> bool:
+    """Return whether a name can be the source of documents: 1 to 100 printable characters, no space around them."""
+    return name.isprintable() and name == name.strip() and 1 <= len(name) <= 100
+
+
 def storable(text: str) -> str:
-    """Return text of the same length in which what no database and no encoder takes is U+FFFD."""
-    if "\0" not in text:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            pass
-        else:
-            return text
-    return _UNSTORABLE.sub(_REPLACEMENT, text)
+    """Return the text with U+FFFD for each character that no database or no encoder takes; the length is the same."""
+    return text if is_text(text) else _UNSTORABLE.sub(_REPLACEMENT, text)
+
+
+def storable_value(value: Any) -> Any:
+    """Return a JSON value as the database takes it: storable texts, and None for a number that is not finite."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [storable_value(inner) for inner in value]
+    if isinstance(value, dict):
+        return {storable(key): storable_value(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def fingerprint(document: Document) -> str:
-    """Return the SHA-256 of what a document says: id, title, address and text, not when or how it was exported."""
-    told = "\0".join((document.id, document.title, document.url or "", document.text_md))
-    return hashlib.sha256(told.encode()).hexdigest()
-
-
-def digest_of(file: Path) -> str:
-    """Return the SHA-256 of a file; one that cannot be read is refused with StorageTrouble."""
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise storage_trouble(error, "read") from error
+    """Return the SHA-256 of id, title, address and text of a document. When and how it was exported does not count."""
+    content = "\0".join((document.id, document.title, document.url or "", document.text_md))
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def run_folder(places: Places, rid: str) -> Path:
-    """Return the folder of a run, or refuse a run that is not there with PlanUnusable (exit 4)."""
+    """Return the folder of a run. A run without a folder is refused with PlanUnusable (exit 4)."""
     folder = places.run(rid)
     if not folder.is_dir():
         raise PlanUnusable(
@@ -125,9 +137,9 @@ def all_runs(places: Places) -> list[str]:
 
 
 def source_file(folder: Path) -> Path:
-    """Return the file that holds a run's documents: enrich/enriched.jsonl where it is, else the normalised ones.
+    """Return the file with the documents of a run: enrich/enriched.jsonl if it exists, else the normalised file.
 
-    A run with neither is refused with DocumentInvalid.
+    A run without both is refused with DocumentInvalid.
     """
     for name in (ENRICHED, NORMALIZED):
         if (folder / name).is_file():
@@ -138,10 +150,10 @@ def source_file(folder: Path) -> Path:
 
 
 def read_documents(file: Path) -> Iterator[Document]:
-    """Yield the documents of an NDJSON file in its order.
+    """Yield the documents of an NDJSON file, in their order.
 
-    A line that is no JSON object, has no usable `id` or `text_md`, or repeats an id is refused with
-    DocumentInvalid. Other fields of a wrong type are read as absent: only what is needed is insisted on.
+    A line that is not a JSON object, has no usable `id` or `text_md`, or repeats an id is refused with
+    DocumentInvalid. Any other field with a wrong type counts as missing.
     """
     known: set[str] = set()
     for number, record in enumerate(schemas.read_lines(file), start=1):
@@ -162,21 +174,21 @@ def _document(record: dict[str, Any], where: str) -> Document:
         raise DocumentInvalid(f"{where} has no usable id", f"An id is text of 1 to {LONGEST_ID} characters.")
     if not isinstance(text, str):
         raise DocumentInvalid(f"{where} ({name}) has no text_md", "text_md is the text of the document.")
-    told: dict[str, Any] = {}
+    optional: dict[str, Any] = {}
     for field in _TEXTS:
         if isinstance(value := record.get(field), str):
-            told[field] = storable(value)
+            optional[field] = storable(value)
     for field in _LISTS:
         if isinstance(value := record.get(field), list) and value:
-            told[field] = tuple(value)
+            optional[field] = tuple(storable_value(value))
     if isinstance(version := record.get("version"), (str, int)):
-        told["version"] = version
+        optional["version"] = version
     if isinstance(meta := record.get("meta"), dict):
-        told["meta"] = meta
+        optional["meta"] = meta
     score = record.get("quality_score")
-    if isinstance(score, (int, float)) and not isinstance(score, bool):
-        told["quality_score"] = float(score)
+    if isinstance(score, (int, float)) and not isinstance(score, bool) and math.isfinite(score):
+        optional["quality_score"] = float(score)
     hints = record.get("chunk_hints")
     if isinstance(hints, dict) and isinstance(most := hints.get("maxTokens"), int) and most > 0:
-        told["max_tokens"] = most
-    return Document(storable(name), storable(text), **told)
+        optional["max_tokens"] = most
+    return Document(storable(name), storable(text), **optional)

@@ -1,83 +1,111 @@
-"""What can be done to one run for its vectors: gate it, see what changed, embed it. One embedder serves many runs."""
+"""What can be done to one run for its vectors: gate it, chunk it, see what changed, embed it."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from trailblazer.config import Config, load_config
 from trailblazer.database import claims
-from trailblazer.database.connection import answering, connect, statement
-from trailblazer.errors import DocumentInvalid, ServiceDown
+from trailblazer.database.claims import Claim, Counts
+from trailblazer.database.connection import LONG_WAIT_SECONDS, Link, connect, statement
+from trailblazer.database.embedded import Embedded as Stamp
+from trailblazer.database.embedded import ModelKey, read_embedded, record_embedded
+from trailblazer.errors import DocumentInvalid, GateClosed
 from trailblazer.pipeline.chunk import chunk_run
 from trailblazer.pipeline.documents import run_folder
-from trailblazer.pipeline.embedders import load_embedder
+from trailblazer.pipeline.embedders import Embedder, load_embedder
 from trailblazer.pipeline.fingerprint import Diff, Manifest, build_manifest, compare, publish_manifest, read_manifest
-from trailblazer.pipeline.preflight import cost_of, preflight_run
-from trailblazer.pipeline.store import read_content, store_run
+from trailblazer.pipeline.messages import Reply, Request, Task
+from trailblazer.pipeline.preflight import cost_of, examine_run, publish_preflight
+from trailblazer.pipeline.store import Stored, read_run_content, store_run
 
 if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
 
 RECONNECT_SECONDS = 20.0
-Answer = TypeVar("Answer")
+Progressed = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What embedding a run did: chunks in all, embedded now and kept, their tokens, and the cost in US dollars."""
+    """What embedding a run did: what was stored, and the cost in US dollars."""
 
-    chunks: int
-    embedded: int
-    kept: int
-    tokens: int
+    stored: Stored
     cost: float
+
+    @property
+    def counts(self) -> Counts:
+        """What the table of runs keeps of it."""
+        return Counts(self.stored.documents, self.stored.chunks, self.stored.chunks)
 
 
 class Embedding:
-    """An embedder and a connection, both made when first needed and then kept. `flags` are settings by dotted key."""
+    """One embedder and one connection for many runs; both are made when first needed. `flags` are settings by key."""
 
     def __init__(self, flags: Mapping[str, Any]) -> None:
         self.config: Config = load_config(flags)
-        self.embedder = load_embedder(self.config)
-        self._connection: Connection | None = None
+        self._embedder: Embedder | None = None
+        self._link = Link(lambda: connect(self.config, limit_seconds=LONG_WAIT_SECONDS))  # writes wait for an index
 
-    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the reply to a dispatcher's request: `chunk`, `gate` and `embed` are what it can do."""
-        rid = request["run"]
-        if request["do"] == "chunk":
-            return asdict(chunk_run(self.config.places, self.config, rid))
-        if request["do"] == "gate":
-            found = preflight_run(self.config.places, self.config, rid)
-            is_asked = found.is_ready and request["only_changed"]
-            return {"refused": found.why, "unchanged": is_asked and not self.diff(rid)[1].changed}
-        claim = claims.Claim(rid, "embed", request["attempt"], request["holder"])
-        since = None if request["only_changed"] else datetime.fromisoformat(request["since"])
-        return asdict(self.embed(claim, since))
+    @property
+    def embedder(self) -> Embedder:
+        """The configured embedder."""
+        if self._embedder is None:
+            self._embedder = load_embedder(self.config)
+        return self._embedder
+
+    def answer(self, request: Request, task: Task, progressed: Progressed) -> Reply:
+        """Return the reply to one task of a dispatcher's request."""
+        if task.do == "gate":
+            found = examine_run(self.config.places, self.config, task.run)
+            is_unchanged = found.is_ready and task.only_changed and not self.diff(task.run)[1].changed
+            return Reply(task.run, refused=found.why, unchanged=is_unchanged)
+        if task.do == "chunk":
+            report = chunk_run(self.config.places, self.config, task.run)
+            return Reply(task.run, documents=report.documents, chunks=report.chunks)
+        claim = Claim(task.run, "embed", task.attempt, request.holder)
+        since = None if task.since is None else datetime.fromisoformat(task.since)
+        done = self.embed(claim, since, progressed)
+        stored = done.stored
+        return Reply(
+            task.run,
+            documents=stored.documents,
+            chunks=stored.chunks,
+            embedded=stored.embedded,
+            kept=stored.kept,
+            tokens=stored.tokens,
+            cost=done.cost,
+            unchanged=since is not None and stored.kept == stored.chunks > 0,
+        )
 
     def diff(self, rid: str) -> tuple[Manifest, Diff]:
         """Return what a run's vectors would be made from now, and how that differs from what they were made from."""
         manifest = build_manifest(self.config.places, self.config, rid)
-        previous = read_manifest(self.config.places, rid)
-        return manifest, compare(previous, manifest, self._answered(lambda connection: _present(connection, manifest)))
+        stored, present = self._link.ask(lambda asked: _stored(asked, manifest), patience_seconds=RECONNECT_SECONDS)
+        return manifest, compare(stored or read_manifest(self.config.places, rid), manifest, present)
 
-    def embed(self, claim: claims.Claim, since: datetime | None) -> Embedded:
-        """Embed a run under a claim, completed with the last write; then publish its manifest.
+    def embed(self, claim: Claim, since: datetime | None, progressed: Progressed = lambda _done, _of: None) -> Embedded:
+        """Publish the preflight of a run, embed it under a claim that every write checks, and publish its manifest.
 
-        Kept are vectors whose text and model are unchanged, with `since` only those that were made after it.
-        A database that goes away is waited for; what was stored by then is kept.
+        Whoever took the claim completes it. Kept are vectors whose text and model are unchanged, with `since` only
+        those that were made after it. A database that goes away is waited for; what was stored by then is kept.
         """
+        places = self.config.places
+        found = examine_run(places, self.config, claim.run_id)
+        publish_preflight(places, self.config, found)
+        if not found.is_ready:
+            raise GateClosed(f"{claim.run_id} is blocked: {found.why}", "Nothing of this run was sent.")
         manifest, diff = self.diff(claim.run_id)
-        content = read_content(run_folder(self.config.places, claim.run_id))
+        content = read_run_content(run_folder(places, claim.run_id), found.skipped)
         if len(content.chunks) != manifest.chunks:
             raise DocumentInvalid(f"{claim.run_id} changed while it was read", "Run the same command again.")
         if since is None and "TOKENIZER_CHANGE" in diff.reasons:
-            since = self._answered(_now)
+            since = self._link.ask(_now, patience_seconds=RECONNECT_SECONDS)
         ttl = 60 * self.config["backlog.claim_ttl_minutes"]
-        stored = self._answered(
+        stored = self._link.ask(
             lambda connection: store_run(
                 connection,
                 self.embedder,
@@ -86,46 +114,32 @@ class Embedding:
                 batch_size=self.config["embed.batch_size"],
                 kept_since=since,
                 fence=lambda: claims.fence(connection, claim, ttl),
-                complete=lambda counts: claims.complete(connection, [claim], {claim.run_id: counts}),
-            )
+                progressed=progressed,
+            ),
+            patience_seconds=RECONNECT_SECONDS,
         )
-        publish_manifest(self.config.places, manifest)
-        cost = cost_of(self.config, manifest.model, stored.tokens)
-        return Embedded(stored.chunks, stored.embedded, stored.kept, stored.tokens, cost)
+        made = {claim.run_id: Stamp(_key(manifest), manifest.document())}
+        self._link.ask(
+            lambda connection: record_embedded(connection, made, {claim.run_id: claim.attempt}),
+            patience_seconds=RECONNECT_SECONDS,
+        )
+        publish_manifest(places, manifest)
+        return Embedded(stored, cost_of(self.config, manifest.model, stored.tokens))
 
     def close(self) -> None:
         """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _answered(self, ask: Callable[[Connection], Answer]) -> Answer:
-        """Return what is answered over the connection; a database that restarts is asked again until it is up."""
-        deadline = time.monotonic() + RECONNECT_SECONDS
-        while True:
-            try:
-                with answering():
-                    if self._connection is None or self._connection.closed or self._connection.broken:
-                        self._connection = connect(self.config)
-                    return ask(self._connection)
-            except ServiceDown:
-                if time.monotonic() > deadline or not self._is_lost():
-                    raise
-                time.sleep(0.2)
-
-    def _is_lost(self) -> bool:
-        return self._connection is None or self._connection.closed or self._connection.broken
+        self._link.close()
 
 
-def _present(connection: Connection, manifest: Manifest) -> int:
-    key = {
-        "run_id": manifest.rid,
-        "provider": manifest.provider,
-        "model": manifest.model,
-        "dimension": manifest.dimension,
-    }
-    row = connection.execute(statement("count_vectors"), key).fetchone()
-    return int(row[0]) if row else 0
+def _key(manifest: Manifest) -> ModelKey:
+    return ModelKey(manifest.provider, manifest.model, manifest.dimension)
+
+
+def _stored(connection: Connection, manifest: Manifest) -> tuple[dict[str, Any] | None, int]:
+    """Return the manifest of the vectors that a run has by this model, and how many vectors there are."""
+    key = _key(manifest)
+    row = connection.execute(statement("count_vectors"), {"run_id": manifest.rid, **asdict(key)}).fetchone()
+    return read_embedded(connection, manifest.rid, key), int(row[0]) if row else 0
 
 
 def _now(connection: Connection) -> datetime:

@@ -1,4 +1,4 @@
-"""What went into a run's vectors, written down as embed/manifest.json, and what has changed since."""
+"""What the vectors of a run were made from (embed/manifest.json), and what has changed since."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trailblazer.paths import Places, timestamp
 from trailblazer.pipeline.documents import run_folder
 from trailblazer.pipeline.embedders import identify
 from trailblazer.pipeline.inventory import take_inventory
-from trailblazer.processes.children import ask_git
+from trailblazer.processes.ask import ask_git
 
 MANIFEST = Path("embed/manifest.json")
 DIFF = Path("embed/diff.json")
@@ -26,10 +26,10 @@ VECTORS_MISSING = "VECTORS_MISSING"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a run's vectors are made from. `fingerprints` are digests of the documents, sorted.
+    """What the vectors of a run are made from. `fingerprints` are digests of the documents, sorted.
 
-    `chunk_set` digests the chunks that can be embedded, their text included; `chunks` counts them, `all_chunks`
-    those left out as well; `documents` and `skipped` count documents that can be embedded and those left out.
+    `chunk_set` is one digest of the chunks that can be embedded, with their text. `chunks` counts these chunks,
+    `all_chunks` also those of skipped documents. `documents` counts documents that can be embedded, `skipped` the rest.
     """
 
     rid: str
@@ -50,7 +50,7 @@ class Manifest:
     skipped: int
 
     def document(self) -> dict[str, Any]:
-        """Return the manifest as embed/manifest.json holds it, with the present moment."""
+        """Return the manifest as a record of embed/manifest.json, with the present time."""
         return {
             "runId": self.rid,
             "timestamp": timestamp(),
@@ -71,7 +71,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What has changed since a run was embedded: reasons by their codes, none when nothing has."""
+    """What has changed since a run was embedded. `reasons` are codes; there are none when nothing has changed."""
 
     rid: str
     reasons: tuple[str, ...]
@@ -84,7 +84,7 @@ class Diff:
         return bool(self.reasons)
 
     def document(self) -> dict[str, Any]:
-        """Return the diff as embed/diff.json holds it."""
+        """Return the diff as a record of embed/diff.json."""
         return {
             "runId": self.rid,
             "timestamp": timestamp(),
@@ -96,13 +96,13 @@ class Diff:
 
 
 def build_manifest(places: Places, config: Config, rid: str) -> Manifest:
-    """Return what the vectors of a run would be made from now; nothing is written.
+    """Return what the vectors of a run would be made from now. It writes nothing.
 
-    A missing run is PlanUnusable, half a JSON line DocumentInvalid, a model the provider lacks ConfigWrong.
+    A missing run is refused with PlanUnusable, half a JSON line with DocumentInvalid, a wrong model with ConfigWrong.
     """
     folder = run_folder(places, rid)
     identity = identify(config)
-    held = take_inventory(folder, config["preflight.min_quality"])
+    inventory = take_inventory(folder, config["preflight.min_quality"])
     return Manifest(
         rid=rid,
         git_commit=_git_commit(places.root),
@@ -112,19 +112,19 @@ def build_manifest(places: Places, config: Config, rid: str) -> Manifest:
         tokenizer_name=identity.tokenizer_name,
         tokenizer_version=identity.tokenizer_version,
         enricher_version=None,
-        chunker_version=held.chunker_version,
-        chunk_config=held.chunk_config,
-        fingerprints=held.fingerprints,
-        chunk_set=held.chunk_set,
-        chunks=held.chunks,
-        all_chunks=held.all_chunks,
-        documents=held.embeddable,
-        skipped=len(held.skipped),
+        chunker_version=inventory.chunker_version,
+        chunk_config=inventory.chunk_config,
+        fingerprints=inventory.fingerprints,
+        chunk_set=inventory.chunk_set,
+        chunks=inventory.chunks,
+        all_chunks=inventory.all_chunks,
+        documents=inventory.embeddable,
+        skipped=len(inventory.skipped),
     )
 
 
 def publish_manifest(places: Places, manifest: Manifest) -> None:
-    """Write embed/manifest.json and embed/embed_assurance.json: the vectors of this manifest are all stored."""
+    """Write embed/manifest.json and embed/embed_assurance.json. Call it when all vectors of the manifest are stored."""
     folder = run_folder(places, manifest.rid)
     assurance = {
         "embeddedDocs": manifest.documents,
@@ -134,12 +134,12 @@ def publish_manifest(places: Places, manifest: Manifest) -> None:
         "model": manifest.model,
         "dimension": manifest.dimension,
     }
-    schemas.publish("embed_assurance", assurance, folder / EMBED_ASSURANCE)
-    schemas.publish("embed_manifest", manifest.document(), folder / MANIFEST)
+    schemas.publish("embed_assurance", assurance, folder / EMBED_ASSURANCE, once_per_shape=True)
+    schemas.publish("embed_manifest", manifest.document(), folder / MANIFEST, once_per_shape=True)
 
 
 def read_manifest(places: Places, rid: str) -> dict[str, Any] | None:
-    """Return what a run's manifest says, or None where there is none or it cannot be read: then all has changed."""
+    """Return the manifest of the last embedding, None when it is missing or not readable."""
     file = run_folder(places, rid) / MANIFEST
     if not file.is_file():
         return None
@@ -151,10 +151,10 @@ def read_manifest(places: Places, rid: str) -> dict[str, Any] | None:
 
 
 def compare(previous: dict[str, Any] | None, current: Manifest, vectors_present: int | None = None) -> Diff:
-    """Return what has changed between the manifest of the last embedding and the present state.
+    """Return what has changed since the manifest of the last embedding.
 
-    `vectors_present` is how many vectors of this run and model the database holds, None where it was not asked:
-    fewer than the run has chunks is VECTORS_MISSING. The texts decide on CONTENT_CHANGE, never counts or times.
+    `vectors_present` is how many vectors of this run and model the database has, None when it was not asked. Fewer
+    vectors than chunks are VECTORS_MISSING. Only the texts decide on CONTENT_CHANGE, never counts or times.
     """
     now = current.document()
     reasons = [NO_MANIFEST] if previous is None else _reasons(previous, now)
@@ -173,16 +173,16 @@ def _reasons(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         "CHUNK_CONFIG_CHANGE": "chunkConfig",
     }
     reasons = [reason for reason, name in watched.items() if before.get(name) != now[name]]
-    is_cut_anew = "CHUNKER_CHANGE" in reasons or "CHUNK_CONFIG_CHANGE" in reasons
+    is_cut_again = "CHUNKER_CHANGE" in reasons or "CHUNK_CONFIG_CHANGE" in reasons
     if before.get("docFingerprints") != now["docFingerprints"] or (
-        before.get("chunkSetHash") != now["chunkSetHash"] and not is_cut_anew
+        before.get("chunkSetHash") != now["chunkSetHash"] and not is_cut_again
     ):
         reasons.append("CONTENT_CHANGE")
     return reasons
 
 
 def publish_diff(places: Places, diff: Diff) -> Path:
-    """Write embed/diff.json and return where it is."""
+    """Write embed/diff.json and return its path."""
     target = run_folder(places, diff.rid) / DIFF
     schemas.publish("embed_diff", diff.document(), target, durable=False)
     return target

@@ -1,4 +1,4 @@
-"""HTML as markdown-like text: headings, lists, tables and code keep their shape, the rest is prose."""
+"""HTML as Markdown text: headings, lists, tables and code keep their shape, the rest is prose."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOT_IN_CELLS = {"ol", "pre", "table", "ul", *_HEADINGS}
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What an HTML page says: its title ("" without one), its text as markdown, and where it links to."""
+    """The content of an HTML page: its title ("" without one), its text as Markdown, and its links."""
 
     title: str
     text: str
@@ -30,11 +30,11 @@ class Page:
 
 
 def read_html(html: str) -> Page:
-    """Return the title, text and links of an HTML page; broken markup is read as browsers do, never refused."""
+    """Return the title, text and links of an HTML page. Broken markup is read as browsers read it, never refused."""
     reader = _Reader(_UNREAD)
     reader.feed(html)
     reader.close()
-    if reader.unread:  # a part to pass over was never closed: rather too much text than none
+    if reader.unread:  # a tag that hides its content was never closed: too much text is better than none
         reader = _Reader(frozenset({"script", "style"}))
         reader.feed(html)
         reader.close()
@@ -42,12 +42,12 @@ def read_html(html: str) -> Page:
 
 
 class _Reader(HTMLParser):
-    """Collects blocks of text; a block is (its text, whether it belongs to a list or a table)."""
+    """Collects blocks of text, outside the tags in `hidden`. A block is (text, whether it is in a list or table)."""
 
-    def __init__(self, passed_over: frozenset[str]) -> None:
+    def __init__(self, hidden: frozenset[str]) -> None:
         super().__init__(convert_charrefs=True)
         self.unread = 0
-        self._passed_over = passed_over
+        self._hidden = hidden
         self._blocks: list[tuple[str, bool]] = []
         self._inline: list[str] = []
         self._prefix = ""
@@ -63,7 +63,7 @@ class _Reader(HTMLParser):
         self._links: dict[str, None] = {}
 
     def page(self) -> Page:
-        """Return what was read."""
+        """Return the page that was read."""
         self._flush()
         text = ""
         was_tight = False
@@ -74,32 +74,32 @@ class _Reader(HTMLParser):
         return Page(title, text, tuple(self._links))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in self._passed_over:
+        if tag in self._hidden:
             self.unread += 1
         if self.unread:
             return
-        told = dict(attrs)
+        attributes = dict(attrs)
         if tag == "title":
             self._in_title = not self._title
         elif tag == "a":
-            self._link(told.get("href") or "")
+            self._link(attributes.get("href") or "")
         elif tag == "img":
-            self._inline.append(f" {told.get('alt') or ''} ")
+            self._inline.append(f" {attributes.get('alt') or ''} ")
         elif tag == "br":
             self._inline.append("\n")
         elif tag in _CODE:
             self._quote_code()
             if self._preformatted:
-                self._name_language(told)
+                self._name_language(attributes)
         elif tag in {"td", "th"}:
             self._end_cell()
             self._cells = self._cells or []
             self._in_cell = True
         elif tag in _BLOCKS:
-            self._start_block(tag, told)
+            self._start_block(tag, attributes)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._passed_over:
+        if tag in self._hidden:
             self.unread = max(0, self.unread - 1)
         elif self.unread:
             return
@@ -120,7 +120,7 @@ class _Reader(HTMLParser):
         else:
             self._inline.append(data if self._preformatted else _SPACE.sub(" ", data))
 
-    def _start_block(self, tag: str, told: dict[str, str | None]) -> None:
+    def _start_block(self, tag: str, attributes: dict[str, str | None]) -> None:
         if self._cells is not None and tag in _NOT_IN_CELLS:
             self._leave_table()
         if self._cells is not None and tag != "tr":
@@ -131,7 +131,7 @@ class _Reader(HTMLParser):
             self._prefix = _HEADINGS[tag]
         elif tag == "pre":
             self._preformatted += 1
-            self._name_language(told)
+            self._name_language(attributes)
         elif tag in {"ul", "ol"}:
             self._counters.append(None if tag == "ul" else 0)
         elif tag == "li":
@@ -154,7 +154,7 @@ class _Reader(HTMLParser):
                 self._counters.pop()
 
     def _flush(self) -> None:
-        """End the block that is being read."""
+        """End the present block."""
         if self._cells is not None:
             self._end_row()
         text = "".join(self._inline)
@@ -204,7 +204,7 @@ class _Reader(HTMLParser):
             self._rows += 1
 
     def _leave_table(self) -> None:
-        """Read on as blocks: a cell that holds a heading, a list or code lays out a page and is no table."""
+        """Turn the cells into blocks: a table with a heading, a list or code in a cell only arranges the page."""
         self._end_cell()
         cells, self._cells = self._cells, None
         self._blocks += [(cell, False) for cell in cells or () if cell]
@@ -217,8 +217,8 @@ class _Reader(HTMLParser):
         if not self._preformatted:
             self._inline.append("`")
 
-    def _name_language(self, told: dict[str, str | None]) -> None:
-        found = re.search(r"(?:^|\s)(?:language|lang|highlight)-([\w+-]{1,20})", told.get("class") or "")
+    def _name_language(self, attributes: dict[str, str | None]) -> None:
+        found = re.search(r"(?:^|\s)(?:language|lang|highlight)-([\w+-]{1,20})", attributes.get("class") or "")
         self._language = found[1] if found else self._language
 
 

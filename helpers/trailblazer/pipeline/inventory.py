@@ -6,19 +6,23 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from trailblazer.pipeline.chunk import CHUNKS, is_intact, read_assurance, read_chunks
-from trailblazer.pipeline.documents import ENRICHED, NORMALIZED, digest_of, fingerprint, read_documents
+from trailblazer.atomic import digest_of
+from trailblazer.pipeline.chunk import is_intact, read_assurance
+from trailblazer.pipeline.chunk_file import CHUNKS, read_chunks
+from trailblazer.pipeline.documents import ENRICHED, NORMALIZED, fingerprint, read_documents
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What is in a run folder, with the documents below `min_quality` left out of what can be embedded.
+    """What is in a run folder. Documents below `min_quality` are skipped: they cannot be embedded.
 
-    `scores` are the quality scores there are, sorted; `skipped` the ids of documents that are left out;
-    `blank` counts documents without text. `chunks` and `tokens` count what can be embedded, `all_chunks` everything.
-    `stale` says that the chunks were cut from other documents than the run has now.
+    `scores` are the quality scores of the documents that have one, sorted; `skipped` holds ids; `blank` counts
+    documents without text. `chunks` and `tokens` count what can be embedded, `all_chunks` counts every chunk.
+    `is_stale`: the chunks were cut from other documents than the run has now.
     """
 
     documents: int
@@ -28,7 +32,7 @@ class Inventory:
     all_chunks: int
     chunks: int
     tokens: int
-    stale: bool
+    is_stale: bool
     fingerprints: tuple[str, ...]
     chunk_set: str
     chunker_version: str | None
@@ -36,25 +40,25 @@ class Inventory:
 
     @property
     def embeddable(self) -> int:
-        """How many documents have text and are not left out."""
+        """How many documents have text and are not skipped."""
         return max(0, self.documents - self.blank - len(self.skipped))
 
 
 def take_inventory(folder: Path, min_quality: float) -> Inventory:
-    """Return what a run folder holds.
+    """Return what is in a run folder.
 
-    Where our own chunk_assurance.json still fits documents and chunks, its figures are taken after two digests;
-    otherwise every line is read, and one that is not JSON is refused with DocumentInvalid, naming file and line.
+    When chunk_assurance.json is ours and fits documents and chunks (two digests), its figures are taken. Otherwise
+    every line is read; a line that is not JSON is refused with DocumentInvalid, which names file and line.
     """
     assurance = read_assurance(folder)
     source = next((folder / name for name in (ENRICHED, NORMALIZED) if (folder / name).is_file()), None)
-    told_source = assurance.get("source")
-    told_digest = told_source.get("sha256") if isinstance(told_source, Mapping) else None
-    is_current = source is not None and told_digest == digest_of(source)
-    stale = told_digest is not None and not is_current
+    assured = assurance.get("source")
+    assured_digest = assured.get("sha256") if isinstance(assured, Mapping) else None
+    is_current = source is not None and assured_digest == digest_of(source)
+    is_stale = assured_digest is not None and not is_current
     if is_current and source != folder / ENRICHED and is_intact(folder, assurance):
         return _as_assured(assurance)
-    return _as_read(folder, source, min_quality, assurance, stale)
+    return _as_read(folder, source, min_quality, assurance, is_stale=is_stale)
 
 
 def _as_assured(assurance: Mapping[str, Any]) -> Inventory:
@@ -67,7 +71,7 @@ def _as_assured(assurance: Mapping[str, Any]) -> Inventory:
         all_chunks=assurance["totalChunks"],
         chunks=assurance["totalChunks"],
         tokens=assurance["tokens"]["total"],
-        stale=False,
+        is_stale=False,
         fingerprints=tuple(sorted(assurance["docFingerprints"])),
         chunk_set=assurance["chunkSetHash"],
         chunker_version=assurance["chunkerVersion"],
@@ -76,14 +80,14 @@ def _as_assured(assurance: Mapping[str, Any]) -> Inventory:
 
 
 def _as_read(
-    folder: Path, source: Path | None, min_quality: float, assurance: Mapping[str, Any], stale: bool
+    folder: Path, source: Path | None, min_quality: float, assurance: Mapping[str, Any], *, is_stale: bool
 ) -> Inventory:
     skipped: list[str] = []
     scores: list[float] = []
-    prints: list[str] = []
+    fingerprints: list[str] = []
     blank = 0
     for document in read_documents(source) if source else ():
-        prints.append(fingerprint(document))
+        fingerprints.append(fingerprint(document))
         score = document.quality_score
         if score is not None:
             scores.append(score)
@@ -92,31 +96,31 @@ def _as_read(
         elif not document.text_md.strip():
             blank += 1
     every = chunks = tokens = 0
-    left_out = set(skipped)
+    skipped_ids = set(skipped)
     file = folder / CHUNKS
     for chunk in read_chunks(file) if file.is_file() else ():
         every += 1
-        if chunk["doc_id"] not in left_out:
+        if chunk.document_id not in skipped_ids:
             chunks += 1
-            tokens += int(chunk["token_count"])
+            tokens += chunk.tokens
     return Inventory(
-        documents=len(prints),
+        documents=len(fingerprints),
         blank=blank,
         skipped=tuple(sorted(skipped)),
         scores=tuple(sorted(scores)),
         all_chunks=every,
         chunks=chunks,
         tokens=tokens,
-        stale=stale,
-        fingerprints=tuple(sorted(prints)),
+        is_stale=is_stale,
+        fingerprints=tuple(sorted(fingerprints)),
         chunk_set=_chunk_set(file, skipped),
-        chunker_version=assurance.get("chunkerVersion"),
+        chunker_version=_of(str, assurance.get("chunkerVersion")),
         chunk_config=_chunk_config(assurance),
     )
 
 
 def _chunk_set(file: Path, skipped: list[str]) -> str:
-    """Return the digest of the chunks that can be embedded: of the file, and of what is left out of it."""
+    """Return one digest of the chunks that can be embedded: of the file and of the ids of skipped documents."""
     if not file.is_file():
         return ""
     digest = digest_of(file)
@@ -126,13 +130,18 @@ def _chunk_set(file: Path, skipped: list[str]) -> str:
 
 
 def _chunk_config(assurance: Mapping[str, Any]) -> dict[str, Any] | None:
-    cap, table = assurance.get("tokenCap"), assurance.get("tokenizer")
+    cap, tokenizer = assurance.get("tokenCap"), assurance.get("tokenizer")
     if not isinstance(cap, Mapping):
         return None
-    counted = table if isinstance(table, Mapping) else {}
+    encoding = tokenizer if isinstance(tokenizer, Mapping) else {}
     return {
-        "maxTokens": cap.get("max"),
-        "overlap": cap.get("overlap"),
-        "encoding": counted.get("name"),
-        "encodingVersion": counted.get("version"),
+        "maxTokens": _of(int, cap.get("max")),
+        "overlap": _of(int, cap.get("overlap")),
+        "encoding": _of(str, encoding.get("name")),
+        "encodingVersion": _of(str, encoding.get("version")),
     }
+
+
+def _of(kind: type[Kind], value: object) -> Kind | None:
+    """Return a value of another tool's assurance, None when it has another type."""
+    return value if isinstance(value, kind) and not isinstance(value, bool) else None

@@ -1,4 +1,4 @@
-"""What is asked of a run before anything is spent on it: free, and written down."""
+"""Whether a run can be embedded, what it would cost, and the documents that say so: asked before money is spent."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ NOTHING_EMBEDDABLE = "EMBEDDABLE_DOCS=0"
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What a preflight found: blocked when there are reasons; `details` says each in words for people.
+    """What a preflight found. A run with reasons is blocked; `details` explains each reason in words.
 
-    Quality is advice only: `below_pct` is the share of documents under the threshold, p50 and p90 are None where no
-    document has a score. `cost` is in US dollars, 0 where the price table does not list the model.
+    `documents`, `embeddable` and `blank` count documents; `skipped` holds the ids of documents below the quality
+    threshold. Quality is advice only: `below_pct` is the share of scored documents below the threshold, in percent;
+    p50 and p90 are None when no document has a score. `cost` is in US dollars, 0 for a model without a price.
     """
 
     rid: str
@@ -38,7 +39,9 @@ class Preflight:
     details: tuple[str, ...]
     documents: int
     embeddable: int
+    blank: int
     skipped: tuple[str, ...]
+    is_enriched: bool
     chunks: int
     tokens: int
     cost: float
@@ -52,82 +55,90 @@ class Preflight:
 
     @property
     def is_ready(self) -> bool:
-        """Whether nothing stands in the way."""
+        """Whether no reason blocks the run."""
         return not self.reasons
 
     @property
     def why(self) -> str:
-        """The reasons as one line: the codes, then the words."""
+        """The reasons as one line: first the codes, then the words."""
         return f"{', '.join(self.reasons)}: {'; '.join(self.details)}" if self.reasons else ""
 
 
-def preflight_run(places: Places, config: Config, rid: str) -> Preflight:
-    """Ask what is free to ask about a run, and write preflight.json and doc_skiplist.json into its folder.
+def examine_run(places: Places, config: Config, rid: str) -> Preflight:
+    """Return whether a run can be embedded, and why not. It reads only: it writes nothing and calls no service.
 
-    A run without its folder is refused with PlanUnusable, one with half a JSON line with DocumentInvalid.
+    A run without a folder is refused with PlanUnusable, a run with half a JSON line with DocumentInvalid.
     """
     folder = run_folder(places, rid)
-    held = take_inventory(folder, config["preflight.min_quality"])
-    closed = dict(_closed(folder, held, config))
+    inventory = take_inventory(folder, config["preflight.min_quality"])
+    blocked = dict(_reasons_of_run(folder, inventory, config))
     model, dimension = config["embed.model"], config["embed.dimension"]
     try:
         identity = check_ready(config)
         model, dimension = identity.model, identity.dimension
         _check_overlap(config)
     except ConfigWrong as trouble:
-        closed[CONFIG_INVALID] = trouble.what
-    below = 100 * len(held.skipped) / len(held.scores) if held.scores else 0.0
-    found = Preflight(
+        blocked[CONFIG_INVALID] = trouble.what
+    below = 100 * len(inventory.skipped) / len(inventory.scores) if inventory.scores else 0.0
+    return Preflight(
         rid=rid,
-        reasons=tuple(closed),
-        details=tuple(closed.values()),
-        documents=held.documents,
-        embeddable=held.embeddable,
-        skipped=held.skipped,
-        chunks=held.chunks,
-        tokens=held.tokens,
-        cost=cost_of(config, model, held.tokens),
-        p50=_percentile(held.scores, 50),
-        p90=_percentile(held.scores, 90),
+        reasons=tuple(blocked),
+        details=tuple(blocked.values()),
+        documents=inventory.documents,
+        embeddable=inventory.embeddable,
+        blank=inventory.blank,
+        skipped=inventory.skipped,
+        is_enriched=(folder / ENRICHED).is_file(),
+        chunks=inventory.chunks,
+        tokens=inventory.tokens,
+        cost=cost_of(config, model, inventory.tokens),
+        p50=_percentile(inventory.scores, 50),
+        p90=_percentile(inventory.scores, 90),
         below_pct=round(below, 1),
         advice=_advice(below, config),
         provider=config["embed.provider"],
         model=model,
         dimension=dimension,
     )
-    # Both can be made again at any time: they need not survive a power cut.
-    schemas.publish("doc_skiplist", _skiplist(found, config), folder / SKIPLIST, durable=False)
-    schemas.publish("preflight", _document(found, folder, held, config), folder / PREFLIGHT, durable=False)
-    return found
+
+
+def publish_preflight(places: Places, config: Config, found: Preflight) -> None:
+    """Write preflight/preflight.json and preflight/doc_skiplist.json into the folder of the run.
+
+    Both can be made again at any time, so they need not survive a power cut.
+    """
+    folder = run_folder(places, found.rid)
+    schemas.publish("doc_skiplist", _skiplist(found, config), folder / SKIPLIST, durable=False, once_per_shape=True)
+    schemas.publish("preflight", _document(found, config), folder / PREFLIGHT, durable=False, once_per_shape=True)
 
 
 def cost_of(config: Config, model: str | None, tokens: int) -> float:
-    """Return what so many tokens cost with a model of the configured provider, in US dollars, by the price table."""
+    """Return the price of that many tokens with a model of the configured provider, in US dollars (embed.prices)."""
     price = config["embed.prices"].get(f"{config['embed.provider']}/{model}", 0)
     return round(float(tokens * price) / 1_000_000, 6)
 
 
-def _closed(folder: Path, held: Inventory, config: Config) -> list[tuple[str, str]]:
-    """Return the reasons that the run itself gives, each with its words."""
-    closed = []
+def _reasons_of_run(folder: Path, inventory: Inventory, config: Config) -> list[tuple[str, str]]:
+    """Return the reasons that lie in the run itself, each with its words."""
+    reasons = []
     if (folder / ENRICHED).parent.exists() and not (folder / ENRICHED).is_file():
-        closed.append((MISSING_ENRICH, f"the run has an enrich step but no {ENRICHED}"))
-    if not held.all_chunks:
-        closed.append((MISSING_CHUNKS, f"no chunks; make them with `trailblazer chunk --run {folder.name}`"))
-    elif held.stale:
-        closed.append(
+        reasons.append((MISSING_ENRICH, f"the run has an enrich step but no {ENRICHED}"))
+    if not inventory.all_chunks:
+        reasons.append((MISSING_CHUNKS, f"no chunks; make them with `trailblazer chunk --run {folder.name}`"))
+    elif inventory.is_stale:
+        reasons.append(
             (MISSING_CHUNKS, f"the chunks are of other documents; run `trailblazer chunk --run {folder.name}`")
         )
     if not has_tokenizer():
-        closed.append((TOKENIZER_MISSING, f"splintr, which counts {config['chunk.encoding']}, is not installed"))
-    if not held.embeddable:
-        left = f"{len(held.skipped)} below the quality threshold, {held.blank} without text"
-        closed.append((NOTHING_EMBEDDABLE, f"none of {held.documents} documents can be embedded ({left})"))
-    return closed
+        reasons.append((TOKENIZER_MISSING, f"splintr, which counts {config['chunk.encoding']}, is not installed"))
+    if not inventory.embeddable:
+        left_out = f"{len(inventory.skipped)} below the quality threshold, {inventory.blank} without text"
+        reasons.append((NOTHING_EMBEDDABLE, f"none of {inventory.documents} documents can be embedded ({left_out})"))
+    return reasons
 
 
 def has_tokenizer() -> bool:
-    """Say whether tokens can be counted here, without loading what counts them."""
+    """Say whether the tokenizer is installed, without loading it."""
     return importlib.util.find_spec("splintr") is not None
 
 
@@ -144,7 +155,7 @@ def _advice(below: float, config: Config) -> str | None:
     most, least = config["preflight.max_below_threshold_pct"], config["preflight.min_quality"]
     if below <= most:
         return None
-    return f"{below:.0f} % of the documents are below a quality of {least:g}; more than {most:g} % is advised against"
+    return f"{below:.0f} % of the documents have a quality below {least:g}; at most {most:g} % is advised"
 
 
 def _skiplist(found: Preflight, config: Config) -> dict[str, Any]:
@@ -157,7 +168,7 @@ def _skiplist(found: Preflight, config: Config) -> dict[str, Any]:
     }
 
 
-def _document(found: Preflight, folder: Path, held: Inventory, config: Config) -> dict[str, Any]:
+def _document(found: Preflight, config: Config) -> dict[str, Any]:
     return {
         "run_id": found.rid,
         "timestamp": timestamp(),
@@ -168,7 +179,7 @@ def _document(found: Preflight, folder: Path, held: Inventory, config: Config) -
             "all": found.documents,
             "embeddable": found.embeddable,
             "skipped": len(found.skipped),
-            "blank": held.blank,
+            "blank": found.blank,
         },
         "chunks": found.chunks,
         "tokens": found.tokens,
@@ -182,7 +193,7 @@ def _document(found: Preflight, folder: Path, held: Inventory, config: Config) -
         },
         "advisory": {"quality": found.advice},
         "artifacts": {
-            "enriched": (folder / ENRICHED).is_file(),
+            "enriched": found.is_enriched,
             "chunks": MISSING_CHUNKS not in found.reasons,
             "tokenizer": TOKENIZER_MISSING not in found.reasons,
             "config": CONFIG_INVALID not in found.reasons,

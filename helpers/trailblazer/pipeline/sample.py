@@ -1,10 +1,11 @@
-"""Real text that is on every machine with Python: its language topics and the READMEs of installed packages."""
+"""A sample of real text from every Python: its language topics and the READMEs of installed packages."""
 
 from __future__ import annotations
 
 import email
 import importlib.metadata
 from collections.abc import Iterator
+from dataclasses import replace
 
 from trailblazer.paths import Places
 from trailblazer.pipeline.documents import Document
@@ -14,21 +15,29 @@ from trailblazer.pipeline.text_files import as_content
 _README_KINDS = {"text/markdown": "markdown", "text/x-rst": "rst", "text/plain": "rst", "": "rst"}
 
 
-def normalize_sample(places: Places, topic_runs: int) -> Iterator[NormalizeReport]:
-    """Write the topics as `topic_runs` runs of about equal size and the READMEs as `package-readmes`; yield reports.
+def normalize_sample(places: Places, topic_runs: int, source_system: str | None = None) -> Iterator[NormalizeReport]:
+    """Write the topics as `topic_runs` runs of about equal size and the READMEs as one run; yield a report each.
 
-    The runs are named by the letters they span (`python-topics-a-d`), or numbered where there are more runs than
-    letters. The same Python with the same packages leaves the same bytes.
+    A run has the name of its letters (`python-topics-a-d`), or a number when there are more runs than letters.
+    `source_system` replaces the source of every document. The same Python with the same packages gives the same bytes.
     """
-    topics = list(_topics())
+    topics = list(read_topics())
     for rid, part in _split(topics, topic_runs):
-        yield write_run(places, rid, part)
-    readmes = list(_readmes())
+        yield write_run(places, rid, _from(source_system, part))
+    readmes = list(read_readmes())
     if readmes:
-        yield write_run(places, "package-readmes", readmes)
+        yield write_run(places, "package-readmes", _from(source_system, readmes))
 
 
-def _topics() -> Iterator[Document]:
+def _from(source_system: str | None, documents: list[Document]) -> list[Document]:
+    """Return the documents with this source, or as they are without one."""
+    if source_system is None:
+        return documents
+    return [replace(document, source_system=source_system) for document in documents]
+
+
+def read_topics() -> Iterator[Document]:
+    """Yield Python's language topics, each as a document, sorted by name."""
     from pydoc_data.topics import topics
 
     for name in sorted(topics):
@@ -45,7 +54,8 @@ def _topics() -> Iterator[Document]:
             )
 
 
-def _readmes() -> Iterator[Document]:
+def read_readmes() -> Iterator[Document]:
+    """Yield the README of each installed package as a document, sorted by name."""
     seen: dict[str, Document] = {}
     for package in importlib.metadata.distributions():
         about = email.message_from_string(package.read_text("METADATA") or package.read_text("PKG-INFO") or "")
@@ -70,16 +80,16 @@ def _readmes() -> Iterator[Document]:
 
 
 def _home_page(home: str | None, urls: list[str]) -> str | None:
-    """Return where a package says it lives, or None."""
+    """Return the home page of a package, or None."""
     named = dict(url.split(", ", 1) for url in urls if ", " in url)
     named = {label.lower(): url for label, url in named.items()}
-    wanted = ("documentation", "docs", "homepage", "home", "repository", "source", "source code", "github")
-    found = home or next((named[label] for label in wanted if label in named), None)
-    return found if found and found.startswith(("http://", "https://")) else None
+    labels = ("documentation", "docs", "homepage", "home", "repository", "source", "source code", "github")
+    page = home or next((named[label] for label in labels if label in named), None)
+    return page if page and page.startswith(("http://", "https://")) else None
 
 
 def _split(topics: list[Document], runs: int) -> Iterator[tuple[str, list[Document]]]:
-    """Yield run ids and their documents: neighbours by letter, cut where the running size passes each share."""
+    """Yield run ids with their documents, in alphabetical order; the runs are of about equal size."""
     letters: dict[str, list[Document]] = {}
     for topic in topics:
         letters.setdefault(topic.id[0].lower(), []).append(topic)
@@ -92,7 +102,7 @@ def _split(topics: list[Document], runs: int) -> Iterator[tuple[str, list[Docume
 
 
 def _share(groups: list[list[Document]], parts: int) -> list[list[Document]]:
-    """Return the groups, in order, as so many parts of about equal text; no part is empty."""
+    """Return the groups, in order, as that many parts of about equal text length; no part is empty."""
     sizes = [sum(len(document.text_md) for document in group) for group in groups]
     shares: list[list[Document]] = [[] for _ in range(parts)]
     total, passed, part = sum(sizes), 0, 0

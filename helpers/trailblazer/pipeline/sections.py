@@ -1,25 +1,25 @@
-"""What a part of a markdown text is: under which headings it stands, text or code or a table, which images it shows."""
+"""What a part of a Markdown text is: the headings above it, text or code or a table, and its images."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-# A line that begins a heading or opens or closes fenced code; both in one pass, for it goes over every text.
+# A line that begins a heading, or opens or closes fenced code: one pass over the text finds both.
 _MARK = re.compile(r"\n {0,3}(?:(#{1,6})[ \t]+(\S[^\n]*)|(`{3,}|~{3,})([^\n]*))")
 _IMAGE = re.compile(r"!\[[^\]]{0,300}\]\(\s*<?([^\s)>]{1,2000})")
 
 
 class Sections:
-    """The headings of one text, asked for places from its start to its end."""
+    """The headings of one text; the places asked about go from its start to its end."""
 
     def __init__(self, text: str) -> None:
-        self._headings = list(_headings(text)) if "#" in text else []
+        self._headings = list(find_headings(text)) if "#" in text else []
         self._next = 0
         self._above: list[tuple[int, str]] = []
 
     def at(self, place: int) -> str:
-        """Return the headings above a place, outermost first, joined with " > "; places never go backwards."""
+        """Return the headings above a place, outermost first, joined with " > ". Places only grow."""
         while self._next < len(self._headings) and self._headings[self._next][0] <= place:
             _, level, title = self._headings[self._next]
             self._above = [heading for heading in self._above if heading[0] < level] + [(level, title)]
@@ -27,8 +27,8 @@ class Sections:
         return " > ".join([title for _, title in self._above])[:500]
 
 
-def _headings(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield place, level and title of each heading that is not inside fenced code."""
+def find_headings(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield place (offset in characters), level (1 to 6) and title of each heading outside fenced code."""
     fence = ""
     for found in _MARK.finditer("\n" + text):
         hashes, title, mark, rest = found.groups()
@@ -39,14 +39,14 @@ def _headings(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _after(fence: str, mark: str, rest: str) -> str:
-    """Return the fence that is open after a line of a fence mark and the rest of that line; "" for none."""
+    """Return the fence that is open after a line with a fence mark, "" when none is open."""
     if not fence:
         return mark
     return "" if mark.startswith(fence) and not rest.strip() else fence
 
 
 def kind_of(part: str) -> str:
-    """Return the chunk_type of a part: "code" for one piece of fenced code, "table" for rows only, else "text"."""
+    """Return the chunk_type of a part: "code" for one fenced block, "table" for rows only, else "text"."""
     if part.startswith(("```", "~~~")):
         return "code" if _is_one_fence(part) else "text"
     if part.startswith("|") and all(line.lstrip().startswith("|") for line in part.split("\n") if line):
@@ -55,7 +55,7 @@ def kind_of(part: str) -> str:
 
 
 def _is_one_fence(part: str) -> bool:
-    """Say whether the fence that a part begins with is open until its end."""
+    """Return whether the fence at the start of a part is open until its end."""
     fence = ""
     for found in _MARK.finditer("\n" + part):
         if found[3]:
@@ -66,5 +66,5 @@ def _is_one_fence(part: str) -> bool:
 
 
 def images_in(part: str) -> list[str]:
-    """Return where the images of a part are, each once, in order."""
+    """Return the addresses of the images in a part, each once, in order."""
     return list(dict.fromkeys(_IMAGE.findall(part))) if "![" in part else []

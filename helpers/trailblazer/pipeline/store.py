@@ -1,4 +1,4 @@
-"""The chunks of one run become vectors in Postgres, under a claim that is checked at every write."""
+"""The chunks of one run become vectors in Postgres, under a claim that every write checks."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trailblazer.database.claims import Counts
 from trailblazer.database.connection import copy_rows, statement
-from trailblazer.pipeline.chunk import CHUNKS, read_chunks
+from trailblazer.pipeline.chunk_file import CHUNKS, Chunk, read_chunks
 from trailblazer.pipeline.documents import Document, read_documents, source_file
-from trailblazer.schemas import read_json
 
 if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
     from trailblazer.pipeline.embedders import Embedder
 
 ROWS_PER_COMMIT = 16_384
+REPORTED_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What embedding a run did: counts of documents, chunks (all, embedded now, kept as they were) and tokens."""
+    """What was stored of a run: counts of documents, of chunks (all, embedded now, kept) and of embedded tokens."""
 
     documents: int
     chunks: int
@@ -36,18 +35,17 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class RunContent:
-    """What a run holds that is to be embedded: documents and chunks as read, those on the skip list left out."""
+    """What of a run is embedded: its documents and chunks, without those of skipped documents."""
 
     documents: list[Document]
-    chunks: list[dict[str, Any]]
+    chunks: list[Chunk]
 
 
-def read_content(folder: Path) -> RunContent:
-    """Return the documents and chunks of a run folder, without the documents that preflight put on the skip list."""
-    skiplist = folder / "preflight" / "doc_skiplist.json"
-    skipped = set(read_json(skiplist)["skip"]) if skiplist.is_file() else set()
-    documents = [document for document in read_documents(source_file(folder)) if document.id not in skipped]
-    chunks = [chunk for chunk in read_chunks(folder / CHUNKS) if chunk["doc_id"] not in skipped]
+def read_run_content(folder: Path, skipped: Iterable[str]) -> RunContent:
+    """Return the documents and chunks of a run folder. `skipped` are the ids of documents that are not embedded."""
+    left_out = frozenset(skipped)
+    documents = [document for document in read_documents(source_file(folder)) if document.id not in left_out]
+    chunks = [chunk for chunk in read_chunks(folder / CHUNKS) if chunk.document_id not in left_out]
     return RunContent(documents, chunks)
 
 
@@ -60,52 +58,63 @@ def store_run(
     batch_size: int,
     kept_since: datetime | None,
     fence: Callable[[], None],
-    complete: Callable[[Counts], None],
+    progressed: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Stored:
-    """Embed what has no vector of its present text yet, and complete the claim with the last write.
+    """Embed each chunk that has no vector of its present text.
 
-    `kept_since` None keeps every vector whose text is unchanged; a moment (the database's) keeps only those that
-    were made since, so that an interrupted embedding goes on where it was. `fence` raises StaleClaim when the claim
-    has been lost, and nothing of that transaction stays; `complete` is given what the run has.
+    `kept_since` None keeps every vector whose text is unchanged. A moment of the database's clock keeps only vectors
+    made after it, so that an interrupted embedding continues where it stopped. `fence` raises StaleClaim when the
+    claim is lost, and the transaction is rolled back. `progressed` gets how many chunks have a vector, and of how many.
     """
     key = {"run_id": rid, "provider": embedder.provider, "model": embedder.model, "dimension": embedder.dimension}
-    present = {chunk["chunk_id"]: chunk["content_sha256"] for chunk in content.chunks}
+    present = {chunk.id: chunk.sha256 for chunk in content.chunks}
+    present_vectors = connection.execute(statement("vectors_of_run"), {**key, "since": kept_since}).fetchall()
+    kept = {chunk_id for chunk_id, sha256 in present_vectors if present.get(chunk_id) == sha256}
+    waiting = [chunk for chunk in content.chunks if chunk.id not in kept]
+    tokens = sum(chunk.tokens for chunk in waiting)
+    made = _vector_rows(waiting, embedder, key, batch_size)
+    rows: Iterator[tuple[Any, ...]] = _counted(made, len(kept), len(content.chunks), progressed)
+    rows = itertools.chain(list(itertools.islice(rows, 1)), rows)  # a wrong dimension is refused before any write
     with connection.transaction():
-        rows = connection.execute(statement("vectors_of_run"), {**key, "since": kept_since}).fetchall()
-        kept = {chunk_id for chunk_id, sha256 in rows if present.get(chunk_id) == sha256}
         connection.execute(statement("delete_vectors_but"), {**key, "keep": list(kept)})
         _replace_texts(connection, rid, content)
         fence()
-    waiting = [chunk for chunk in content.chunks if chunk["chunk_id"] not in kept]
-    tokens = sum(chunk["token_count"] for chunk in waiting)
-    for part in _parts(waiting, ROWS_PER_COMMIT):
+    for _ in range(0, len(waiting), ROWS_PER_COMMIT):
         with connection.transaction():
             copy_rows(
                 connection,
                 "COPY chunk_embeddings (run_id, chunk_id, provider, model, dimension, content_sha256, embedding)"
                 " FROM STDIN (FORMAT BINARY)",
                 ["text", "text", "text", "text", "int4", "text", "vector"],
-                _vector_rows(part, embedder, key, batch_size),
+                itertools.islice(rows, ROWS_PER_COMMIT),
             )
             fence()
-    with connection.transaction():
-        complete(Counts(len(content.documents), len(content.chunks), len(content.chunks)))
     return Stored(len(content.documents), len(content.chunks), len(waiting), len(kept), tokens)
 
 
 def _vector_rows(
-    chunks: Sequence[dict[str, Any]], embedder: Embedder, key: dict[str, Any], batch_size: int
+    chunks: Sequence[Chunk], embedder: Embedder, key: dict[str, Any], batch_size: int
 ) -> Iterator[tuple[Any, ...]]:
     run_id, provider, model, dimension = key["run_id"], key["provider"], key["model"], key["dimension"]
     for batch in _parts(chunks, batch_size):
-        vectors = embedder.embed([chunk["text_md"] for chunk in batch])
+        vectors = embedder.embed([chunk.text for chunk in batch])
         for chunk, vector in zip(batch, vectors, strict=True):
-            yield run_id, chunk["chunk_id"], provider, model, dimension, chunk["content_sha256"], vector
+            yield run_id, chunk.id, provider, model, dimension, chunk.sha256, vector
+
+
+def _counted(
+    rows: Iterator[tuple[Any, ...]], begin: int, of: int, progressed: Callable[[int, int], None]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows, and report every so many of them."""
+    for number, row in enumerate(rows, begin + 1):
+        yield row
+        if number % REPORTED_ROWS == 0:
+            progressed(number, of)
 
 
 def _replace_texts(connection: Connection, rid: str, content: RunContent) -> None:
-    connection.execute(statement("delete_documents"), {"run_id": rid})
-    connection.execute(statement("delete_chunks"), {"run_id": rid})
+    connection.execute(statement("delete_documents_of_runs"), {"run_ids": [rid]})
+    connection.execute(statement("delete_chunks_of_runs"), {"run_ids": [rid]})
     copy_rows(
         connection,
         "COPY documents (run_id, doc_id, source_system, title, space_key, url, created_at, updated_at,"
@@ -132,17 +141,16 @@ def _document_rows(rid: str, documents: Iterable[Document]) -> Iterator[tuple[An
         )
 
 
-def _chunk_rows(rid: str, chunks: Iterable[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+def _chunk_rows(rid: str, chunks: Iterable[Chunk]) -> Iterator[tuple[Any, ...]]:
     for chunk in chunks:
         yield (
-            *(rid, chunk["chunk_id"], chunk["doc_id"], chunk["ord"], chunk["text_md"], chunk["char_count"]),
-            *(chunk["token_count"], chunk["chunk_type"], chunk["content_sha256"]),
-            *(chunk["char_start"], chunk["char_end"], chunk.get("meta") or {}),
+            *(rid, chunk.id, chunk.document_id, chunk.position, chunk.text, chunk.characters, chunk.tokens),
+            *(chunk.kind, chunk.sha256, chunk.start, chunk.end, chunk.meta),
         )
 
 
 def _moment(text: object) -> datetime | None:
-    """Return a document's own time, or None when it has none that can be read: it never stops an embedding."""
+    """Return the time that a document carries, None when it is missing or not readable."""
     if not isinstance(text, str):
         return None
     try:
@@ -152,7 +160,7 @@ def _moment(text: object) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
-def _parts(chunks: Sequence[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+def _parts(chunks: Sequence[Chunk], size: int) -> Iterator[list[Chunk]]:
     rest = iter(chunks)
     while part := list(itertools.islice(rest, size)):
         yield part

@@ -1,4 +1,4 @@
-"""Text files as documents: how each kind is decoded, turned into markdown-like text, and given a title."""
+"""How a text file of each kind becomes Markdown text with a title."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LINK = re.compile(r"\]\((https?://[^\s)]+)|<(https?://[^\s>]+)>")
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a text file says: `replaced` counts the bytes and characters that could not be kept as they were."""
+    """The content of a text file. `replaced` counts bytes and characters that became U+FFFD."""
 
     title: str
     text: str
@@ -40,10 +40,10 @@ class Content:
     replaced: int
 
 
-def read_content(file: Path) -> Content:
-    """Return what a file says, as markdown-like text with "\\n" line ends; KINDS decides by the file's ending.
+def read_text_file(file: Path) -> Content:
+    """Return the content of a file as Markdown text with "\\n" line ends. The suffix decides the kind (KINDS).
 
-    A file that cannot be read is refused with StorageTrouble; bytes that are no text become U+FFFD and are counted.
+    A file that cannot be read is refused with StorageTrouble. Bytes that are not text become U+FFFD and are counted.
     """
     try:
         raw = file.read_bytes()
@@ -53,7 +53,7 @@ def read_content(file: Path) -> Content:
 
 
 def as_content(raw: bytes, kind: str, name: str) -> Content:
-    """Return what bytes of one kind (markdown, text, rst, html) say; `name` is the title where the text has none."""
+    """Return the content of bytes of one kind (markdown, text, rst, html); `name` is the title if it has none."""
     decoded = _decode(raw, kind)
     text = storable(decoded).replace("\r\n", "\n").replace("\r", "\n")
     replaced = text.count("\N{REPLACEMENT CHARACTER}") - raw.count("\N{REPLACEMENT CHARACTER}".encode())
@@ -112,30 +112,30 @@ def _markdown_title(text: str) -> str:
 
 
 def rst_to_markdown(text: str) -> str:
-    """Return reStructuredText with its section titles as `#` headings; everything else stays as it is.
+    """Return reStructuredText with its section titles as `#` headings; everything else is unchanged.
 
-    A title is a line above, or between, punctuation at least as long; its level is the order in which that kind of
-    adornment first appeared.
+    A title is a line above, or between, a line of punctuation that is at least as long. Its level is the order in which
+    that kind of adornment first appears.
     """
     lines = text.split("\n")
     levels: dict[tuple[str, bool], int] = {}
-    done: list[str] = []
+    converted: list[str] = []
     position = 0
     while position < len(lines):
         over = _is_title(lines, position + 1) and lines[position].rstrip() == lines[position + 2].rstrip()
         if over or _is_title(lines, position):
             title = lines[position + over].strip()
             level = levels.setdefault((lines[position + 1 + over][0], over), len(levels) + 1)
-            done.append("#" * min(level, 6) + " " + title)
+            converted.append("#" * min(level, 6) + " " + title)
             position += 2 + over
         else:
-            done.append(lines[position])
+            converted.append(lines[position])
             position += 1
-    return "\n".join(done)
+    return "\n".join(converted)
 
 
 def _is_title(lines: list[str], position: int) -> bool:
-    """Say whether the line at a position is a title that the next line underlines."""
+    """Return whether the line at a position is a title that the next line underlines."""
     if position < 0 or position + 1 >= len(lines):
         return False
     title, under = lines[position].strip(), lines[position + 1].rstrip()

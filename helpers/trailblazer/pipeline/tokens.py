@@ -1,4 +1,4 @@
-"""Counting tokens: splintr's tables, and where each token of a text ends."""
+"""How many tokens a text has, and where each token ends, by splintr's tables."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-# A token that stands for a control word is spelled with this; the fast call would match it, the ordinary one not.
+# Every control word contains this. The fast call would read it as a control word, the ordinary call as text.
 _CONTROL = "<|"
 
 
 class TokenTable:
-    """A token table such as cl100k_base; texts are read as ordinary text, control words in them too."""
+    """A token table such as cl100k_base. It reads control words in a text as ordinary text."""
 
     def __init__(self, name: str) -> None:
         import numpy as np
@@ -26,12 +26,12 @@ class TokenTable:
         self._tokenizer: Any = splintr.Tokenizer.from_pretrained(name)
         self.encode_flat = self._tokenizer.encode_flat
         size = splintr.base_vocab_size(name)
-        # How many characters begin in each token: its bytes that do not continue a character.
+        # How many characters begin in each token: its bytes that do not continue a character
         self._characters = np.zeros(size, dtype=np.int32)
         for token in range(size):
             try:
                 spelled = self._tokenizer.decode_token_bytes(token)
-            except ValueError:  # a number that no token has
+            except ValueError:  # no token has this number
                 continue
             continued = 0 if spelled.isascii() else sum((byte & 0xC0) == 0x80 for byte in spelled)
             self._characters[token] = len(spelled) - continued
@@ -43,7 +43,7 @@ class TokenTable:
         return len(self.encode_flat(text)) >> 2
 
     def ends(self, text: str) -> npt.NDArray[np.int64]:
-        """Return where each token of a text ends, as offsets in characters, shape (tokens,)."""
+        """Return the end of each token of a text, as offsets in characters, shape (tokens,)."""
         import numpy as np
 
         if _CONTROL in text:
@@ -55,7 +55,7 @@ class TokenTable:
 
 @functools.cache
 def load_tokens(name: str) -> TokenTable:
-    """Return a token table by its name, loaded once a process; without splintr it is refused with ConfigWrong."""
+    """Return a token table by its name, loaded once per process. Without splintr it is refused with ConfigWrong."""
     try:
         return TokenTable(name)
     except ImportError as error:
@@ -66,7 +66,7 @@ def load_tokens(name: str) -> TokenTable:
 
 @functools.cache
 def splintr_version() -> str:
-    """Return the version of the tokenizer, which is part of every fingerprint."""
+    """Return the version of splintr, which is part of every fingerprint."""
     from importlib.metadata import version
 
     return version("splintr-rs")

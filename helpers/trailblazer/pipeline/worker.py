@@ -1,43 +1,67 @@
-"""A warm worker process: loads the embedder once, then gates and embeds one run after another as it is told.
+"""A warm worker process: loads the embedder once, then works on one run after another as it is told.
 
 Requests come on stdin and replies go to stdout, one JSON object a line; whatever else is printed goes to stderr.
-It ends when stdin does, so it never outlives its dispatcher.
+It ends when stdin does, and the system kills it when its dispatcher dies.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
-from typing import Any
+from typing import BinaryIO
 
 from trailblazer.errors import Trouble
 from trailblazer.pipeline.embedding import Embedding
+from trailblazer.pipeline.messages import Reply, Request, Task, decode_request, encode_reply
+from trailblazer.processes.marks import die_with
 
 _RECORDED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "OMP_NUM_THREADS", "TRACEPARENT")
 
 
 def main() -> int:
     """Serve requests until stdin ends."""
-    replies = os.fdopen(os.dup(1), "w")
+    die_with(os.getppid())
+    replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     embedding: Embedding | None = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            if embedding is None:
-                embedding = Embedding(request["flags"])
-                _write_environment(embedding)
-            reply = embedding.answer(request)
-        except Trouble as trouble:
-            reply = {"trouble": type(trouble).__name__, "what": trouble.what, "hint": trouble.hint}
-        except Exception as bug:  # noqa: BLE001 - one run's bug is that run's error; the traceback is in our stderr
-            traceback.print_exc()
-            reply = {"trouble": "Trouble", "what": f"a bug in the worker: {bug!r}", "hint": ""}
-        replies.write(json.dumps(reply) + "\n")
-        replies.flush()
+    is_written = False
+    for line in sys.stdin.buffer:
+        request = decode_request(line)
+        for task in request.tasks:
+            try:
+                if embedding is None:
+                    embedding = Embedding(request.flags)
+                if task.do == "embed" and not is_written:
+                    _write_environment(embedding)
+                    is_written = True
+                reply = embedding.answer(request, task, _Progress(replies, request, task))
+            except Trouble as trouble:
+                name = type(trouble).__name__
+                reply = Reply(task.run, "trouble", trouble=name, what=trouble.what, hint=trouble.hint)
+            except Exception as bug:  # noqa: BLE001 - one run's bug is that run's error; the traceback is in our stderr
+                traceback.print_exc()
+                reply = Reply(task.run, "trouble", trouble="Trouble", what=f"a bug in the worker: {bug!r}")
+            _send(replies, reply)
     return 0
+
+
+class _Progress:
+    """Says how far one run is, every so many chunks."""
+
+    def __init__(self, replies: BinaryIO, request: Request, task: Task) -> None:
+        self._replies, self._every, self._run = replies, request.progress_every, task.run
+        self._next = self._every
+
+    def __call__(self, done: int, of: int) -> None:
+        if self._every and self._next <= done < of:
+            self._next = done + self._every
+            _send(self._replies, Reply(self._run, "progress", embedded=done, chunks=of))
+
+
+def _send(replies: BinaryIO, reply: Reply) -> None:
+    replies.write(encode_reply(reply))
+    replies.flush()
 
 
 def _write_environment(embedding: Embedding) -> None:
@@ -47,7 +71,7 @@ def _write_environment(embedding: Embedding) -> None:
     from trailblazer.paths import timestamp
     from trailblazer.schemas import publish
 
-    document: dict[str, Any] = {
+    document = {
         "pid": os.getpid(),
         "ppid": os.getppid(),
         "startedOn": timestamp(),

@@ -1,118 +1,161 @@
-"""Warm worker processes: each thread that asks has one of its own, started when first asked and again when it died."""
+"""Warm worker processes: an exchange takes one that is idle, or starts one, and gives it back when it is over."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from trailblazer import errors
 from trailblazer.errors import ServiceDown, Trouble
-from trailblazer.processes.children import Child, Children, Identity
+from trailblazer.places.local import mark_of
+from trailblazer.processes.children import Child, Children
 from trailblazer.processes.spawning import environment_block
-from trailblazer.record.outcomes import AttemptEnded, Status
+
+
+class WorkerEnded(Trouble):
+    """A worker was ended before it answered: `why` is timeout or cancelled."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(what)
+        self.why = why
 
 
 class Workers:
-    """Processes of one command that answer requests, one JSON object a line; one a thread."""
+    """Processes of one command that answer lines with lines. `folder` is that of the dispatch and gets their stderr.
 
-    def __init__(
-        self, argv: list[str], children: Children, logs: Path, environment: Mapping[str, str], limit_seconds: float
-    ) -> None:
-        self._argv, self._children, self._logs = argv, children, logs
-        self._environment, self._limit = environment_block(environment), limit_seconds
-        self._mine = threading.local()
+    A worker that gives no sign of life for `limit_seconds` is ended.
+    """
+
+    def __init__(self, argv: list[str], folder: Path, environment: Mapping[str, str], limit_seconds: float) -> None:
+        self._argv, self._folder, self._limit = argv, folder, limit_seconds
+        self._children = Children(mark_of(folder))
+        self._environment = environment_block(environment)
         self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
         self._all: list[_Worker] = []
+        self._started = 0
 
-    def identity(self) -> Identity:
-        """Return which process answers this thread."""
-        return self._worker().identity
-
-    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the reply to a request; a Trouble that the worker met is raised here.
-
-        A worker that dies is ServiceDown; one that took too long or was cancelled is AttemptEnded. The next request
-        starts another.
-        """
-        worker = self._worker()
-        worker.child.deadline = time.monotonic() + self._limit
-        try:
-            worker.requests.write(json.dumps(request).encode() + b"\n")
-            worker.requests.flush()
-            line = worker.replies.readline()
-        except OSError:
-            line = b""
-        worker.child.deadline = None
-        if not line.endswith(b"\n"):
-            raise self._lost(worker)
-        reply: dict[str, Any] = json.loads(line)
-        if "trouble" in reply:
-            kind = getattr(errors, reply["trouble"], Trouble)
-            raise kind(reply["what"], reply["hint"])
-        return reply
-
-    def close(self) -> None:
-        """Let every worker end, and wait for it."""
+    def exchange(self, request: bytes) -> Exchange:
+        """Send a line to a worker and return at once; the answers come from the exchange."""
         with self._lock:
-            for worker in self._all:
-                worker.requests.close()
-            for worker in self._all:
-                self._children.wait(worker.child)
-                worker.replies.close()
-            self._all.clear()
+            worker = self._idle.pop() if self._idle else self._start()
+        worker.child.limit(self._limit)
+        with contextlib.suppress(OSError):  # a worker that died answers nothing: the exchange notices
+            worker.requests.write(request)
+            worker.requests.flush()
+        return Exchange(self, worker)
 
-    def _worker(self) -> _Worker:
-        worker: _Worker | None = getattr(self._mine, "worker", None)
-        if worker is None:
-            with self._lock:
-                worker = self._start(len(self._all) + 1)
-                self._all.append(worker)
-            self._mine.worker = worker
-        return worker
-
-    def _start(self, number: int) -> _Worker:
+    def _start(self) -> _Worker:
+        self._started += 1
         log = os.open(
-            self._logs / f"worker_{number}.stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+            self._folder / f"worker_{self._started}.stderr",
+            os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC,
+            0o600,
         )
         their_stdin, requests = os.pipe2(os.O_CLOEXEC)
         replies, their_stdout = os.pipe2(os.O_CLOEXEC)
         try:
             child = self._children.start(
-                self._argv, stdin=their_stdin, stdout=their_stdout, stderr=log, environment=self._environment
+                self._argv,
+                stdin=their_stdin,
+                stdout=their_stdout,
+                stderr=log,
+                environment=self._environment,
+                name=f"worker-{self._started}",
             )
         finally:
             for handle in (their_stdin, their_stdout, log):
                 os.close(handle)
-        return _Worker(child, child.identity, os.fdopen(requests, "wb"), os.fdopen(replies, "rb"))
+        worker = _Worker(child, os.fdopen(requests, "wb"), os.fdopen(replies, "rb"))
+        self._all.append(worker)
+        return worker
 
-    def _lost(self, worker: _Worker) -> Trouble:
-        self._mine.worker = None
+    def keep(self, worker: _Worker) -> None:
+        """Take a worker back that has answered everything."""
+        worker.child.limit(None)
         with self._lock:
-            self._all.remove(worker)
-        worker.replies.close()
-        with contextlib.suppress(OSError):
-            worker.requests.close()
+            self._idle.append(worker)
+
+    def alive(self, worker: _Worker) -> None:
+        """Give a worker its whole time again: it has given a sign of life."""
+        worker.child.limit(self._limit)
+
+    def lost(self, worker: _Worker) -> Trouble:
+        """Return why a worker answers no more; the next exchange starts another."""
+        with self._lock:
+            if worker in self._all:
+                self._all.remove(worker)
+        worker.close()
         ended = self._children.wait(worker.child)
         if ended.why == "timeout":
-            return AttemptEnded(f"took longer than {self._limit:g} s and was ended", Status.TIMEOUT)
+            return WorkerEnded(f"took longer than {self._limit:g} s and was ended", "timeout")
         if ended.why:
-            return AttemptEnded("ended before it was done", Status.CANCELLED)
+            return WorkerEnded("ended before it was done", "cancelled")
         by = f"signal {ended.signal}" if ended.signal else f"exit code {ended.exit_code}"
-        return ServiceDown(f"the worker process died ({by})", f"See worker_*.stderr in {self._logs}.")
+        return ServiceDown(f"the worker process died ({by})", f"See worker_*.stderr in {self._folder}.")
+
+    def end(self, worker: _Worker, why: str, grace: float) -> None:
+        """Ask a worker to end."""
+        self._children.end(worker.child, why, grace)
+
+    def close(self) -> None:
+        """Let every worker end, and wait for it."""
+        with self._lock:
+            workers, self._all, self._idle = self._all, [], []
+        for worker in workers:
+            worker.requests.close()
+        for worker in workers:
+            self._children.wait(worker.child)
+            worker.close()
+        self._children.close()
+
+
+class Exchange:
+    """A request that a worker is answering."""
+
+    def __init__(self, workers: Workers, worker: _Worker) -> None:
+        self._workers, self._worker = workers, worker
+        identity = worker.child.identity
+        self.handle: Mapping[str, Any] = {"pid": identity.pid, "ticks": identity.ticks, "boot": identity.boot}
+
+    def answers(self) -> Iterator[bytes]:
+        """Yield the answers as they come, for as long as the caller wants more; `over` gives the worker back.
+
+        A worker that dies is ServiceDown, one that was ended WorkerEnded.
+        """
+        while True:
+            try:
+                line = self._worker.replies.readline()
+            except (OSError, ValueError):
+                line = b""
+            if not line.endswith(b"\n"):
+                raise self._workers.lost(self._worker)
+            self._workers.alive(self._worker)
+            yield line
+
+    def over(self) -> None:
+        """Give the worker back: it has answered everything."""
+        self._workers.keep(self._worker)
+
+    def end(self, why: str, grace: float) -> None:
+        """Ask the worker to end."""
+        self._workers.end(self._worker, why, grace)
 
 
 class _Worker:
-    def __init__(self, child: Child, identity: Identity, requests: IO[bytes], replies: IO[bytes]) -> None:
-        self.child, self.identity, self.requests, self.replies = child, identity, requests, replies
+    def __init__(self, child: Child, requests: IO[bytes], replies: IO[bytes]) -> None:
+        self.child, self.requests, self.replies = child, requests, replies
+
+    def close(self) -> None:
+        for stream in (self.requests, self.replies):
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 def python_module(module: str) -> list[str]:
-    """Return the words that run a module of ours with this Python."""
-    return [sys.executable, "-m", module]
+    """Return the words that run a module of ours with this Python; the working folder is not on its path (rule 6)."""
+    return [sys.executable, "-P", "-m", module]

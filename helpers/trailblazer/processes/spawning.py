@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 
+VARIABLE = "TRAILBLAZING"  # holds the mark by which the processes of a dispatch are found
 RESTORED = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXFSZ)
 # glibc's and musl's values, from <spawn.h>; the opaque structs of both fit into OPAQUE_BYTES with room to spare.
 _SETSIGDEF, _SETSIGMASK, _SETSID = 0x04, 0x08, 0x80
@@ -39,12 +40,18 @@ Block = ctypes.Array[ctypes.c_char_p]
 
 
 def environment_block(environment: Mapping[str, str]) -> Block:
-    """Return an environment as `spawn` takes it: made once, for it is the same for thousands of children."""
-    return _array([_bytes(f"{name}={value}") for name, value in environment.items()])
+    """Return an environment as `spawn` takes it, with room for a mark: made once for thousands of children."""
+    return _array([*(_bytes(f"{name}={value}") for name, value in environment.items() if name != VARIABLE), b""])
 
 
-def spawn(argv: Sequence[str], environment: Block, descriptors: tuple[int, int, int]) -> int:
-    """Start a command, found on our PATH, in a session of its own; return its pid.
+def _marked(environment: Block, mark: str) -> Block:
+    copied = type(environment).from_buffer_copy(environment)
+    copied[len(copied) - 2] = _bytes(f"{VARIABLE}={mark}")
+    return copied
+
+
+def spawn(argv: Sequence[str], environment: Block, descriptors: tuple[int, int, int], mark: str) -> int:
+    """Start a command, found on our PATH, in a session of its own and with a mark in its environment; return its pid.
 
     `descriptors` become its stdin, stdout and stderr. A command that cannot be started raises OSError.
     """
@@ -61,7 +68,7 @@ def spawn(argv: Sequence[str], environment: Block, descriptors: tuple[int, int, 
             actions,
             _attributes(),
             _array([_bytes(word) for word in argv]),
-            environment,
+            _marked(environment, mark),
         )
     finally:
         libc.posix_spawn_file_actions_destroy(actions)

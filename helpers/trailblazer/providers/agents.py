@@ -1,130 +1,131 @@
-"""Agent command lines as providers of items: how each is called, and what its output says of the outcome."""
+"""Agent CLIs as data (agents.yaml): how each is called, and how its output is read."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
-_TOKENS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
+from trailblazer import schemas
+from trailblazer.config import Config, read_yaml
+from trailblazer.errors import ConfigWrong, WordsWrong
+from trailblazer.plain import one_line
+from trailblazer.providers.answers import Answer, Ending, Kind, Reading, answer_of, read_reading
 
+__all__ = ["KNOWN", "Agent", "Answer", "Kind", "load_agents", "read_answer"]
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an agent's output says: its text, why it failed (empty when it did not), and what it used."""
-
-    text: str = ""
-    reason: str = ""
-    usage: dict[str, float] = field(default_factory=dict)
+# What the words of an agent may hold in braces: agents.yaml says what each is.
+KNOWN = ("model", "tree", "session", "resume", "budget_usd", "turns", "schema", "schema_file", "prompt", "prompt_file")
+_MARK = re.compile(r"\{([a-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An agent CLI: the words that run it with the prompt on stdin, and how its stdout is read."""
+    """One entry of agents.yaml, or of providers.agents in the configuration.
 
-    words: tuple[str, ...]
-    read: Callable[[str], Answer]
+    `usage_over` is session where the amounts are of the whole session: subtract what its earlier attempts have used.
+    """
 
+    name: str
+    command: tuple[str, ...]
+    resume_command: tuple[str, ...]
+    optional: Mapping[str, tuple[str, ...]]
+    environment: Mapping[str, str]
+    prompt: Literal["stdin", "argument", "file"]
+    prompt_words: tuple[str, ...]
+    usage_over: Literal["attempt", "session"]
+    reading: Reading
 
-def _events(output: str) -> Iterator[dict[str, Any]]:
-    for line in output.splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            yield event
+    def words(self, known: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the argv for what is known; optional words whose {name} is not known are left out.
 
+        A {name} that the command itself cannot do without, and a value that would be taken for an option, is refused
+        with WordsWrong (exit 2). Where `resume` is known, `session` is not used.
+        """
+        if "resume" in known:
+            known = {name: value for name, value in known.items() if name != "session"}
+        words = list(self.resume_command if "resume" in known and self.resume_command else self.command)
+        for group in [*(group for name, group in self.optional.items() if name in known), self.prompt_words]:
+            if all(name in known for word in group for name in _MARK.findall(word)):
+                words += group
+        return tuple(_MARK.sub(lambda mark: self._value(mark, known), word) for word in words)
 
-def _object(value: Any) -> dict[str, Any]:
-    """Return what should be an object, as an empty one where it is not: what an agent prints is never a bug of ours."""
-    return value if isinstance(value, dict) else {}
-
-
-def _amounts(used: Any, names: Mapping[str, str]) -> dict[str, float]:
-    """Return the amounts that an agent tells, under our names; what is no number is none."""
-    told = _object(used)
-    return {
-        ours: told[theirs]
-        for ours, theirs in names.items()
-        if isinstance(told.get(theirs), int | float) and not isinstance(told[theirs], bool)
-    }
-
-
-def _add(total: dict[str, float], amounts: Mapping[str, float]) -> None:
-    for name, amount in amounts.items():
-        total[name] = total.get(name, 0) + amount
-
-
-def _whole(output: str) -> dict[str, Any]:
-    try:
-        document = json.loads(output)
-    except ValueError:
-        return {}
-    return _object(document)
+    def _value(self, mark: re.Match[str], known: Mapping[str, str]) -> str:
+        name = mark[1]
+        if name not in known:
+            raise WordsWrong(f"the agent {self.name} needs a {name}", f"One of its words is {mark.string}.")
+        value = known[name]
+        if "\0" in value or (value.startswith("-") and name != "prompt" and mark.start() == 0):
+            raise WordsWrong(f"{one_line(value, 60)} is no {name}", "The agent would take it for an option.")
+        return value
 
 
-def _read_claude(output: str) -> Answer:
-    """`is_error` counts, not `subtype`, which says success on failure; a denied tool means nothing was written."""
-    document = _whole(output)
-    if not document:
-        return Answer(reason="claude printed no JSON")
-    usage = _amounts(document.get("usage"), _TOKENS) | _amounts(document, {"costUSD": "total_cost_usd"})
-    text = str(document.get("result") or "")
-    if document.get("is_error"):
-        return Answer(text, f"claude: {text or document.get('subtype')}", usage)
-    denied = document.get("permission_denials")
-    count = len(denied) if isinstance(denied, list) else 0
-    return Answer(text, f"claude was denied {count} tools" if count else "", usage)
+def load_agents(config: Config) -> dict[str, Agent]:
+    """Return the agents by name: those that are shipped, then those of providers.agents; the same name replaces.
+
+    Every mistake in the configuration is refused with ConfigWrong (exit 3), all of them at once.
+    """
+    shipped = read_yaml(Path(__file__).with_name("agents.yaml"))
+    configured = config["providers.agents"]
+    origin = config.settings["providers.agents"].origin
+    mistakes = [
+        f"{origin}: providers.agents.{name}: {mistake}"
+        for name, entry in configured.items()
+        for mistake in mistakes_in(entry)
+    ]
+    if mistakes:
+        hint = "The format: schemas/agent.schema.json. Examples: agents.yaml in the package's providers/."
+        raise ConfigWrong(mistakes[0], "\n".join([*mistakes[1:], hint]))
+    return {name: _agent(name, entry) for name, entry in {**shipped, **configured}.items()}
 
 
-def _read_codex(output: str) -> Answer:
-    text, reason = "", ""
-    usage: dict[str, float] = {}
-    for event in _events(output):
-        item = _object(event.get("item"))
-        if item.get("type") == "agent_message":
-            text = str(item.get("text") or "")
-        elif event.get("type") in ("error", "turn.failed"):
-            reason = str(event.get("message") or _object(event.get("error")).get("message") or "failed")
-        elif event.get("type") == "turn.completed":
-            usage, reason = _amounts(event.get("usage"), _TOKENS), ""
-    return Answer(text, f"codex: {reason}" if reason else "", usage)
+def mistakes_in(entry: Any) -> Iterator[str]:
+    """Yield what is wrong with an entry: where it breaks its schema, else each {name} that nobody fills in."""
+    violations = schemas.violations_in("agent")(entry)
+    yield from violations
+    if violations:
+        return
+    parts = {key: entry.get(key, ()) for key in ("command", "resume_command", "prompt_words")}
+    parts |= {f"optional.{name}": words for name, words in entry.get("optional", {}).items()}
+    for place, words in parts.items():
+        for name in (name for word in words for name in _MARK.findall(word) if name not in KNOWN):
+            yield f"$.{place}: {{{name}}} is not known; there are: {', '.join(KNOWN)}"
+    needed = {"argument": "{prompt}", "file": "{prompt_file}"}.get(entry.get("prompt"))
+    if needed and not any(needed in word for word in entry.get("prompt_words", ())):
+        yield f"$.prompt_words: no word holds {needed}"
 
 
-def _read_opencode(output: str) -> Answer:
-    text, reason = "", ""
-    usage: dict[str, float] = {}
-    for event in _events(output):
-        part = _object(event.get("part"))
-        if event.get("type") == "text":
-            text += str(part.get("text") or "")
-        elif event.get("type") == "error":
-            error = _object(event.get("error"))
-            reason = str(_object(error.get("data")).get("message") or error.get("name") or "failed")
-        elif event.get("type") == "step_finish":
-            _add(usage, _amounts(part.get("tokens"), {"input_tokens": "input", "output_tokens": "output"}))
-            _add(usage, _amounts(part, {"costUSD": "cost"}))
-    return Answer(text, f"opencode: {reason}" if reason else "", usage)
+def _agent(name: str, entry: Mapping[str, Any]) -> Agent:
+    """Return the agent that an entry describes; the entry is right by its schema."""
+    return Agent(
+        name=name,
+        command=tuple(entry["command"]),
+        resume_command=tuple(entry.get("resume_command", ())),
+        optional={key: tuple(words) for key, words in entry.get("optional", {}).items()},
+        environment=dict(entry.get("environment", {})),
+        prompt=entry.get("prompt", "stdin"),
+        prompt_words=tuple(entry.get("prompt_words", ())),
+        usage_over=entry.get("usage_over", "attempt"),
+        reading=read_reading(entry),
+    )
 
 
-def _read_gemini(output: str) -> Answer:
-    document = _whole(output)
-    if not document:
-        return Answer(reason="gemini printed no JSON")
-    usage: dict[str, float] = {}
-    for model in _object(_object(document.get("stats")).get("models")).values():
-        tokens = _object(model).get("tokens")
-        _add(usage, _amounts(tokens, {"input_tokens": "prompt", "output_tokens": "candidates"}))
-    error = document.get("error")
-    why = f"gemini: {_object(error).get('message') or error}" if error else ""
-    return Answer(str(document.get("response") or ""), why, usage)
+def read_answer(
+    agent: Agent,
+    stdout: bytes,
+    stderr: bytes,
+    exit_code: int | None,
+    signal: int | None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    wants_data: bool = False,
+) -> Answer:
+    """Return what an agent's output means; whatever the output is, this refuses nothing.
 
-
-AGENTS = {
-    "claude": Agent(("claude", "-p", "--output-format", "json"), _read_claude),
-    "codex": Agent(("codex", "exec", "--json", "--skip-git-repo-check", "-"), _read_codex),
-    "opencode": Agent(("opencode", "run", "--format", "json"), _read_opencode),
-    "gemini": Agent(("gemini", "-o", "json"), _read_gemini),
-}
+    A process that was ended after a good final event is ok: whoever ended it knows why. `environment` is the attempt's:
+    it says where the agent keeps its session log. `wants_data` says that a JSON schema was asked for.
+    """
+    ending = Ending(exit_code if signal is None else None, signal)
+    return answer_of(agent.name, agent.reading, stdout, stderr, ending, environment or {}, wants_data)

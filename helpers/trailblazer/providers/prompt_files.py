@@ -1,40 +1,44 @@
-"""The files of prompts/: which conform, what the index says of them, and where the others go."""
+"""The files of prompts/: which names conform, the index of the prompts, and the archive of other files."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 from trailblazer.atomic import make_folder, write_whole
 from trailblazer.errors import PlanUnusable, storage_trouble
 from trailblazer.paths import Places, stamp
+from trailblazer.plain import one_line
 
 INDEX = "README.md"
-_FORM = re.compile(r"\d{3}_[a-z0-9]+(?:_[a-z0-9]+)*\.md")
-_ROW = re.compile(r"^\| \[([^]]+)\]\([^)]+\) \| (.*) \|$", re.MULTILINE)
+_NAME = re.compile(r"[0-9]{3}_.+\.md")
+_ROW = re.compile(r"^\| \[.*\]\(([^)\s]+)\) \| (.*) \|$", re.MULTILINE)
+_MARKUP = re.compile(r"([\\\[\]|])")
 _HEAD = """\
 # Prompts
 
-One prompt a file, named `NNN_slug.md`: three digits, an underscore, lower-case words joined by `_`. 000 comes before
-every other prompt; numbers are not used twice. What does not conform does not belong here.
+One prompt per file. Its name is `NNN_slug.md`: three digits, an underscore, a few words. 000 comes before every other
+prompt. A number is used once. A file with another name does not belong here: `trailblazer prompts archive` moves it.
 
 | prompt | for |
 |---|---|
 """
 
 
-def find_strangers(places: Places) -> list[Path]:
-    """Return what stands in prompts/ and is neither a prompt nor the index (B8), sorted."""
+def find_nonconforming(places: Places) -> list[Path]:
+    """Return the files and folders in prompts/ that are neither a prompt nor the index (B8), sorted."""
     return [path for path in _entries(places) if not _is_prompt(path) and path.name != INDEX]
 
 
-def archive(places: Places, strangers: list[Path]) -> Path:
-    """Move files and folders to a new var/archive/prompts/<TS>/ and return it; nothing is overwritten."""
+def archive(places: Places, paths: list[Path]) -> Path:
+    """Move files and folders to a new var/archive/prompts/<TS>/ and return that folder. Nothing is overwritten."""
     target = _new_folder(places.var / "archive" / "prompts")
     try:
-        for stranger in strangers:
-            shutil.move(stranger, target / stranger.name)
+        for path in paths:
+            shutil.move(path, target / path.name)
     except OSError as error:
         raise storage_trouble(error, "archive") from error
     return target
@@ -47,17 +51,29 @@ def _new_folder(parent: Path) -> Path:
             return make_folder(parent / (base if number == 1 else f"{base}-{number}"), exist_ok=False)
         except FileExistsError:
             continue
-    raise PlanUnusable(f"cannot make a folder in {parent}", "A thousand archives in one second?")
+    raise PlanUnusable(f"cannot make a folder in {parent}", "It has a thousand archives of this second.")
 
 
 def write_index(places: Places) -> Path:
-    """Write prompts/README.md and return it. What the index says of a prompt stays; a new one is told by its title."""
+    """Write prompts/README.md and return its path. A prompt keeps its line; a new prompt gets its title."""
     index = places.root / "prompts" / INDEX
     prompts = [path for path in _entries(places) if _is_prompt(path)]
-    known = dict(_ROW.findall(index.read_text())) if index.is_file() else {}
-    rows = [f"| [{path.name}]({path.name}) | {known.get(path.name) or _title(path)} |\n" for path in prompts]
+    lines = dict(_ROW.findall(index.read_text(errors="replace"))) if index.is_file() else {}
+    rows = [_row(path, lines.get(_link(path))) for path in prompts]
     write_whole(index, _HEAD + "".join(rows), mode=0o644)
     return index
+
+
+def _row(path: Path, purpose: str | None) -> str:
+    return f"| [{_escaped(path.name)}]({_link(path)}) | {purpose or _escaped(_title(path))} |\n"
+
+
+def _link(path: Path) -> str:
+    return quote(os.fsencode(path.name))
+
+
+def _escaped(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", one_line(text))
 
 
 def _entries(places: Places) -> list[Path]:
@@ -68,10 +84,10 @@ def _entries(places: Places) -> list[Path]:
 
 
 def _is_prompt(path: Path) -> bool:
-    return bool(_FORM.fullmatch(path.name)) and path.is_file()
+    return bool(_NAME.fullmatch(path.name)) and path.is_file()
 
 
 def _title(path: Path) -> str:
     lines = path.read_text(errors="replace").splitlines()
     title = next((line.lstrip("# ").strip() for line in lines if line.startswith("# ")), "")
-    return title.replace("|", "\\|") or path.stem[4:].replace("_", " ")
+    return title or path.stem[4:].replace("_", " ")

@@ -1,42 +1,53 @@
-"""The folder of one dispatch: its plan, its journal, and the manifest that stands there from the first second."""
+"""The folder of one dispatch: its journal, its manifest, its seal, and the lock that one process holds."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
-from array import array
-from collections.abc import Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
-from trailblazer.atomic import make_folder, remove_drafts, sync_folder, write_whole
+from trailblazer.atomic import make_folder, remove_drafts, sync_folder
 from trailblazer.errors import AlreadyRunning, PlanUnusable, StorageTrouble
 from trailblazer.paths import Places, read_stamp, stamp, timestamp
-from trailblazer.processes.children import Identity, Lock, end_leftovers, is_running, own_identity
+from trailblazer.processes.identity import holder_name
+from trailblazer.processes.lock import Lock
 from trailblazer.record import proof
-from trailblazer.record.journal import Journal, read_journal
-from trailblazer.record.outcomes import GOOD, Item, Outcome, Refusal, Standing, Status
-
-MANIFEST = "dispatch_manifest.json"
-JOURNAL = "journal.ndjson"
-SEED_FIELDS = (
-    *("dispatchTs", "planPreflightDir", "planFileUsed", "runsPlanned", "provider", "model", "dimension"),
-    *("workers", "batchSize", "gitCommit", "qaDir", "notes", "mode"),
+from trailblazer.record.journal import (
+    Begun,
+    Closed,
+    Journal,
+    LeftRunning,
+    Line,
+    Opened,
+    Postponed,
+    Resumed,
+    Retried,
+    Settled,
+    Started,
+    Warned,
+    read_journal,
 )
+from trailblazer.record.manifest import MANIFEST, RUNNING, Manifest, Seed, read_manifest, this_builder
+from trailblazer.record.outcomes import GOOD, Again, Item, Left, Outcome
+from trailblazer.record.standing import Snapshot, Standing, read_standing
+
+JOURNAL = "journal.ndjson"
 
 
-@dataclass(slots=True)
 class Record:
-    """One dispatch folder, held by this process alone. Made by `open_record` or `reopen_record`."""
+    """One dispatch folder, held by this process alone. Made by `open_record` or `reopen_record`.
 
-    folder: Path
-    manifest: dict[str, Any]
-    journal: Journal
-    standing: Standing
-    attempts: array[int]
-    lock: Lock
+    Every fact is one line of the journal first; the standing follows that line.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, journal: Journal, standing: Standing, lock: Lock) -> None:
+        self.folder, self.manifest, self.journal, self.standing = folder, manifest, journal, standing
+        self._lock, self._writing = lock, threading.Lock()
 
     @property
     def dispatch_id(self) -> str:
@@ -47,99 +58,163 @@ class Record:
         """Say whether an item needs no more attempts."""
         return self.standing.of(index) in GOOD
 
-    def start(self, item: Item, number: int, child: Identity | None) -> None:
-        """Write down that an attempt begins, and in which process: who survives us is ended by this line."""
-        self.attempts[item.index] = number
-        who = {"pid": child.pid, "ticks": child.ticks, "boot": child.boot} if child else {}
-        self.journal.append("start", item=item.id, index=item.index, attempt=number, **who)
+    def next_attempt(self, index: int) -> int:
+        """Return the number of an item's next attempt. A folder that a power cut left behind keeps its number."""
+        number = self.standing.attempt_of(index) + 1
+        while self.standing.resumes and Path(self.attempt_folder(index, number)).exists():
+            number += 1
+        return number
 
-    def settle(self, item: Item, number: int, outcome: Outcome) -> None:
+    def attempt_folder(self, index: int, attempt: int) -> str:
+        """Return the folder of one attempt; the number is in the path, so no two attempts share a file."""
+        return f"{self.folder}/task_{index}/attempt_{attempt}"
+
+    def start(self, item: Item, attempt: int) -> None:
+        """Write down that an attempt begins."""
+        self._write(Started(item=item.id, index=item.index, attempt=attempt, phase=item.phase))
+
+    def begin(self, attempts: Sequence[Sequence[int]], handle: Mapping[str, Any]) -> None:
+        """Write down where attempts run, as pairs of index and number."""
+        self._write(Begun(attempts=attempts, handle=handle))
+
+    def settle(self, item: Item, attempt: int, outcome: Outcome) -> None:
         """Write an outcome down for good."""
-        self.journal.append(
-            "settle",
-            item=item.id,
-            index=item.index,
-            attempt=number,
-            status=outcome.status.value,
-            reason=outcome.reason,
-            refusal=outcome.refusal.value,
-            **outcome.details,
+        status, refusal = outcome.status.value, outcome.refusal.value
+        self._write(
+            Settled(
+                item=item.id,
+                index=item.index,
+                attempt=attempt,
+                status=status,
+                reason=outcome.reason,
+                refusal=refusal,
+                phase=item.phase,
+                usage=outcome.usage,
+                details=outcome.details,
+            )
         )
-        self.standing.settle(item.index, outcome)
+
+    def retry(self, item: Item, attempt: int, outcome: Outcome, after: float) -> None:
+        """Write down that an attempt failed and the item is tried again."""
+        status = outcome.status.value
+        self._write(
+            Retried(
+                item=item.id,
+                index=item.index,
+                attempt=attempt,
+                reason=outcome.reason,
+                status=status,
+                after=after,
+                usage=outcome.usage,
+            )
+        )
+
+    def postpone(self, item: Item, attempt: int, again: Again) -> None:
+        """Write down that an item goes back to the queue."""
+        self._write(
+            Postponed(
+                item=item.id,
+                index=item.index,
+                attempt=attempt,
+                reason=again.reason,
+                after=again.after,
+                usage=again.usage,
+            )
+        )
+
+    def leave(self, item: Item, attempt: int, left: Left) -> None:
+        """Write down that an attempt goes on without us."""
+        self._write(LeftRunning(item=item.id, index=item.index, attempt=attempt, reason=left.reason))
+
+    def warn(self, reason: str, item: Item | None = None) -> None:
+        """Write down something that settles nothing."""
+        self._write(Warned(reason=reason, item=item.id if item else None))
+
+    def _write(self, line: Line) -> None:
+        with self._writing:
+            self.standing.follow(line, self.journal.append(line))
+
+    def snapshot(self) -> Snapshot:
+        """Return the standing at this moment, with the journal's head of the same moment."""
+        with self._writing:
+            return self.standing.snapshot(self.journal.head)
 
     def publish(self, **changes: Any) -> None:
-        """Write the manifest anew, with what has changed and the counts as they are."""
-        self.manifest |= changes
-        usage = dict(sorted(self.standing.usage.items()))
-        self.manifest |= {"counts": counts_of(self.standing), "usage": usage, "journalHead": self.journal.head}
-        schemas.publish("dispatch_manifest", self.manifest, self.folder / MANIFEST)
+        """Write the manifest anew, with changes and the counts as they are."""
+        self.manifest = dataclasses.replace(
+            self.manifest,
+            counts=self.standing.counted(),
+            usage=dict(sorted(self.standing.usage.items())),
+            journal_head=self.journal.head,
+            **changes,
+        )
+        schemas.publish("dispatch_manifest", self.manifest.document(), self.folder / MANIFEST)
 
-    def complete(self, exit_code: int, why: str) -> None:
+    def complete(self, exit_code: int, reason: str, *, seal_kept_in: str | None = None) -> None:
         """Write the last line of the journal and complete the manifest."""
         status = "interrupted" if exit_code >= 128 else ("finished" if exit_code in {0, 5, 6} else "failed")
-        self.journal.append("close", status=status, exit_code=exit_code, reason=why)
+        self._write(Closed(status=status, exit_code=exit_code, reason=reason))
         self.journal.commit()
-        self.publish(status=status, finishedOn=timestamp(), exitCode=exit_code, reason=why)
-        self.journal.close()
+        self.publish(
+            status=status, finished_on=timestamp(), exit_code=exit_code, reason=reason, seal_kept_in=seal_kept_in
+        )
 
     def seal(self) -> str:
-        """Seal the folder, let go of it, and return the seal's SHA-256."""
-        seal = proof.seal(self.folder)
-        self.lock.free()
-        return seal
+        """Seal the folder and return the seal's SHA-256."""
+        return proof.seal(self.folder)
+
+    def close(self) -> None:
+        """Close the journal and free the folder."""
+        try:
+            self.journal.close()
+        finally:
+            self._lock.free()
 
 
-def counts_of(standing: Standing) -> dict[str, int]:
-    """Return how many items are planned, of each status, and without one, as documents name them."""
-    by_status = {status.value: standing.counts[status] for status in Status}
-    return {"planned": standing.planned, **by_status, "unrun": standing.unrun}
+def open_record(places: Places, seed: Seed, *, planned: int, parameters: Mapping[str, Any]) -> Record:
+    """Make a new dispatch folder with a manifest in it (status running), and return it, held by this process.
 
-
-def open_record(places: Places, seed: Mapping[str, Any], *, planned: int, parameters: Mapping[str, Any]) -> Record:
-    """Make a new dispatch folder with a manifest in it (state running), and return it, held by this process.
-
-    `seed` has the fields of E5 but dispatchTs; two dispatches of the same second get folders of their own.
+    Two dispatches of the same second get folders of their own.
     """
     folder, lock = _new_folder(places)
     moment = read_stamp(folder.name)
-    manifest: dict[str, Any] = {"dispatchTs": moment.isoformat().replace("+00:00", "Z") if moment else timestamp()}
-    manifest |= {name: seed[name] for name in SEED_FIELDS if name != "dispatchTs"}
-    manifest |= {
-        "$schema": "https://trailblazer.invalid/schemas/dispatch_manifest.schema.json",
-        "dispatchId": folder.name,
-        "status": "running",
-        "startedOn": timestamp(),
-        "finishedOn": None,
-        "exitCode": None,
-        "reason": "",
-        "builder": _builder(),
-        "parameters": dict(parameters),
-        "inputs": [],
-        "outputs": [],
-        "counts": {},
-        "usage": {},
-        "journalHead": "",
-        "traceparent": os.environ.get("TRACEPARENT") or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00",
-        "resumes": [],
-    }
-    record = Record(folder, manifest, Journal(folder / JOURNAL), Standing(planned), array("I", [0]) * planned, lock)
-    record.journal.append("open", dispatch=folder.name, planned=planned, host=os.uname().nodename, pid=os.getpid())
+    manifest = Manifest(
+        dispatch_ts=moment.isoformat().replace("+00:00", "Z") if moment else timestamp(),
+        seed=seed,
+        dispatch_id=folder.name,
+        started_on=timestamp(),
+        builder=this_builder(),
+        parameters=dict(parameters),
+        traceparent=os.environ.get("TRACEPARENT") or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00",
+    )
+    record = Record(folder, manifest, Journal(folder / JOURNAL), Standing(), lock)
+    record._write(Opened(dispatch=folder.name, planned=planned, host=os.uname().nodename, pid=os.getpid()))
     record.publish()
     return record
 
 
-def _builder() -> dict[str, Any]:
-    own = own_identity()
-    host = os.uname().nodename
-    return {"name": "trailblazer", "host": host, "pid": own.pid, "ticks": own.ticks, "boot": own.boot}
+def reopen_record(folder: Path, *, ended: int = 0, changed: Sequence[str] = ()) -> Record:
+    """Return an earlier dispatch, to carry it on: its standing from the journal, its seal removed.
 
-
-def is_lost(manifest: Mapping[str, Any]) -> bool:
-    """Say whether a dispatch was running on this machine, and the process that carried it out is gone."""
-    builder = manifest["builder"]
-    is_here = builder["host"] == os.uname().nodename
-    own = Identity(builder["pid"], builder["ticks"], builder["boot"])
-    return manifest["status"] == "running" and is_here and not is_running(own)
+    `ended` processes of it were found alive; `changed` names what somebody changed in the sealed folder.
+    """
+    lock = hold(folder)
+    try:
+        manifest = read_manifest(folder)
+        standing, _ = read_standing(folder / JOURNAL)
+        had_seal = proof.unseal(folder)
+        remove_drafts(folder)
+        record = Record(folder, manifest, Journal(folder / JOURNAL), standing, lock)
+    except BaseException:
+        lock.free()
+        raise
+    own = this_builder()
+    record._write(Resumed(unsealed=had_seal, ended=ended, host=own.host, pid=own.pid, changed=tuple(changed)))
+    resumes = (*manifest.resumes, timestamp())
+    record.publish(
+        status=RUNNING, finished_on=None, exit_code=None, reason="", builder=own, resumes=resumes, seal_kept_in=None
+    )
+    return record
 
 
 def _new_folder(places: Places) -> tuple[Path, Lock]:
@@ -166,15 +241,8 @@ def hold(folder: Path) -> Lock:
     )
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a dispatch; one that breaks its schema is refused."""
-    manifest: dict[str, Any] = schemas.read_json(folder / MANIFEST)
-    schemas.check("dispatch_manifest", manifest, str(folder / MANIFEST))
-    return manifest
-
-
 def find_folder(places: Places, name: str) -> Path:
-    """Return the dispatch folder that `latest`, a DISPATCH_TS or a path means; none is refused (exit 4)."""
+    """Return the dispatch folder that `latest`, a DISPATCH_TS or a path means; an unknown one is refused (exit 4)."""
     if name == "latest":
         folders = dispatch_folders(places)
         if not folders:
@@ -200,66 +268,10 @@ def dispatch_folders(places: Places) -> list[Path]:
     return sorted(found, key=order)
 
 
-def reopen_record(folder: Path) -> Record:
-    """Return an earlier dispatch to go on with: its standing from the journal, its seal removed, its children ended."""
-    lock = hold(folder)
-    manifest = read_manifest(folder)
-    standing, attempts, left = read_standing(folder)
-    ended = end_leftovers(left)
-    had_seal = proof.unseal(folder)
-    remove_drafts(folder)
-    journal = Journal(folder / JOURNAL)
-    record = Record(folder, manifest, journal, standing, attempts, lock)
-    journal.append("resume", unsealed=had_seal, children_ended=ended, host=os.uname().nodename, pid=os.getpid())
-    resumes = [*manifest["resumes"], timestamp()]
-    record.publish(status="running", finishedOn=None, exitCode=None, reason="", builder=_builder(), resumes=resumes)
-    return record
-
-
-def read_standing(folder: Path) -> tuple[Standing, array[int], list[Identity]]:
-    """Return from a journal how the items stand, their newest attempts, and the processes of unsettled attempts."""
-    standing = Standing(0)
-    attempts = array("I")
-    running: dict[int, Identity] = {}
-    for line in read_journal(folder / JOURNAL):
-        match line["kind"]:
-            case "open":
-                standing = Standing(line["planned"])
-                attempts = array("I", [0]) * line["planned"]
-            case "start":
-                attempts[line["index"]] = line["attempt"]
-                if "pid" in line:
-                    running[line["index"]] = Identity(line["pid"], line["ticks"], line["boot"])
-            case "settle":
-                running.pop(line["index"], None)
-                attempts[line["index"]] = max(line["attempt"], attempts[line["index"]])
-                standing.settle(line["index"], _outcome(line))
-    return standing, attempts, list(running.values())
-
-
 def earlier_holders(folder: Path) -> list[str]:
     """Return who carried a dispatch out before the process that holds it now, as host/pid.
 
-    All of them are gone: whoever holds the folder holds its lock, which they held as long as they lived.
+    All of them are gone: a holder keeps the folder's lock as long as it lives.
     """
-    lines = [line for line in read_journal(folder / JOURNAL) if line["kind"] in {"open", "resume"} and "host" in line]
-    return [f"{line['host']}/{line['pid']}" for line in lines[:-1]]
-
-
-def _outcome(line: Mapping[str, Any]) -> Outcome:
-    return Outcome(Status(line["status"]), line["reason"], Refusal(line["refusal"]), {"usage": line.get("usage", {})})
-
-
-def write_plan(folder: Path, items: list[str]) -> None:
-    """Write the plan as it is carried out: one id a line, in order."""
-    write_whole(folder / "plan.txt", "\n".join(items) + "\n")
-
-
-def read_plan(folder: Path) -> list[str]:
-    """Return the plan of a dispatch, in order."""
-    try:
-        return (folder / "plan.txt").read_text().splitlines()
-    except OSError as error:
-        raise PlanUnusable(
-            f"cannot read {folder / 'plan.txt'}: {error.strerror}", "That dispatch cannot go on."
-        ) from error
+    lines = [line for line in read_journal(folder / JOURNAL) if isinstance(line, Opened | Resumed) and line.host]
+    return [holder_name(line.host, line.pid) for line in lines[:-1]]

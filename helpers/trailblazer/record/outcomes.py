@@ -1,4 +1,4 @@
-"""Items, what an attempt at one came to, and how a whole plan stands."""
+"""Items, and what an attempt at one of them came to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from trailblazer.errors import Trouble
+from trailblazer.errors import ProviderRefused, ServiceDown, Trouble
+from trailblazer.plain import one_line
+
+Usage = Mapping[str, float]
 
 
 class Status(StrEnum):
@@ -26,94 +29,79 @@ FAILED = frozenset({Status.ERROR, Status.TIMEOUT})
 
 
 class Refusal(StrEnum):
-    """The three kinds of no, and whose they are."""
+    """The kinds of refusal, and who refuses."""
 
     NONE = ""
-    GATE = "gate"  # a free check refused the item
+    GATE = "gate"  # a free check refuses the item
     HELD = "held"  # somebody else works on the item
     TRANSIENT = "transient"  # asking again later may help
-    FINAL = "final"  # asking again changes nothing, for no item
+    FINAL = "final"  # asking again helps no item
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A unit of work: its place in the plan (from 0), its id, and what a lane needs to know of it."""
+    """A unit of work: its place in the plan (from 0), its id, its phase where a lane has phases, and its content."""
 
     index: int
     id: str
     body: Any = None
+    phase: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one attempt came to. `reason` is one line; `details` goes into the journal as it is."""
+    """What one attempt came to.
+
+    `reason` is one line. `usage` holds amounts by name (tokens, costUSD). `details` are the lane's own facts about the
+    attempt; the journal keeps them beside the outcome.
+    """
 
     status: Status
     reason: str = ""
     refusal: Refusal = Refusal.NONE
+    usage: Usage = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Standing:
-    """How the items of a plan stand: two bytes an item, and a count per status."""
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A gate or a claim refuses an item: `status` is skipped, or unchanged when there is nothing to do."""
 
-    _CODES: tuple[Status | None, ...] = (None, *Status)
-    _REFUSALS: tuple[Refusal, ...] = tuple(Refusal)
-
-    def __init__(self, planned: int) -> None:
-        self.planned = planned
-        self._codes = bytearray(planned)
-        self._refused = bytearray(planned)
-        self.counts = dict.fromkeys(Status, 0)
-        self.refused = dict.fromkeys(Refusal, 0)
-        self.usage: dict[str, float] = {}
-
-    def settle(self, index: int, outcome: Outcome) -> None:
-        """Write down the newest outcome of an item; an earlier one no longer counts."""
-        earlier = self.of(index)
-        if earlier is not None:
-            self.counts[earlier] -= 1
-            self.refused[self._REFUSALS[self._refused[index]]] -= 1
-        self._codes[index] = self._CODES.index(outcome.status)
-        self._refused[index] = self._REFUSALS.index(outcome.refusal)
-        self.counts[outcome.status] += 1
-        self.refused[outcome.refusal] += 1
-        for name, amount in outcome.details.get("usage", {}).items():
-            self.usage[name] = self.usage.get(name, 0) + amount
-
-    def of(self, index: int) -> Status | None:
-        """Return the status of an item, None while it has none."""
-        return self._CODES[self._codes[index]]
+    item: Item
+    reason: str
+    refusal: Refusal = Refusal.GATE
+    status: Status = Status.SKIPPED
 
     @property
-    def settled(self) -> int:
-        """How many items have an outcome."""
-        return sum(self.counts.values())
-
-    @property
-    def completed(self) -> int:
-        """How many items have an outcome of their own: all but those that were cancelled."""
-        return self.settled - self.counts[Status.CANCELLED]
-
-    @property
-    def good(self) -> int:
-        """How many items have a good result."""
-        return self.counts[Status.SUCCESS] + self.counts[Status.UNCHANGED]
-
-    @property
-    def failed(self) -> int:
-        """How many items failed: errors and time-outs."""
-        return self.counts[Status.ERROR] + self.counts[Status.TIMEOUT]
-
-    @property
-    def unrun(self) -> int:
-        """How many items have no outcome."""
-        return self.planned - self.settled
+    def outcome(self) -> Outcome:
+        """The outcome that settles the item."""
+        return Outcome(self.status, one_line(self.reason), self.refusal)
 
 
-class AttemptEnded(Trouble):
-    """An attempt was ended before it came to anything: its time was up, or the dispatch was interrupted."""
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The item goes back to the queue and spends no attempt: a quota, a closed provider, a claim that nobody holds.
 
-    def __init__(self, what: str, status: Status) -> None:
-        super().__init__(what)
-        self.status = status
+    `after` is in seconds. `usage` is what the try cost all the same.
+    """
+
+    after: float
+    reason: str
+    usage: Usage = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The work goes on without us: it stays unsettled and claimed, and a later process finds it by its handle."""
+
+    reason: str = ""
+
+
+def outcome_of(trouble: Trouble) -> Outcome:
+    """Return the outcome that a trouble means: ServiceDown is transient, ProviderRefused is final."""
+    refusal = Refusal.NONE
+    if isinstance(trouble, ProviderRefused):
+        refusal = Refusal.FINAL
+    elif isinstance(trouble, ServiceDown):
+        refusal = Refusal.TRANSIENT
+    return Outcome(Status.ERROR, one_line(trouble.what), refusal)

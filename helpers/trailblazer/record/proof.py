@@ -11,14 +11,13 @@ import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from trailblazer.atomic import make_folder, sync_folder, whole_file, write_whole
+from trailblazer.atomic import digest_of, make_folder, sync_folder, whole_file, write_whole
 from trailblazer.errors import PlanUnusable, storage_trouble
+from trailblazer.record.manifest import Resource
 
 SEAL = "SHA256SUMS"
 EMPTY = hashlib.sha256(b"").hexdigest()
-PIECE = 1 << 20
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}  # as sha256sum has them
 _SPECIAL = re.compile(r"[\\\n\r]")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -28,45 +27,33 @@ MOST_FILES = 10_000
 MOST_BYTES = 4 << 30
 
 
-def digest(file: Path | str) -> str:
-    """Return the SHA-256 of a file, in hex; a link is refused with OSError."""
-    handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        sha256 = hashlib.sha256()
-        while piece := os.read(handle, PIECE):
-            sha256.update(piece)
-        return sha256.hexdigest()
-    finally:
-        os.close(handle)
-
-
-def archive(source: Path, target: Path) -> list[dict[str, Any]]:
-    """Copy a folder's regular files and return them as in-toto would: name, uri, digest.
+def archive(source: Path, target: Path) -> list[Resource]:
+    """Copy a folder's regular files and return them.
 
     Links are written down as what they point to and never followed; more than 10,000 files or 4 GiB are refused.
     """
-    inputs: list[dict[str, Any]] = []
+    inputs: list[Resource] = []
     total = 0
     make_folder(target)
     for file in walk(source):
         name = f"{target.name}/{file.relative_to(source)}"
         if file.is_symlink():
-            inputs.append({"name": name, "uri": str(file), "link": str(file.readlink())})
+            inputs.append(Resource(name, str(file), link=str(file.readlink())))
             continue
         if not file.is_file():
             continue
         total += file.stat().st_size
         if len(inputs) >= MOST_FILES or total > MOST_BYTES:
             raise PlanUnusable(f"{source} is too large to archive", "At most 10,000 files and 4 GiB: is it a bundle?")
-        inputs.append({"name": name, "uri": str(file), "digest": {"sha256": _copy(file, target, source)}})
+        inputs.append(Resource(name, str(file), _copy(file, target, source)))
     return inputs
 
 
-def archive_file(source: Path, target: Path) -> dict[str, Any]:
-    """Copy one file into a folder and return it as name, uri, digest."""
+def archive_file(source: Path, target: Path) -> Resource:
+    """Copy one file into a folder and return it."""
     make_folder(target)
     sha256 = _copy(source.resolve(), target, source.resolve().parent)
-    return {"name": f"{target.name}/{source.resolve().name}", "uri": str(source), "digest": {"sha256": sha256}}
+    return Resource(f"{target.name}/{source.resolve().name}", str(source), sha256)
 
 
 def _copy(file: Path, target: Path, base: Path) -> str:
@@ -105,7 +92,7 @@ def mark(file: Path | str, state: os.stat_result | None = None) -> str:
     """
     state = state or os.lstat(file)
     if stat.S_ISREG(state.st_mode):
-        return digest(file) if state.st_size else EMPTY
+        return digest_of(file, follow_links=False) if state.st_size else EMPTY
     if stat.S_ISLNK(state.st_mode):
         return f"-> {Path(file).readlink()}"
     return stat.filemode(state.st_mode)[0]

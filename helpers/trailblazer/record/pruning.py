@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from trailblazer.errors import AlreadyRunning, DocumentInvalid, storage_trouble
 from trailblazer.paths import Places
 from trailblazer.record import folder as record
+from trailblazer.record.manifest import MANIFEST, RUNNING, read_manifest
 
 GOING = ".pruning-"
 
@@ -47,7 +47,7 @@ def remove(places: Places, path: Path) -> bool:
 
 
 def _written(folder: Path) -> float:
-    return max(file.stat().st_mtime for file in (folder / record.MANIFEST, folder / record.JOURNAL) if file.exists())
+    return max(file.stat().st_mtime for file in (folder / MANIFEST, folder / record.JOURNAL) if file.exists())
 
 
 def _is_running(folder: Path) -> bool:
@@ -57,10 +57,10 @@ def _is_running(folder: Path) -> bool:
     except AlreadyRunning:
         return True
     try:
-        manifest = record.read_manifest(folder)
+        manifest = read_manifest(folder)
     except DocumentInvalid:
         return False
-    return bool(manifest["status"] == "running" and manifest["builder"]["host"] != os.uname().nodename)
+    return manifest.status == RUNNING and not manifest.builder.is_here
 
 
 def _is_live(file: Path) -> bool:

@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trailblazer import schemas
-from trailblazer.config import Config
-from trailblazer.errors import DocumentInvalid, Trouble
-from trailblazer.record import folder as record
+from trailblazer.atomic import digest_of
+from trailblazer.errors import DocumentInvalid, StorageTrouble, Trouble
 from trailblazer.record import proof
-from trailblazer.record.journal import FIRST, read_journal
-from trailblazer.record.outcomes import Standing, Status
+from trailblazer.record.folder import JOURNAL
+from trailblazer.record.manifest import MANIFEST, read_manifest
+from trailblazer.record.standing import Standing, read_standing
 
 UNREAD = "cannot be read"
-DERIVED = frozenset({"report.html"})
 
 
 @dataclass(slots=True)
@@ -25,21 +24,6 @@ class Verdict:
     proved: list[str] = field(default_factory=list)
     unproved: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
-
-
-def kept_seal(config: Config, dispatch_id: str) -> tuple[str | None, str]:
-    """Return the seal that the database keeps for a dispatch, None with the reason when it cannot be had."""
-    from trailblazer.database import vitals
-    from trailblazer.database.connection import answering, connect, statement
-
-    try:
-        if not config["db.url"] and vitals.address(vitals.base_of(config.places)) is None:
-            return None, "no database has been made here"
-        with answering(), connect(config) as connection:
-            row = connection.execute(statement("kept_seal"), {"dispatch_id": dispatch_id}).fetchone()
-    except Trouble as trouble:
-        return None, trouble.what
-    return (row[0], "the database") if row and row[0] else (None, "the database has none")
 
 
 def verify_folder(folder: Path, seal: str | None, whence: str) -> Verdict:
@@ -82,7 +66,7 @@ def _check_files(folder: Path, verdict: Verdict) -> None:
             verdict.findings.append(f"{name} is no longer a regular file")
         elif (now := _mark(file)) != known_by:
             verdict.findings.append(f"{name} {now if now.startswith(UNREAD) else 'was changed'}")
-    verdict.findings += [f"{name} was added" for name in found if name != proof.SEAL and name not in DERIVED]
+    verdict.findings += [f"{name} was added" for name in found if name != proof.SEAL]
     if len(verdict.findings) == before:
         verdict.proved.append(f"{len(sealed)} files are there, unchanged, and no other")
 
@@ -90,50 +74,59 @@ def _check_files(folder: Path, verdict: Verdict) -> None:
 def _mark(file: Path) -> str:
     try:
         return proof.mark(file)
-    except OSError as error:
-        return f"{UNREAD}: {error.strerror}"
+    except (OSError, StorageTrouble) as error:
+        return f"{UNREAD}: {error.strerror if isinstance(error, OSError) else error.what}"
 
 
 def _check_story(folder: Path, verdict: Verdict) -> None:
     """Hold manifest, journal, plan and archives against each other: they would differ had one been made up."""
     before = len(verdict.findings)
-    for name in (record.MANIFEST, record.JOURNAL):
+    for name in (MANIFEST, JOURNAL):
         if not _is_regular(folder / name):
-            raise DocumentInvalid(f"{name} is no file that tells a story")
-    manifest = schemas.read_json(folder / record.MANIFEST)
+            raise DocumentInvalid(f"{name} is no regular file")
+    document = schemas.read_json(folder / MANIFEST)
     verdict.findings += [
-        f"{record.MANIFEST}: {violation}" for violation in schemas.violations_in("dispatch_manifest")(manifest)
+        f"{MANIFEST}: {violation}" for violation in schemas.violations_in("dispatch_manifest")(document)
     ]
     if len(verdict.findings) > before:
         return
-    head = FIRST
-    for line in read_journal(folder / record.JOURNAL):
-        head = line["prev"]
-    last = (folder / record.JOURNAL).read_bytes().splitlines()[-1:]
-    head = hashlib.sha256(last[0]).hexdigest() if last else head
-    if head != manifest["journalHead"]:
+    manifest = read_manifest(folder)
+    if manifest.dispatch_id != folder.name:
+        verdict.findings.append(f"the folder is named {folder.name}, the manifest is that of {manifest.dispatch_id}")
+    verdict.findings += _check_lines(folder / JOURNAL)
+    standing, head = _standing(folder)
+    if head != manifest.journal_head:
         verdict.findings.append("the journal does not end where the manifest says it does")
-    standing = _standing(folder)
-    counted = {"planned": standing.planned, **{status.value: standing.counts[status] for status in Status}}
-    said = manifest["counts"]
     verdict.findings += [
-        f"the manifest counts {said.get(name)} {name}, the journal {number}"
-        for name, number in counted.items()
-        if said.get(name) != number
+        f"the manifest counts {manifest.counts.get(name)} {name}, the journal {number}"
+        for name, number in standing.counted().items()
+        if name != "unrun" and manifest.counts.get(name) != number
     ]
-    for entry in manifest["inputs"]:
-        file = folder / entry["name"]
-        if "digest" in entry and (not _is_regular(file) or proof.digest(file) != entry["digest"]["sha256"]):
-            verdict.findings.append(f"{entry['name']} is not the file that went in")
+    for entry in manifest.inputs:
+        file = folder / entry.name
+        if entry.sha256 and (not _is_regular(file) or digest_of(file) != entry.sha256):
+            verdict.findings.append(f"{entry.name} is not the file that went in")
     if len(verdict.findings) == before:
         verdict.proved.append(f"journal, manifest, plan and archives agree: {standing.settled} outcomes")
 
 
-def _standing(folder: Path) -> Standing:
+def _check_lines(journal: Path) -> list[str]:
+    """Return the first line of each shape that breaks the schema of journal lines."""
+    findings = []
+    for number, line in enumerate(schemas.read_lines(journal), start=1):
+        try:
+            schemas.check_shape("journal_line", line, f"{JOURNAL}:{number}")
+        except DocumentInvalid as invalid:
+            findings.append(f"{JOURNAL}:{number} holds lines that no dispatch writes: {invalid.what}")
+            break
+    return findings
+
+
+def _standing(folder: Path) -> tuple[Standing, str]:
     try:
-        return record.read_standing(folder)[0]
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise DocumentInvalid(f"{record.JOURNAL} holds lines that no dispatch writes") from None
+        return read_standing(folder / JOURNAL)
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
+        raise DocumentInvalid(f"{JOURNAL} holds lines that no dispatch writes") from None
 
 
 def _is_regular(file: Path) -> bool:

@@ -1,45 +1,77 @@
-"""Who is told how a dispatch goes: people on stderr and in dispatcher.out, machines on stdout and in events.ndjson."""
+"""Who is informed of a dispatch: people on stderr and in dispatcher.out, machines on stdout and in events.ndjson."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from trailblazer.events import Emitter
-from trailblazer.record.outcomes import FAILED, Item, Outcome, Refusal, Standing, Status
+from trailblazer.record.outcomes import FAILED, Item, Outcome, Refusal, Status
+from trailblazer.record.standing import Standing
 from trailblazer.reports.progress import Progress
 
 
-class Telling:
-    """Tells of each item that did not go well in one red line, and of every item in an event."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Where words and events go. `noun` begins the names of events: runs, items."""
 
-    def __init__(self, progress: Progress, emitter: Emitter, noun: str) -> None:
-        self._progress, self._emitter, self._noun = progress, emitter, noun
-        self._has_told_lost = False
+    progress: Progress
+    emitter: Emitter
+    noun: str
+    verbose: bool = False
 
-    def started(self, item: Item, number: int) -> None:
+
+class Audience:
+    """Says in one red line that an item failed, and emits an event for every item."""
+
+    def __init__(self, shown: Shown) -> None:
+        self._shown = shown
+        self._has_warned = False
+
+    def started(self, item: Item, attempt: int) -> None:
         """Emit that an attempt begins."""
-        self._emitter.emit(f"{self._noun}.start", "start", run_id=item.id, attempt=number)
+        self.emit("start", "start", item, attempt=attempt)
 
     def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
         """Emit an outcome, and say it to people when it is not a good one."""
         level = "error" if outcome.status in FAILED else "info"
-        more = {"msg": outcome.reason} if outcome.reason else {}
-        more |= {key: value for key, value in outcome.details.items() if key in {"usage", "duration_ms", "exit_code"}}
-        self._emitter.emit(
-            f"{self._noun}.settle", "complete", level=level, run_id=item.id, outcome=outcome.status.value, **more
-        )
-        if self._emitter.lost and not self._has_told_lost:
-            self._has_told_lost = True
-            self._progress.say(f"Warning: {self._emitter.lost}; events.ndjson in the folder goes on", "yellow")
-        if outcome.status in FAILED or outcome.status is Status.CANCELLED:
-            self._progress.say(f"{outcome.status.value.capitalize()}: {item.id}: {outcome.reason}", "red")
-        elif outcome.refusal is Refusal.GATE:
-            self._progress.say(f"Skipped (preflight): {item.id}: {outcome.reason}", "red")
-        elif outcome.refusal is Refusal.HELD:
-            self._progress.say(f"Skipped: {item.id}: {outcome.reason}", "yellow")
-        if standing.settled == standing.planned or standing.settled % max(1, standing.planned // 100) == 0:
-            self._emitter.emit(
-                f"{self._noun}.progress", "tick", percent=100 * standing.settled // max(1, standing.planned)
+        self.emit("settle", "complete", item, level=level, outcome=outcome.status.value, **_facts(outcome))
+        if self._shown.emitter.lost and not self._has_warned:
+            self._has_warned = True
+            self._shown.progress.say(
+                f"Warning: {self._shown.emitter.lost}; events.ndjson in the folder goes on", "yellow"
             )
+        self.say_outcome(item, outcome)
+        if standing.settled == standing.planned or standing.settled % max(1, standing.planned // 100) == 0:
+            percent = 100 * standing.settled // max(1, standing.planned)
+            self._shown.emitter.emit(f"{self._shown.noun}.progress", "tick", percent=percent)
 
-    def look(self, standing: Standing) -> None:
+    def say_outcome(self, item: Item, outcome: Outcome) -> None:
+        """Say an outcome that needs a person."""
+        if outcome.status in FAILED:
+            self._shown.progress.say(f"{outcome.status.value.capitalize()}: {item.id}: {outcome.reason}", "red")
+        elif outcome.refusal is Refusal.GATE and outcome.status is Status.SKIPPED:
+            self._shown.progress.say(f"Skipped (preflight): {item.id}: {outcome.reason}", "red")
+        elif outcome.refusal is Refusal.HELD:
+            self._shown.progress.say(f"Skipped (held): {item.id}: {outcome.reason}", "yellow")
+
+    def emit(self, verb: str, action: str, item: Item, **more: Any) -> None:
+        """Emit an event about an item."""
+        phase = {"phase": item.phase} if item.phase else {}
+        self._shown.emitter.emit(f"{self._shown.noun}.{verb}", action, run_id=item.id, **phase, **more)
+
+    def show(self, standing: Standing) -> None:
         """Show progress."""
-        self._progress.look(standing)
+        self._shown.progress.show(standing)
+
+
+def _facts(outcome: Outcome) -> Mapping[str, Any]:
+    facts: dict[str, Any] = {
+        name: outcome.details[name] for name in ("duration_ms", "exit_code") if name in outcome.details
+    }
+    if outcome.reason:
+        facts["msg"] = outcome.reason
+    if outcome.usage:
+        facts["usage"] = dict(outcome.usage)
+    return facts

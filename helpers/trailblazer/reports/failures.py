@@ -1,4 +1,4 @@
-"""Why items failed, grouped by cause, for whoever has to mend it."""
+"""Why items failed, grouped by cause, for the person who mends it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from trailblazer.plain import one_line
 from trailblazer.record.folder import JOURNAL
-from trailblazer.record.journal import read_journal
-from trailblazer.record.outcomes import FAILED, Status
+from trailblazer.record.journal import Settled, read_journal
+from trailblazer.record.outcomes import FAILED
 
 MOST_CAUSES = 10
 MOST_NAMED = 3
@@ -20,10 +20,10 @@ def table_of_failures(folder: Path) -> Iterator[str]:
     """Yield a line a cause, the most frequent first; causes with the same exit code that differ in numbers are one."""
     latest: dict[int, tuple[str, str]] = {}
     for line in read_journal(folder / JOURNAL):
-        if line["kind"] == "settle":
-            latest.pop(line["index"], None)
-            if Status(line["status"]) in FAILED:
-                latest[line["index"]] = (line["status"], line["reason"])
+        if isinstance(line, Settled):
+            latest.pop(line.index, None)
+            if line.outcome.status in FAILED:
+                latest[line.index] = (line.status, line.reason)
     causes: dict[tuple[str, str], list[int]] = {}
     shown: dict[tuple[str, str], str] = {}
     for index, (status, reason) in latest.items():

@@ -10,11 +10,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from trailblazer import schemas
 from trailblazer.config import load_config
 from trailblazer.plain import one_line
-from trailblazer.record import folder as record
-from trailblazer.record.outcomes import FAILED, Item, Outcome, Refusal, Standing, Status
+from trailblazer.record.folder import JOURNAL, find_folder
+from trailblazer.record.journal import (
+    Closed,
+    LeftRunning,
+    Line,
+    Postponed,
+    Resumed,
+    Retried,
+    Settled,
+    Started,
+    read_written,
+)
+from trailblazer.record.manifest import RUNNING, Manifest, read_manifest
+from trailblazer.record.outcomes import FAILED, Status
+from trailblazer.record.standing import Standing
 from trailblazer.reports.progress import in_words, percent
 
 RECENT = 12
@@ -30,58 +42,56 @@ class Running:
 
 
 class Watch:
-    """Follows one dispatch folder. `look` reads what the journal has grown by and returns how it stands."""
+    """Follows one dispatch folder. `read` takes in what the journal has grown by and returns how it stands."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.standing = Standing(0)
+        self.standing = Standing()
         self.running: dict[int, Running] = {}
         self.failures: list[tuple[str, str]] = []
         self.recent: list[datetime] = []
         self._position = 0
 
-    def look(self) -> dict[str, Any]:
+    def read(self) -> dict[str, Any]:
         """Return how the dispatch stands now, as `dispatch --status` prints it."""
-        manifest = schemas.read_json(self.folder / record.MANIFEST)
-        with (self.folder / record.JOURNAL).open("rb") as journal:
-            journal.seek(self._position)
-            for line in journal:
-                if not line.endswith(b"\n"):
-                    break
-                self._position += len(line)
-                self._follow(json.loads(line))
+        manifest = read_manifest(self.folder)
+        for written in read_written(self.folder / JOURNAL, self._position, head=None):
+            self._position = written.place + written.size
+            self.standing.follow(written.line, written.place)
+            self._follow(written.line)
         return self._status(manifest)
 
-    def _follow(self, line: dict[str, Any]) -> None:
-        moment = datetime.fromisoformat(line["at"])
-        match line["kind"]:
-            case "open":
-                self.standing = Standing(line["planned"])
-            case "start":
-                self.running[line["index"]] = Running(line["item"], line["attempt"], moment)
-            case "resume" | "close":
+    def _follow(self, line: Line) -> None:
+        moment = datetime.fromisoformat(line.at)
+        match line:
+            case Started():
+                self.running[line.index] = Running(line.item, line.attempt, moment)
+            case Resumed() | Closed():
                 self.running.clear()
-            case "settle":
-                item = Item(line["index"], line["item"])
-                outcome = Outcome(Status(line["status"]), line["reason"], Refusal(line["refusal"]))
-                self.running.pop(item.index, None)
-                self.standing.settle(item.index, outcome)
-                self.recent = [*self.recent[-99:], moment]
+            case Retried() | Postponed() | LeftRunning():
+                self.running.pop(line.index, None)
+            case Settled():
+                self.running.pop(line.index, None)
+                outcome = line.outcome
+                if outcome.status is not Status.CANCELLED:
+                    self.recent = [*self.recent[-99:], moment]
                 if outcome.status in FAILED:
-                    self.failures = [*self.failures[1 - RECENT :], (item.id, outcome.reason)]
+                    self.failures = [*self.failures[1 - RECENT :], (line.item, outcome.reason)]
 
-    def _status(self, manifest: dict[str, Any]) -> dict[str, Any]:
+    def _status(self, manifest: Manifest) -> dict[str, Any]:
         now = datetime.now(UTC)
         standing = self.standing
-        started = datetime.fromisoformat(manifest["startedOn"])
-        ended = datetime.fromisoformat(manifest["finishedOn"]) if manifest["finishedOn"] else now
-        rate = self._rate(now if manifest["status"] == "running" else ended)
+        started = datetime.fromisoformat(manifest.started_on)
+        ended = datetime.fromisoformat(manifest.finished_on) if manifest.finished_on else now
+        is_running = manifest.status == RUNNING
+        rate = self._rate(now if is_running else ended)
         oldest = min(self.running.values(), key=lambda running: running.since, default=None)
         left = standing.unrun / rate if rate else None
         return {
             "dispatchId": self.folder.name,
-            "status": "lost" if record.is_lost(manifest) else manifest["status"],
+            "status": "lost" if manifest.is_lost else manifest.status,
             "planned": standing.planned,
+            "completed": standing.completed,
             "running": len(self.running),
             "done": standing.good,
             "skipped": standing.counts[Status.SKIPPED],
@@ -89,7 +99,7 @@ class Watch:
             "cancelled": standing.counts[Status.CANCELLED],
             "waiting": max(0, standing.unrun - len(self.running)),
             "ratePerMinute": round(60 * rate, 2) if rate else None,
-            "etaSeconds": round(left) if left is not None and manifest["status"] == "running" else None,
+            "etaSeconds": round(left) if left is not None and is_running else None,
             "runtimeSeconds": round((ended - started).total_seconds(), 1),
             "oldestRunning": oldest
             and {
@@ -97,13 +107,13 @@ class Watch:
                 "attempt": oldest.attempt,
                 "seconds": round((now - oldest.since).total_seconds(), 1),
             },
-            "exitCode": manifest["exitCode"],
-            "reason": manifest["reason"],
+            "exitCode": manifest.exit_code,
+            "reason": manifest.reason,
             "folder": str(self.folder),
         }
 
     def _rate(self, now: datetime) -> float | None:
-        """Return items settled a second, over the last hundred."""
+        """Return items completed a second, over the last hundred; cancelled items do not count."""
         if not self.recent:
             return None
         seconds = (now - self.recent[0]).total_seconds()
@@ -112,11 +122,10 @@ class Watch:
 
 def status_line(status: dict[str, Any]) -> str:
     """Return how a dispatch stands as one line that suits tmux and a log."""
-    settled = status["done"] + status["skipped"] + status["failed"] + status["cancelled"]
     oldest = status["oldestRunning"]
     parts = [
         f"{status['dispatchId']} {status['status']}",
-        f"{settled}/{status['planned']} ({percent(settled, status['planned'])}%)",
+        f"{status['completed']}/{status['planned']} ({percent(status['completed'], status['planned'])}%)",
         f"running {status['running']}",
         f"done {status['done']}",
         f"skipped {status['skipped']}",
@@ -132,9 +141,9 @@ def print_lines(folder: Path, *, interval: float, once: bool) -> None:
     """Print a line now, and every `interval` seconds until the dispatch has ended."""
     watch = Watch(folder)
     while True:
-        status = watch.look()
+        status = watch.read()
         print(status_line(status), flush=True)
-        if once or status["status"] != "running":
+        if once or status["status"] != RUNNING:
             return
         time.sleep(interval)
 
@@ -146,9 +155,9 @@ def draw(folder: Path, *, interval: float) -> None:
     watch = Watch(folder)
     with contextlib.suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
         while True:
-            status = watch.look()
+            status = watch.read()
             live.update(_screen(watch, status), refresh=True)
-            if status["status"] != "running":
+            if status["status"] != RUNNING:
                 return
             time.sleep(interval)
 
@@ -160,9 +169,10 @@ def _screen(watch: Watch, status: dict[str, Any]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    settled = watch.standing.settled
     head = Text(status_line(status), overflow="ellipsis", no_wrap=True)
-    bar = Padding(ProgressBar(total=max(1, status["planned"]), completed=settled), 0)  # a bar alone ends no line
+    bar = Padding(
+        ProgressBar(total=max(1, status["planned"]), completed=status["completed"]), 0
+    )  # a bar alone ends no line
     now = datetime.now(UTC)
     running = Table("running", "attempt", "for", box=None, header_style="bold")
     for one in sorted(watch.running.values(), key=lambda running: running.since)[:RECENT]:
@@ -175,6 +185,6 @@ def _screen(watch: Watch, status: dict[str, Any]) -> Any:
 
 def print_status(name: str) -> int:
     """Print how a dispatch stands as one JSON object; the exit code is 0 whatever it says."""
-    folder = record.find_folder(load_config().places, name)
-    print(json.dumps(Watch(folder).look(), indent=2))
+    folder = find_folder(load_config().places, name)
+    print(json.dumps(Watch(folder).read(), indent=2))
     return 0

@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator
 
 from trailblazer.events import Words, is_colourful
-from trailblazer.record.outcomes import Standing, Status
+from trailblazer.record.outcomes import Status
+from trailblazer.record.standing import Standing
 from trailblazer.streams import tell
 
 STALL_SECONDS = 300.0
@@ -31,21 +32,26 @@ def percent(part: int, whole: int) -> int:
 
 
 def progress_line(standing: Standing, seconds: float) -> str:
-    """Return the line of P3: `[Progress] 15/50 completed (30%) | Success: 13/15 (87%) | Errors: 2 | …`."""
+    """Return the line of P3: `[Progress] 15/50 completed (30%) | Success: 13/15 (87%) | Errors: 2 | …`.
+
+    Cancelled items are not completed. Success is a share of what ran; skipped items are counted by themselves.
+    """
     completed, good = standing.completed, standing.good
+    skipped, ran = standing.counts[Status.SKIPPED], completed - standing.counts[Status.SKIPPED]
     return (
         f"[Progress] {completed}/{standing.planned} completed ({percent(completed, standing.planned)}%)"
-        f" | Success: {good}/{completed} ({percent(good, completed)}%)"
+        f" | Success: {good}/{ran} ({percent(good, ran)}%)"
         f" | Errors: {standing.counts[Status.ERROR]}"
         f" | Timeouts: {standing.counts[Status.TIMEOUT]}"
-        f" | Runtime: {in_words(seconds)}"
+        + (f" | Skipped: {skipped}" if skipped else "")
+        + f" | Runtime: {in_words(seconds)}"
     )
 
 
 class Progress:
     """Shows how a plan stands: every `interval` seconds (0 is never), and always once at the end.
 
-    On a terminal one line is written over and over between the words; a stall is told once, and again when it recurs.
+    On a terminal one line is written over and over between the words. A stall is said once, and again when it recurs.
     """
 
     def __init__(self, words: Words, *, interval: float, quiet: bool = False) -> None:
@@ -57,7 +63,7 @@ class Progress:
         self._lock = threading.Lock()
         self._has_stalled = False
 
-    def look(self, standing: Standing) -> None:
+    def show(self, standing: Standing) -> None:
         """Show what is due."""
         now = time.monotonic()
         if standing.settled != self._settled:
@@ -73,9 +79,13 @@ class Progress:
             self._words.say(progress_line(standing, now - self._started))
 
     def say(self, line: str, colour: str = "") -> None:
-        """Say a line of words without tearing the live line."""
+        """Say a line without tearing the live line."""
         with self.room():
             self._words.say(line, colour)
+
+    def log(self, line: str) -> None:
+        """Write a line into the log of words alone."""
+        self._words.log(line)
 
     @contextlib.contextmanager
     def room(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Find the chunks that answer a question, among the vectors of the configured provider and model."""
+"""Find the chunks that answer a question. The vectors of the configured provider and model are searched."""
 
 from __future__ import annotations
 
@@ -6,30 +6,35 @@ import argparse
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
-    """Add the question and how it is answered."""
+    """Add the question and the settings of the search."""
     parser.add_argument("question", nargs="+", help="the question, in quotes or not")
-    parser.add_argument("--most", type=int, default=5, metavar="N", help="how many answers (5)")
+    parser.add_argument("--most", type=int, default=5, metavar="N", help="at most N answers, 1 to 1000 (5)")
     parser.add_argument("--provider", help="local, minilm or openai")
     parser.add_argument("--model", help="the provider's model")
     parser.add_argument("--dimension", type=int, metavar="N", help="numbers in a vector")
-    parser.add_argument("--json", action="store_true", help="the answers as JSON")
+    parser.add_argument("--json", action="store_true", help="print the answers as JSON")
 
 
 def run(words: argparse.Namespace) -> int:
-    """Print the answers, best first: score, document, section, where it is from, and the text."""
+    """Print the answers, best first: score, document and section, address and run, and the text."""
     import dataclasses
     import json
 
     from trailblazer.config import load_config
     from trailblazer.database.connection import answering, connect
     from trailblazer.errors import PlanUnusable, WordsWrong
-    from trailblazer.pipeline.ask import find_answers
+    from trailblazer.pipeline.ask import MOST_ANSWERS, find_answers
+    from trailblazer.pipeline.documents import is_text
     from trailblazer.pipeline.embedders import load_embedder
     from trailblazer.plain import one_line
 
     question = " ".join(words.question).strip()
-    if not question or words.most < 1:
-        raise WordsWrong("a question and at least one answer are needed", 'trailblazer ask "how do I …"')
+    if not question:
+        raise WordsWrong("a question is needed", 'trailblazer ask "how do I …"')
+    if not is_text(question):
+        raise WordsWrong("the question is not text in UTF-8", "Check the encoding of the terminal or script.")
+    if not 1 <= words.most <= MOST_ANSWERS:
+        raise WordsWrong(f"--most is 1 to {MOST_ANSWERS}, not {words.most}", "trailblazer ask --most 10 QUESTION")
     names = ("provider", "model", "dimension")
     config = load_config({f"embed.{name}": getattr(words, name) for name in names})
     embedder = load_embedder(config)
@@ -37,7 +42,7 @@ def run(words: argparse.Namespace) -> int:
         answers = find_answers(connection, embedder, question, words.most)
     if not answers:
         raise PlanUnusable(
-            f"nothing is embedded with {embedder.provider}/{embedder.model}", "Embed some runs first: make dispatch."
+            f"nothing is embedded with {embedder.provider}/{embedder.model}", "Embed some runs first: trailblazer run."
         )
     if words.json:
         print(json.dumps([dataclasses.asdict(answer) for answer in answers], ensure_ascii=False, indent=2))

@@ -1,17 +1,22 @@
 """Run one command, or one agent, over a list of items, and know within minutes if it is going wrong.
 
-  trailblazer batch run --items urls.txt --max-workers 38 --timeout 10m --fail-fast 5 -- ./scrape.sh {{ item }}
+  trailblazer batch run --items urls.txt --max-workers 38 --timeout 10m --fail-fast 5 -- ./scrape.sh '{{ item }}'
   trailblazer batch run --items items.json --provider claude --template prompts/scrape.md
-  cat ids | trailblazer batch run -- python work.py --id {{ item.id }} --out {{ output_file }}
+  trailblazer batch run catalog-scraper '["url1", "url2"]' 'Scrape {{ item }}' --timeout 600
+  cat ids | trailblazer batch run -- python work.py --id '{{ item.id }}' --out '{{ output_file }}'
   trailblazer batch summary latest
 
 Items are a JSON array, NDJSON, CSV with a header, lines, or NUL-separated. Words are Jinja2 and become argv, never a
-shell's; a command without {{ }} gets the item as its last word. There are item, index, task_id, output_file,
-prompt_file and attempt. The first item runs alone before the rest; its good result counts."""
+shell's; {} is the item too; a command without either gets the item as its last word. There are item, index, task_id,
+output_file, prompt_file and attempt. The first item runs alone before the rest; its good result counts."""
 
 from __future__ import annotations
 
 import argparse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trailblazer.lanes.items.work import Batch
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +28,13 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         "run", help="carry the items out", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     what = run_.add_argument_group("what")
-    what.add_argument("command", nargs="*", help="after --: the command and its words")
-    what.add_argument("--items", metavar="FILE", help="the items; without it, or with -, stdin")
+    what.add_argument("command", nargs="*", help="after --: the command and its words; or: SKILL ITEMS PROMPT")
+    what.add_argument("--items", metavar="FILE", help="the items, or a JSON array in place; without it, or -: stdin")
     what.add_argument("--format", choices=["auto", "json", "ndjson", "csv", "lines", "nul"], help="of the items (auto)")
-    what.add_argument("--provider", choices=["claude", "codex", "opencode", "gemini"], help="an agent CLI")
-    what.add_argument("--template", metavar="FILE", help="the prompt of each item, given on stdin")
+    what.add_argument("--provider", metavar="NAME", help="an agent: claude, codex, opencode, gemini or your own")
+    what.add_argument("--model", metavar="M", help="the agent's model")
+    what.add_argument("--template", metavar="FILE", help="the prompt of each item, in a file")
+    what.add_argument("--prompt", metavar="TEXT", help="the prompt of each item, in place: 'Scrape {{ item }}'")
     what.add_argument("--shell", action="store_true", default=None, help="the one word is for sh; values are quoted")
     what.add_argument("--shuffle", action="store_true", default=None, help="start the items in random order")
     what.add_argument("--notes", metavar="TEXT", help="words for the manifest")
@@ -36,7 +43,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     again.add_argument("--retry-failed", metavar="DISPATCH", nargs="?", const="latest", help="what failed")
     how = run_.add_argument_group("how")
     how.add_argument("--max-workers", type=int, metavar="N", help="how many at once (dispatch.workers)")
-    how.add_argument("--timeout", metavar="T", help="of one attempt: 90, 10m, 2h, or 3x the median")
+    how.add_argument("--timeout", metavar="T", help="of one attempt: 90, 10m, 2h, 3x the median; 0 is none (60m)")
     how.add_argument("--retries", type=int, metavar="N", help="more attempts at what failed (0), with back-off")
     how.add_argument("--delay", metavar="T", help="between starts: 0.5, 10s, 1m")
     how.add_argument("--max-load", type=float, metavar="L", help="start nothing while the load is higher")
@@ -44,14 +51,16 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--expect", choices=["json"], help="an item is good only when its output parses")
     how.add_argument("--expect-schema", metavar="FILE", help="… and holds against this JSON Schema")
     stop = run_.add_argument_group("when to stop")
-    stop.add_argument("--fail-fast", type=int, metavar="N", help="when the first N all fail")
-    stop.add_argument("--halt", metavar="RULE", help="soon,fail=N  soon,fail=P%%  now,fail=N  soon,same=N")
+    stop.add_argument("--fail-fast", type=int, metavar="N", help="stop when the first N all fail")
     stop.add_argument(
-        "--preflight", choices=["ask", "go", "stop"], help="after the first item (ask, or stop if it failed)"
+        "--halt", metavar="RULE", help="stop by a rule: soon,fail=N  soon,fail=P%%  now,fail=N  soon,same=N"
+    )
+    stop.add_argument(
+        "--preflight", choices=["ask", "go", "stop"], help="after the first item (ask; elsewhere: stop if it failed)"
     )
     stop.add_argument("--skip-preflight", action="store_true", default=None, help="no trial of the first item")
     stop.add_argument("--yes", action="store_true", default=None, help="do not ask after a good trial")
-    stop.add_argument("--dry-run", action="store_true", help="print the commands, and run none")
+    stop.add_argument("--dry-run", action="store_true", help="say what would run, and run nothing")
     seen = run_.add_argument_group("what is shown and kept")
     seen.add_argument(
         "--monitor-interval", type=float, metavar="S", help="seconds between progress lines (120); 0 is off"
@@ -63,12 +72,54 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     )
     seen.add_argument("--log-cap", metavar="SIZE", help="the largest log that is kept (64M)")
     seen.add_argument("--quiet", action="store_true", help="no words on stderr")
+    seen.add_argument("--verbose", action="store_true", help="a line for every item")
+    again.add_argument("--force", action="store_true", help="resume a folder although somebody changed it")
 
 
 def run(words: argparse.Namespace) -> int:
     """Do the action and return the exit code of the house."""
-    from trailblazer.lanes.items import work
-
     if words.action == "summary":
-        return work.print_summary(words.dispatch)
-    return work.carry_out_items(words)
+        return _summarise(words.dispatch)
+    from trailblazer.dispatch.story import carry_out
+    from trailblazer.events import Words
+    from trailblazer.lanes.items.work import ItemsWork
+
+    work = ItemsWork(_request(words))
+    return work.preview(Words(quiet=words.quiet)) if words.dry_run else carry_out(work)
+
+
+def _request(words: argparse.Namespace) -> Batch:
+    """Return the words as a request; those that were not said are not in it."""
+    from trailblazer.lanes.items.work import Batch
+
+    said = {
+        name: value for name, value in vars(words).items() if value is not None and value is not False and value != []
+    }
+    items = said.pop("items", None)
+    typed = said.pop("command", [])
+    if items is None and len(typed) == 3 and typed[1].lstrip().startswith("["):
+        said["skill"], items, said["prompt"] = typed
+    elif typed:
+        said["command"] = tuple(typed)
+    return Batch(
+        said,
+        items,
+        words.resume,
+        words.retry_failed,
+        dry_run=words.dry_run,
+        force=words.force,
+        quiet=words.quiet,
+        verbose=words.verbose,
+    )
+
+
+def _summarise(name: str) -> int:
+    """Make the summary of a dispatch from its journal, and print where it is; a sealed folder keeps the one it has."""
+    from trailblazer.config import load_config
+    from trailblazer.record.folder import find_folder
+    from trailblazer.record.proof import SEAL
+    from trailblazer.reports.summary import SUMMARY, make_summary
+
+    folder = find_folder(load_config().places, name)
+    print(folder / SUMMARY if (folder / SEAL).is_file() else make_summary(folder))
+    return 0

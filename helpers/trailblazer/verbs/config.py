@@ -19,8 +19,7 @@ def run(words: argparse.Namespace) -> int:
 
     config = load_config()
     shown = {
-        key: {"value": _without_password(setting.value), "origin": setting.origin}
-        for key, setting in config.settings.items()
+        key: {"value": _shown(key, setting.value), "origin": setting.origin} for key, setting in config.settings.items()
     }
     if words.json:
         print(json.dumps(shown, indent=2))
@@ -30,7 +29,12 @@ def run(words: argparse.Namespace) -> int:
     return 0
 
 
-def _without_password(value: object) -> object:
-    import re
+def _shown(key: str, value: object) -> object:
+    """Return a value as people may see it; one that may hold a password is an address of a database."""
+    from trailblazer.config import is_secret
 
-    return re.sub(r"(://[^:/@]*:|password=)[^@\s]+", r"\1***", value) if isinstance(value, str) else value
+    if not (is_secret(key) and isinstance(value, str)):
+        return value
+    from trailblazer.database.driver import shown_dsn
+
+    return shown_dsn(value)

@@ -1,4 +1,8 @@
-"""Start, stop, status, doctor, migrate and url of the database."""
+"""Start, stop, status, doctor, migrate, url and psql of the database.
+
+trailblazer db psql                                   the right psql, on the right database
+trailblazer db psql 'SELECT count(*) FROM chunks'     carry out a statement
+trailblazer db psql -- -At -f report.sql              psql with options of its own"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
-    """Add the six actions and their flags."""
+    """Add the seven actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("start", help="start the embedded server unless it runs, and bring its tables up to date")
     actions.add_parser("stop", help="stop the embedded server; it starts again when a command needs it")
@@ -24,6 +28,8 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     doctor.add_argument("--json", action="store_true", help="the same as one JSON object")
     actions.add_parser("migrate", help="apply what is pending; a second time changes nothing")
     actions.add_parser("url", help="print an address that psql takes, password included")
+    psql = actions.add_parser("psql", help="open psql on the database, or have it carry out what is given")
+    psql.add_argument("given", nargs=argparse.REMAINDER, metavar="...", help="statements, or -- and psql's options")
 
 
 def run(words: argparse.Namespace) -> int:
@@ -31,9 +37,16 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.config import load_config
 
     config = load_config()
-    return {"start": _start, "stop": _stop, "status": _status, "doctor": _doctor, "migrate": _migrate, "url": _url}[
-        words.action
-    ](config, words)
+    actions = {
+        "start": _start,
+        "stop": _stop,
+        "status": _status,
+        "doctor": _doctor,
+        "migrate": _migrate,
+        "url": _url,
+        "psql": _psql,
+    }
+    return actions[words.action](config, words)
 
 
 def _start(config: Config, _words: argparse.Namespace) -> int:
@@ -131,6 +144,27 @@ def _url(config: Config, _words: argparse.Namespace) -> int:
 
         _say(f'Use it as: "{find_binaries()}/psql" "$(trailblazer db url)"')
     return 0
+
+
+def _psql(config: Config, words: argparse.Namespace) -> int:
+    """Become psql: the embedded server's own, or for another server the one on PATH. The password is in no argument."""
+    import os
+    import shutil
+
+    from trailblazer.database.connection import connect
+    from trailblazer.database.driver import without_secrets
+    from trailblazer.database.server import find_binaries
+    from trailblazer.database.vitals import address, base_of
+
+    connect(config).close()
+    url = config["db.url"] or address(base_of(config.places)) or ""
+    dsn, secrets = without_secrets(url, config.settings["db.url"].origin)
+    program = (shutil.which("psql") if config["db.url"] else None) or str(find_binaries() / "psql")
+    given = words.given[1:] if words.given[:1] == ["--"] else words.given
+    if given and not given[0].startswith("-"):
+        given = [word for sql in given for word in ("-c", sql)]
+    sys.stdout.flush()
+    os.execve(program, [program, "-d", dsn, *given], {**os.environ, **secrets})  # noqa: S606 - it is psql that was asked for
 
 
 def _say(line: str) -> None:

@@ -13,6 +13,10 @@ from __future__ import annotations
 
 import argparse
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trailblazer.lanes.embed.request import EmbedRequest
+
 BARE_WORDS = True
 
 
@@ -23,10 +27,14 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     plan.add_argument("--plan-preflight-dir", metavar="DIR", help="the bundle whose ready.txt is the plan")
     plan.add_argument("--plan-file", metavar="FILE", help="a list of run ids, one a line")
     plan.add_argument("--qa-dir", "--qa", metavar="DIR", help="a retrieval QC folder to archive with the dispatch")
-    plan.add_argument("--resume", metavar="DISPATCH", help="go on with a dispatch: its DISPATCH_TS, or: latest")
+    plan.add_argument("--resume", metavar="DISPATCH", help="carry an earlier dispatch on: its DISPATCH_TS, or: latest")
     how = parser.add_argument_group("how")
     how.add_argument("--skip-unchanged", action="store_true", help="embed only what changed since it was embedded")
-    how.add_argument("--force", action="store_true", help="with --skip-unchanged: embed all the same")
+    how.add_argument(
+        "--force",
+        action="store_true",
+        help="with --skip-unchanged: embed all the same; with --resume: although the folder changed",
+    )
     how.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     how.add_argument("--notes", metavar="TEXT", default="", help="words for the manifest")
     how.add_argument("--provider", help="local, minilm or openai")
@@ -36,18 +44,34 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--workers", type=int, metavar="N", help="worker processes")
     how.add_argument("--retries", type=int, metavar="N", help="more attempts when the provider or database was away")
     how.add_argument("--fail-fast", type=int, metavar="N", help="stop when the first N all fail; 0 is never")
-    parser.set_defaults(phases="chunk,embed", runs=None, source=None, limit=None, no_wait=False)
+    how.add_argument("--halt", metavar="RULE", help="stop by a rule: soon,fail=N  soon,fail=P%%  soon,same=N")
     seen = parser.add_argument_group("what is shown")
     seen.add_argument("--monitor-interval", type=float, metavar="S", default=10, help="seconds between lines; 0 is off")
+    seen.add_argument("--progress-every", type=int, metavar="N", help="chunks between progress events of one run")
     seen.add_argument("--quiet", action="store_true", help="no words on stderr")
+    seen.add_argument("--verbose", action="store_true", help="a line for every run")
     seen.add_argument("--status", metavar="DISPATCH", help="print how a dispatch stands as JSON, and do nothing")
 
 
 def run(words: argparse.Namespace) -> int:
     """Carry the plan out and return the exit code of the house."""
-    from trailblazer.lanes.embed.work import carry_out_runs
-    from trailblazer.reports.monitoring import print_status
+    from trailblazer.lanes.embed.request import EmbedRequest
 
     if words.status is not None:
+        from trailblazer.reports.monitoring import print_status
+
         return print_status(words.status)
-    return carry_out_runs(words)
+    said = {name: value for name, value in vars(words).items() if name != "status"}
+    return carry_out_request(EmbedRequest(**said))
+
+
+def carry_out_request(request: EmbedRequest) -> int:
+    """Carry out, or only preview, what `dispatch` and `run` ask for."""
+    from trailblazer.dispatch.story import carry_out
+    from trailblazer.events import Words
+    from trailblazer.lanes.embed.work import EmbedWork
+
+    work = EmbedWork(request)
+    if work.is_empty:
+        return 6 if work.unreadable else 0
+    return work.preview(Words(quiet=request.quiet)) if request.dry_run else carry_out(work)

@@ -1,4 +1,4 @@
-"""Show how a dispatch is getting on, until it ends: single lines without a terminal, a live screen with one."""
+"""Show a dispatch until it ends: a live screen on a terminal, single lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ import argparse
 
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the dispatch and its flags."""
-    parser.add_argument("dispatch", nargs="?", default="latest", help="a DISPATCH_TS, a folder, or: latest (default)")
-    parser.add_argument("--once", action="store_true", help="one look, then end")
     parser.add_argument(
-        "--interval", type=float, default=0, metavar="S", help="seconds between looks (1 live, else 10)"
+        "dispatch", nargs="?", default="latest", help="a DISPATCH_TS, its folder, or latest (the default)"
     )
-    parser.add_argument("--plain", action="store_true", help="single lines on a terminal too")
+    parser.add_argument("--once", action="store_true", help="show the state once, then end")
+    parser.add_argument(
+        "--interval",
+        type=float,
+        default=0,
+        metavar="S",
+        help="seconds between two states (default: 1 on a live screen, else 10)",
+    )
+    parser.add_argument("--plain", action="store_true", help="print single lines on a terminal too")
 
 
 def run(words: argparse.Namespace) -> int:
-    """Look now and then until the dispatch has ended."""
+    """Show the dispatch again and again until it has ended."""
     import sys
 
     from trailblazer.config import load_config

@@ -1,7 +1,7 @@
-"""Keep the prompts in their one form: prompts/NNN_slug.md, and prompts/README.md as their index.
+"""Keep prompts/ in order: each prompt is NNN_slug.md, and prompts/README.md is the index.
 
 trailblazer prompts index       write the index
-trailblazer prompts archive     move what has another form to var/archive/prompts/<TS>/; nothing is deleted"""
+trailblazer prompts archive     move files with other names to var/archive/prompts/<TS>/; nothing is deleted"""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the two actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("index", help="write prompts/README.md")
-    archive = actions.add_parser("archive", help="move what is no prompt to var/archive/prompts/<TS>/")
+    archive = actions.add_parser("archive", help="move files with other names to var/archive/prompts/<TS>/")
     archive.add_argument("--dry-run", action="store_true", help="say what would be moved, and move nothing")
 
 
 def run(words: argparse.Namespace) -> int:
-    """Carry out one action: the file or the folder it made to stdout, words for people to stderr."""
+    """Do the action. The path of the index or of the archive goes to stdout, messages for people go to stderr."""
     from trailblazer.config import load_config
     from trailblazer.events import Words
     from trailblazer.providers import prompt_files
@@ -26,9 +26,12 @@ def run(words: argparse.Namespace) -> int:
     if words.action == "index":
         print(prompt_files.write_index(places))
         return 0
-    strangers = prompt_files.find_strangers(places)
-    for stranger in strangers:
-        say(f"prompts: {stranger.name} is not NNN_slug.md" + ("" if words.dry_run else "; archived"))
-    if strangers and not words.dry_run:
-        print(prompt_files.archive(places, strangers))
+    paths = prompt_files.find_nonconforming(places)
+    target = prompt_files.archive(places, paths) if paths and not words.dry_run else None
+    for path in paths:
+        say(f"prompts: {path.name} is not named NNN_slug.md: {'would be archived' if words.dry_run else 'archived'}")
+    if not paths:
+        say("prompts: every file conforms")
+    if target is not None:
+        print(target)
     return 0

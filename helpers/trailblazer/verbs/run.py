@@ -4,8 +4,8 @@
   trailblazer run runs='2026-*' limit=100     some of it
   trailblazer run dry-run                     how many, and the first ten
 
-It is a dispatch with the backlog as its plan: same folder, journal and proof. Runs that somebody else holds are come
-back to at the end: done by then, or taken over when his claim has expired (backlog.claim_ttl_minutes)."""
+It is a dispatch with the backlog as its plan: same folder, journal and proof. A run that another process holds waits
+until the end: it is done by then, or taken over when the claim has expired (backlog.claim_ttl_minutes)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--dry-run", action="store_true", help="say how many and the first ten, and do nothing")
     how.add_argument("--no-wait", action="store_true", help="end without the runs that others hold")
+    how.add_argument("--halt", metavar="RULE", help="stop by a rule: soon,fail=N  soon,fail=P%%  soon,same=N")
     how.add_argument("--force", action="store_true", help="embed the chunks anew whose vectors are still good")
     how.add_argument("--notes", metavar="TEXT", default="", help="words for the manifest")
     how.add_argument("--provider", help="local, minilm or openai")
@@ -35,13 +36,15 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--fail-fast", type=int, metavar="N", help="stop when the first N all fail; 0 is never")
     seen = parser.add_argument_group("what is shown")
     seen.add_argument("--monitor-interval", type=float, metavar="S", default=10, help="seconds between lines; 0 is off")
+    seen.add_argument("--progress-every", type=int, metavar="N", help="chunks between progress events of one run")
     seen.add_argument("--quiet", action="store_true", help="no words on stderr")
-    parser.set_defaults(plan="backlog", plan_file=None, plan_preflight_dir=None, qa_dir=None, resume=None)
-    parser.set_defaults(skip_unchanged=True)
+    seen.add_argument("--verbose", action="store_true", help="a line for every run")
 
 
 def run(words: argparse.Namespace) -> int:
     """Carry the backlog out and return the exit code of the house."""
-    from trailblazer.lanes.embed.work import carry_out_runs
+    from trailblazer.lanes.embed.request import BACKLOG, EmbedRequest, read_phases
+    from trailblazer.verbs.dispatch import carry_out_request
 
-    return carry_out_runs(words)
+    said = {**vars(words), "phases": read_phases(words.phases)}
+    return carry_out_request(EmbedRequest(plan=BACKLOG, skip_unchanged=True, **said))

@@ -1,10 +1,10 @@
-"""Look after the table of runs: what has been done to each, who holds it, and what is to be done again.
+"""Show and change the table of runs: the state of each run, who holds it, and what waits again.
 
-  trailblazer runs status                                    totals, and who holds what since when
+  trailblazer runs status                                    totals, and who holds which run since when
   trailblazer runs list status=failed runs='2026-*'
   trailblazer runs reset scope=embeddings runs='2026-*' dry-run
 
-After list, status, reset and backfill a bare name=value is --name=value, a bare name is --name."""
+After list, status, reset and backfill, name=value means --name=value, and name means --name."""
 
 from __future__ import annotations
 
@@ -19,30 +19,33 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="one line a run")
     _add_filters(listing)
-    listing.add_argument("--status", metavar="S,S", help="only runs in these states, such as failed,reset")
+    listing.add_argument("--status", metavar="S,S", help="only runs in these states: failed,reset")
     listing.add_argument("--limit", type=int, metavar="N", help="only the first N")
-    listing.add_argument("--json", action="store_true", help="the same as a JSON array")
-    show = actions.add_parser("show", help="all that is known of one run")
+    listing.add_argument("--json", action="store_true", help="print a JSON array")
+    show = actions.add_parser("show", help="everything that is known about one run")
     show.add_argument("run", metavar="RID", help="the run")
-    show.add_argument("--json", action="store_true", help="the same as one JSON object")
-    status = actions.add_parser("status", help="totals of each state, and who holds what since when")
+    show.add_argument("--json", action="store_true", help="print one JSON object")
+    status = actions.add_parser("status", help="the number of runs in each state, and who holds which run since when")
     _add_filters(status)
-    status.add_argument("--json", action="store_true", help="the same as one JSON object")
-    reset = actions.add_parser("reset", help="put runs back in line, with their vectors or all of theirs deleted")
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    reset = actions.add_parser("reset", help="make runs wait again; can delete their vectors or all of their rows")
     reset.add_argument(
-        "--scope", required=True, choices=SCOPES, help="processed deletes nothing, embeddings the vectors, all all rows"
+        "--scope",
+        required=True,
+        choices=SCOPES,
+        help="processed deletes nothing; embeddings: the vectors; all: every row",
     )
     _add_filters(reset)
-    reset.add_argument("--dry-run", action="store_true", help="say what would go, and change nothing")
-    reset.add_argument("--yes", action="store_true", help="delete; without it nothing is")
-    actions.add_parser("backfill", help="put the runs of var/runs that the table does not know into it")
+    reset.add_argument("--dry-run", action="store_true", help="say what would be deleted, and change nothing")
+    reset.add_argument("--yes", action="store_true", help="delete; without it nothing is deleted")
+    actions.add_parser("backfill", help="enter the runs of var/runs that the table does not know")
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", metavar="S", help="only runs of this source")
     parser.add_argument("--runs", metavar="GLOB", help="only runs whose id matches: runs='2026-*'")
-    parser.add_argument("--since", metavar="WHEN", help="only runs normalised at or after this date or moment (UTC)")
-    parser.add_argument("--until", metavar="WHEN", help="only runs normalised before this date or moment (UTC)")
+    parser.add_argument("--since", metavar="WHEN", help="only runs normalized at or after this date or time (UTC)")
+    parser.add_argument("--until", metavar="WHEN", help="only runs normalized before this date or time (UTC)")
 
 
 def run(words: argparse.Namespace) -> int:

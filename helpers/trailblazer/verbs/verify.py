@@ -1,7 +1,7 @@
-"""Prove that a sealed dispatch folder is what was sealed: nothing changed, added or removed, and the counts add up.
+"""Prove that a sealed dispatch folder is unchanged: no file changed, added or removed, and the counts add up.
 
-Exit code 0 when all holds, 6 when anything does not. `sha256sum -c SHA256SUMS` in the folder proves the bytes
-without us."""
+The exit code is 0 when nothing is broken, and 6 when anything is. `sha256sum -c SHA256SUMS` in the folder
+proves the bytes without trailblazer."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ import argparse
 
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the dispatch and its flags."""
-    parser.add_argument("dispatch", nargs="?", default="latest", help="a DISPATCH_TS, a folder, or: latest (default)")
-    parser.add_argument("--seal", metavar="SHA256", help="the seal that was on the screen, instead of the database's")
-    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.add_argument(
+        "dispatch", nargs="?", default="latest", help="a DISPATCH_TS, its folder, or latest (the default)"
+    )
+    parser.add_argument(
+        "--seal", metavar="SHA256", help="compare with this seal from the screen, not with the database"
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def run(words: argparse.Namespace) -> int:
-    """Print what was proved and every finding."""
+    """Print what was proved, what cannot be proved, and every finding."""
     import json
 
     from trailblazer.config import load_config
     from trailblazer.errors import ProofBroken
     from trailblazer.record.folder import find_folder
-    from trailblazer.record.verification import kept_seal, verify_folder
+    from trailblazer.record.seals import kept_seal
+    from trailblazer.record.verification import verify_folder
 
     config = load_config()
     folder = find_folder(config.places, words.dispatch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +12,11 @@ import psycopg
 import pytest
 
 from fixtures.embedding_server import EmbeddingServer, serving
-from lanes.embed.project import STOCK, TRAILBLAZER, Project, texts_of, write_documents
+from lanes.embed.project import STOCK, Project, texts_of, write_documents
+from trailblazer.config import load_config
 from trailblazer.database import server
 from trailblazer.paths import CONFIG_NAME
+from trailblazer.pipeline.chunk import chunk_run
 
 _NUMBERS = itertools.count(1)
 
@@ -35,13 +36,15 @@ def base() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder with chunked runs, made once with the real program."""
+    """A project folder with chunked runs, made once and known to no database."""
     folder = tmp_path_factory.mktemp("stock")
     (folder / CONFIG_NAME).parent.mkdir()
     (folder / CONFIG_NAME).write_text("embed: {batch_size: 2}\ndispatch: {workers: 2}\n")
     for rid in STOCK:
         write_documents(folder, rid, texts_of(rid))
-    subprocess.run([*TRAILBLAZER, "chunk"], cwd=folder, check=True, capture_output=True)
+    config = load_config(start=folder)
+    for rid in STOCK:
+        chunk_run(config.places, config, rid)
     return folder
 
 

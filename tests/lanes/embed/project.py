@@ -167,7 +167,7 @@ class Project:
 
     def workers(self) -> list[int]:
         """The worker processes of the newest dispatch that live."""
-        return sorted({pid for line in self.journal if (pid := line.get("pid")) and line["kind"] == "start"} & _alive())
+        return sorted({line["handle"]["pid"] for line in self.journal if line["kind"] == "begun"} & _alive())
 
 
 def _alive() -> set[int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lanes.embed.project import Project
 from pipeline.runs import chunked_run, configured, write_run
 from trailblazer import schemas
 from trailblazer.errors import PlanUnusable, StorageTrouble
@@ -55,7 +56,7 @@ def test_a_bundle_says_what_is_ready_and_what_is_blocked_and_why(runs: Path) -> 
 
 
 def test_a_bundle_is_read_back_as_it_was_written(runs: Path) -> None:
-    """Reading gives the ready runs and sums again, and the newest bundle is the one just made (E2, E8)."""
+    """A bundle that is read has the ready runs and totals that were written, and it is the newest (E2, E8)."""
     config = configured(runs)
     made = write_bundle(config.places, config, ["good-a", "no-chunks"])
     assert made == read_bundle(made.folder)
@@ -102,8 +103,8 @@ def test_an_invalid_configuration_blocks_every_run_and_still_makes_a_bundle(runs
     assert "CONFIG_INVALID" in (made.folder / "blocked.txt").read_text()
 
 
-def test_older_names_of_the_sums_are_read(tmp_path: Path) -> None:
-    """runsReady, runsBlocked and tokens of older bundles are read; what is missing or no number is None."""
+def test_older_names_of_the_totals_are_read(tmp_path: Path) -> None:
+    """runsReady, runsBlocked and tokens of older bundles are read; a total that is missing or not a number is None."""
     file = tmp_path / "plan_preflight.json"
     file.write_text(json.dumps({"runsReady": 3, "runsBlocked": 1, "tokens": 99}))
     assert Totals(3, 1, 99, None) == read_totals(tmp_path)
@@ -111,5 +112,16 @@ def test_older_names_of_the_sums_are_read(tmp_path: Path) -> None:
     assert Totals(None, None, None, None) == read_totals(tmp_path)
     file.write_text("{")
     assert Totals(None, None, None, None) == read_totals(tmp_path)
-    with pytest.raises(PlanUnusable, match="is no bundle"):
+    with pytest.raises(PlanUnusable, match="is not a bundle"):
         read_bundle(tmp_path)
+
+
+def test_a_bundle_with_the_longest_of_names_is_archived(project: Project) -> None:
+    """A file whose name has 255 bytes, in letters of several bytes too, is archived like any other (E4)."""
+    names = ["x" * 255, "ü" * 127 + "x"]
+    bundle = project.bundle("alpha")
+    for name in names:
+        (bundle / name).write_text("kept")
+    assert 0 == project.run("dispatch", f"plan={bundle}").code
+    assert ["kept", "kept"] == [(project.dispatch / "plan_preflight" / name).read_text() for name in names]
+    assert 0 == project.run("verify", str(project.dispatch)).code

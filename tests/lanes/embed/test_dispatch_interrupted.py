@@ -16,7 +16,7 @@ from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import DOCUMENTS, STOCK, Project, wait_for
 from trailblazer.database import server
 from trailblazer.database.account import choose_account
-from trailblazer.processes.children import start_ticks
+from trailblazer.processes.identity import start_ticks
 
 
 @pytest.fixture

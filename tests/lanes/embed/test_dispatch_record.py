@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import DOCUMENTS, STOCK, TRAILBLAZER, Project, read_json
 from trailblazer import schemas
-from trailblazer.record.folder import SEED_FIELDS
+from trailblazer.record.manifest import Seed
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -48,7 +49,8 @@ def test_a_dispatch_of_a_bundle_archives_says_and_proves_all_of_it(project: Proj
     assert [
         f"Manifest: {folder}/dispatch_manifest.json",
         f"Archives: {folder}/plan_preflight, {folder}/retrieval_qc",
-    ] == said[end + 1 : end + 3]
+    ] == said[end + 2 : end + 4]
+    assert re.fullmatch(r"Embedded: \d+ chunks, \d+ tokens, US\$ [\d.]+", said[end + 1])
 
     manifest = project.manifest
     expected = {
@@ -66,7 +68,7 @@ def test_a_dispatch_of_a_bundle_archives_says_and_proves_all_of_it(project: Proj
         "mode": "reembed-if-changed",
     }
     assert expected == {name: manifest[name] for name in expected}
-    assert {*expected, "dispatchTs"} == set(SEED_FIELDS)
+    assert set(expected) == set(schemas.in_camel_case({field.name: 0 for field in fields(Seed)}))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", manifest["dispatchTs"])
     schemas.check("dispatch_manifest", manifest, "the manifest")
     assert _digests(bundle) == _digests(folder / "plan_preflight")
@@ -176,14 +178,14 @@ def test_a_skipped_run_is_one_red_line_on_a_terminal(project: Project) -> None:
 
 
 def test_one_failing_run_never_stops_the_others(project: Project) -> None:
-    """A missing run folder and a broken document are errors of those runs, the rest is embedded, the code is 6 (E7)."""
+    """A missing run folder and a broken document are skips with their reasons; the rest is embedded (E7)."""
     source = project.run_folder("bravo") / "normalize" / "normalized.ndjson"
     source.write_bytes(source.read_bytes()[:-20])
     project.write_plan("alpha", "bravo", "charlie", "nowhere")
     done = project.run("dispatch", "plan=list.txt")
-    expected = {"alpha": "success", "bravo": "error", "charlie": "success", "nowhere": "error"}
-    assert (6, expected) == (done.code, project.statuses), done.err
-    assert "Queued: 4, Skipped (preflight): 0, Skipped (unchanged): 0, Errors: 2/4" in done.err.splitlines()
+    expected = {"alpha": "success", "bravo": "skipped", "charlie": "success", "nowhere": "skipped"}
+    assert (0, expected) == (done.code, project.statuses), done.err
+    assert "Queued: 2, Skipped (preflight): 2, Skipped (unchanged): 0, Errors: 0/4" in done.err.splitlines()
     assert "nowhere" in project.reasons["nowhere"]
     assert "normalized.ndjson:6" in project.reasons["bravo"]
     assert "Traceback" not in done.err

@@ -122,7 +122,7 @@ def test_two_dispatches_over_one_plan_embed_every_run_once(project: Project, ser
         service.released.set()
         first.communicate(timeout=60)
     assert (0, 0) == (first.returncode, second.code), second.err
-    assert "Skipped (held by others): 4" in second.err
+    assert "Skipped (held): 4" in second.err
     held = [
         reason for reason in project.reasons.values() if f"held by {os.uname().nodename}/{first.pid} since " in reason
     ]

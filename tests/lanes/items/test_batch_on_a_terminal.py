@@ -15,7 +15,7 @@ from lanes.embed.project import LIMIT, TRAILBLAZER
 from lanes.items.batches import Batches
 
 OURS = re.compile(r"\x1b\[K|\x1b\[\d*m|\r")
-QUESTION = "Go on with the other 3 items? [y/N] "
+QUESTION = "Run the other 3 items? [Y/n] "
 
 
 class Terminal:
@@ -64,10 +64,11 @@ class Terminal:
 
 
 @pytest.mark.parametrize(
-    ("keys", "code", "status"), [("y\n", 0, "success"), ("\n", 5, "cancelled"), ("\x04", 5, "cancelled")]
+    ("keys", "code", "status"),
+    [("y\n", 0, "success"), ("\n", 0, "success"), ("n\n", 6, "cancelled"), ("\x04", 6, "cancelled")],
 )
 def test_after_the_first_item_a_person_is_asked(batches: Batches, keys: str, code: int, status: str) -> None:
-    """The first result is shown and a question asked; only yes goes on, else nothing more was run (P2)."""
+    """The first result is shown and a question is asked: after a good one Enter runs the rest, no runs nothing (P2)."""
     terminal = Terminal(batches, batches.words(range(4), "exit", "0", "the first result"))
     terminal.wait_for(QUESTION)
     assert re.search(r"(\n|\x1b\[K)(\x1b\[32m)?Pre-flight: 0: success: the first result", terminal.shown)
@@ -76,12 +77,29 @@ def test_after_the_first_item_a_person_is_asked(batches: Batches, keys: str, cod
     assert ["success", *[status] * 3] == batches.outcomes
 
 
-def test_ctrl_c_at_the_question_ends_the_batch(batches: Batches) -> None:
-    """Who presses Ctrl-C instead of an answer gets his shell back, with 130, and can go on later."""
+@pytest.mark.parametrize(("keys", "code"), [("y\n", 6), ("\n", 6)])
+def test_after_a_failed_first_item_only_yes_runs_the_rest(batches: Batches, keys: str, code: int) -> None:
+    """P2: after a failed first item Enter is a no; only `y` runs the rest."""
+    terminal = Terminal(batches, batches.words(range(4), "exit", "1"))
+    terminal.wait_for("Run the other 3 items? [y/N] ")
+    terminal.type(keys)
+    assert code == terminal.end(), terminal.shown
+    assert ["error", *["error" if keys.strip() else "cancelled"] * 3] == batches.outcomes
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_at_the_question_ends_the_batch_in_order(batches: Batches, number: int, code: int) -> None:
+    """Ctrl-C, TERM or a closed terminal at the question: interrupted, counts true, sealed; resume runs the rest."""
     terminal = Terminal(batches, batches.words(range(4), "exit", "0"))
     terminal.wait_for(QUESTION)
-    terminal.type("\x03")
-    assert 130 == terminal.end(), terminal.shown
+    if number == signal.SIGINT:
+        terminal.type("\x03")
+    else:
+        os.kill(terminal.pid, number)
+    assert code == terminal.end(), terminal.shown
+    assert ("interrupted", code) == (batches.manifest["status"], batches.manifest["exitCode"])
+    assert {"success": 1, "cancelled": 3}.items() <= batches.manifest["counts"].items()
+    assert 0 == batches.run("verify", "latest").code
     again = batches.run("batch", "run", "--resume")
     assert 0 == again.code, again.err
     assert ["success"] * 4 == batches.outcomes

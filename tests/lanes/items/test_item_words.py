@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from trailblazer.lanes.items.words import UNSAID, read_limits, read_task
+from trailblazer.config import load_config
+from trailblazer.lanes.items.request import ItemsRequest
+from trailblazer.lanes.items.words import read_limits, read_provider, read_time_limit
 
-HOW = {**UNSAID, "command": ["true"], "max_workers": 1}
+REQUEST = ItemsRequest(command=("true",))
 
 
 @pytest.mark.parametrize(
@@ -14,18 +16,29 @@ HOW = {**UNSAID, "command": ["true"], "max_workers": 1}
 )
 def test_times(text: str, seconds: float) -> None:
     """A time is seconds, or a number and its unit; parts of a second are not lost."""
-    assert seconds == read_task({**HOW, "timeout": text}).limit_seconds
-    assert seconds == read_limits({**HOW, "delay": text}).throttle.delay
+    assert (seconds, None) == read_time_limit(REQUEST.with_words({"timeout": text}), 60)
+    assert seconds == read_limits(REQUEST.with_words({"delay": text}), 1).throttle.delay
+
+
+@pytest.mark.parametrize(("words", "seconds"), [({}, 3600), ({"timeout": "0"}, None)])
+def test_without_a_time_the_configured_limit_applies(words: dict[str, str], seconds: float | None) -> None:
+    """P1: items have a time limit unless somebody says 0."""
+    assert (seconds, None) == read_time_limit(REQUEST.with_words(words), 60)
 
 
 def test_a_multiple_of_the_median() -> None:
     """`1.5x` is no time but a factor."""
-    task = read_task({**HOW, "timeout": "1.5x"})
-    assert (None, 1.5) == (task.limit_seconds, task.limit_medians)
+    assert (None, 1.5) == read_time_limit(REQUEST.with_words({"timeout": "1.5x"}), 60)
 
 
 @pytest.mark.parametrize(("text", "size"), [("500", 500), ("64K", 64 << 10), ("1.5M", 3 << 19), ("2G", 2 << 30)])
 def test_sizes(text: str, size: int) -> None:
     """A size is bytes, or a number and its unit of 1024."""
-    assert size == read_task({**HOW, "log_cap": text}).log_cap
-    assert size == read_limits({**HOW, "min_free_memory": text}).throttle.min_free_memory
+    assert size == read_provider(REQUEST.with_words({"log_cap": text}), load_config()).log_cap
+    assert size == read_limits(REQUEST.with_words({"min_free_memory": text}), 1).throttle.min_free_memory
+
+
+def test_braces_are_the_item_as_in_other_tools() -> None:
+    """`{}` is the item, where the command names nothing in double braces."""
+    provider = read_provider(ItemsRequest(command=("cp", "{}", "{}.bak")), load_config())
+    assert ("cp", "a b", "a b.bak") == provider.argv({"item": "a b"}, {})

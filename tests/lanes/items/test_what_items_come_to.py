@@ -11,7 +11,7 @@ import pytest
 
 from lanes.embed.project import wait_for
 from lanes.items.batches import PYTHON, Batches
-from trailblazer.processes.children import start_ticks
+from trailblazer.processes.identity import start_ticks
 
 GO = "--skip-preflight "
 
@@ -23,7 +23,7 @@ def test_a_batch_keeps_what_each_item_did(batches: Batches) -> None:
     assert ["success", "success"] == batches.outcomes
     assert "said of a b\n" == (batches.attempt() / "worker.stderr").read_text()
     result = batches.result()
-    assert "said of a b" == result["command"][-1]
+    assert "said of a b" == result["order"]["argv"][-1]
     assert (0, None) == (result["exit_code"], result["signal"])
     assert result["peak_memory_kib"] > 0
     assert result["duration_ms"] > 0
@@ -83,7 +83,7 @@ def test_a_missing_command_is_each_items_error(batches: Batches) -> None:
     assert 6 == done.code
     assert ["error", "error"] == batches.outcomes
     assert "command not found: no-such-command" == batches.why()
-    assert ["no-such-command", "a"] == batches.result()["command"]
+    assert ["no-such-command", "a"] == batches.result()["order"]["argv"]
 
 
 def test_an_argument_list_that_is_too_long_is_that_items_error(batches: Batches) -> None:
@@ -179,7 +179,7 @@ def test_words_never_pass_through_a_shell(batches: Batches) -> None:
     trap = batches.folder / "trap"
     item = f"; touch '{trap}' $(touch '{trap}') `touch '{trap}'` | & \n \" '"
     assert 0 == batches.batch([item], "exit", "0", "{{ item }}", flags=GO).code
-    assert item == batches.result()["command"][-1]
+    assert item == batches.result()["order"]["argv"][-1]
     assert 0 == batches.batch([item], "exit", "0", "{{ item }}", ">/dev/null", flags=GO + "--shell").code
     assert not trap.exists()
 

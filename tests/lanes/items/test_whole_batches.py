@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import random
@@ -17,7 +16,7 @@ import pytest
 
 from lanes.embed.project import wait_for
 from lanes.items.batches import Batches
-from trailblazer.processes.children import start_ticks
+from trailblazer.processes.identity import start_ticks
 
 LINE = re.compile(
     r"\[Progress\] (\d+)/(\d+) completed \((\d+)%\) \| Success: (\d+)/(\d+) \((\d+)%\) \| Errors: (\d+)"
@@ -40,10 +39,10 @@ def test_the_first_item_is_tried_alone_and_counts(batches: Batches) -> None:
 
 
 def test_a_failed_first_item_stops_the_batch_where_nobody_can_be_asked(batches: Batches) -> None:
-    """Without a terminal a failed pre-flight is exit 5, nothing else was run and is cancelled; a flag goes on (P2)."""
+    """Without a terminal a failed first item ends the batch (exit 6), the rest is cancelled; a flag runs it (P2)."""
     done = batches.batch(range(4), "exit", "1", "x" * 900)
-    assert 5 == done.code
-    shown = next(line for line in done.err.splitlines() if line.startswith("Pre-flight"))
+    assert 6 == done.code
+    shown = next(line for line in done.err.splitlines() if line.startswith("Pre-flight: 0: failed"))
     assert 300 < len(shown) < 600
     assert ["error", "cancelled", "cancelled", "cancelled"] == batches.outcomes
     assert "--preflight go" in done.err
@@ -120,8 +119,8 @@ def test_halt_now_ends_what_runs(batches: Batches) -> None:
     [
         ("--halt sometimes", "soon,fail=N"),
         ("--timeout soon", "A number"),
-        ("--max-workers 0", "--max-workers 0 is too small"),
-        ("--retries -1", "--retries -1 is too small"),
+        ("--max-workers 0", "--max-workers 0 is out of range"),
+        ("--retries -1", "--retries -1 is out of range"),
         ("--delay 1x", "A number and one of: s m h d"),
         ("--items missing.txt", "Look at that path"),
         ("--frobnicate", ""),
@@ -209,7 +208,8 @@ def test_a_signal_ends_all_that_runs(batches: Batches, number: int, code: int) -
     words = batches.words(["a", "b", "c"], "ignore", f"{batches.folder}/begun-{{{{ item }}}}", flags="--skip-preflight")
     with batches.running(*words) as process:
         wait_for(lambda: len(list(batches.folder.glob("begun-*"))) == 2, "two items run")
-        workers = [line["pid"] for line in batches.journal if line["kind"] == "start"]
+        wait_for(lambda: len(batches.workers()) == 2, "both are in the journal")
+        workers = batches.workers()
         while process.poll() is None:  # as impatient people do
             process.send_signal(number)
             time.sleep(0.02)
@@ -218,7 +218,7 @@ def test_a_signal_ends_all_that_runs(batches: Batches, number: int, code: int) -
     assert [None, None] == [start_ticks(pid) for pid in workers]
     assert {"cancelled"} == {line["status"] for line in batches.journal if line["kind"] == "settle"}
     assert 0 == batches.run("verify", "latest").code
-    assert "Go on with: trailblazer batch run --resume" in said
+    assert "To carry on: trailblazer batch run --resume" in said
 
 
 def _kill_after(batches: Batches, settled: int, words: list[str]) -> None:
@@ -257,7 +257,8 @@ def test_resume_ends_what_a_killed_batch_left_running(batches: Batches) -> None:
     words[1] = words[1].replace("begun", repr(str(batches.folder / "begun")))
     with batches.running(*batches.words(["a"], *words, flags="--skip-preflight")) as process:
         wait_for((batches.folder / "begun").exists, "the item runs")
-        pid = next(line["pid"] for line in batches.journal if line["kind"] == "start")
+        wait_for(batches.workers, "it is in the journal")
+        (pid,) = batches.workers()
         process.kill()
         process.communicate()
     assert start_ticks(pid) is not None
@@ -293,10 +294,12 @@ def test_the_summary_is_right_while_the_batch_runs(batches: Batches) -> None:
 
 def test_starts_are_held_back(batches: Batches) -> None:
     """--delay keeps starts apart, and keeps no batch from being stopped; other limits let it pass (P1)."""
-    flags = "--skip-preflight --delay 0.2 --min-free-memory 1M --max-load 9999"
+    flags = "--skip-preflight --delay 0.3 --min-free-memory 1M --max-load 9999"
     assert 0 == batches.batch(range(3), "exit", "0", flags=flags).code
-    starts = [datetime.fromisoformat(line["at"]) for line in batches.journal if line["kind"] == "start"]
-    assert all(later - earlier >= timedelta(seconds=0.19) for earlier, later in itertools.pairwise(starts))
+    opened, *starts = (
+        datetime.fromisoformat(line["at"]) for line in batches.journal if line["kind"] in {"open", "start"}
+    )
+    assert all(start - opened >= timedelta(seconds=0.29 * number) for number, start in enumerate(starts))
     words = batches.words(range(3), "exit", "0", flags="--skip-preflight --delay 600")
     with batches.running(*words) as process:
         wait_for(lambda: len(batches.dispatches) == 2 and _settled(batches), "the first item is done")

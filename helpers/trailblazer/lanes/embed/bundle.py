@@ -1,4 +1,4 @@
-"""The plan-preflight bundle: which runs are ready, which are blocked and why, and what embedding them would cost."""
+"""The plan-preflight bundle: which runs are ready, which are blocked and why, and the cost of embedding them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from trailblazer.config import Config
 from trailblazer.errors import DocumentInvalid, PlanUnusable, storage_trouble
 from trailblazer.lanes.embed.plan import read_items
 from trailblazer.paths import Places, is_id, read_stamp, stamp, timestamp
-from trailblazer.pipeline.preflight import Preflight, cost_of, preflight_run
-from trailblazer.plain import one_line
+from trailblazer.pipeline.preflight import cost_of, examine_run, publish_preflight
+from trailblazer.plain import counted, one_line
 
 READY, BLOCKED = "READY", "BLOCKED"
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The sums of a bundle, None where it does not say; `cost` in US dollars."""
+    """The totals of a bundle, None where the bundle has none; `cost` is in US dollars."""
 
     ready: int | None
     blocked: int | None
@@ -38,17 +38,17 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle on the disk: its folder, the moment it was made, the runs that are ready, and its sums."""
+    """A bundle: its folder, when it was made, the ids of the ready runs, and its totals."""
 
     folder: Path
-    made: datetime | None
+    made_at: datetime | None
     ready: list[str]
     totals: Totals
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What a bundle says of one run; the names are the columns of plan_preflight.csv."""
+    """One run in a bundle. The names of the fields are the columns of plan_preflight.csv."""
 
     rid: str
     status: str
@@ -71,23 +71,24 @@ def write_bundle(
     source: str = "all runs",
     say: Callable[[str], None] = lambda _line: None,
 ) -> Bundle:
-    """Preflight every run, each once and in order, and publish var/plan_preflight/<TS>/ whole or not at all (E10).
+    """Preflight every run, each once and sorted, and publish var/plan_preflight/<TS>/ whole or not at all (E10).
 
-    A run that is missing or cannot be read is blocked with its reason and stops no other. `source` says in the
-    bundle where the runs came from; `say` is given one line a run. No run at all is refused with PlanUnusable.
+    A run that is missing or cannot be read is blocked with its reason; the others are examined all the same.
+    `source` is written into the bundle: it names where the runs came from. `say` gets one line per run.
+    A plan without runs is refused with PlanUnusable.
     """
-    wanted = sorted(set(rids))
-    if not wanted:
+    unique = sorted(set(rids))
+    if not unique:
         raise PlanUnusable("there is no run to plan", "Make some: trailblazer normalize --sample")
     details, log = [], []
-    for rid in wanted:
-        detail = _look_at(places, config, rid)
+    for rid in unique:
+        detail = _examine(places, config, rid)
         details.append(detail)
-        line = _told(detail)
+        line = _line_of(detail)
         log.append(f"{timestamp()} {line}")
         say(line)
-    made = datetime.now(UTC).replace(microsecond=0)
-    document = _document(details, config, made, source)
+    moment = datetime.now(UTC).replace(microsecond=0)
+    document = _document(details, config, moment, source)
     schemas.check("plan_preflight", document, "plan_preflight.json")
     ready = [detail.rid for detail in details if detail.status == READY]
     files = {
@@ -100,19 +101,21 @@ def write_bundle(
         ),
         "log.out": "".join(line + "\n" for line in log),
     }
-    folder = _publish(places, files, made)
+    folder = _publish(places, files, moment)
     return Bundle(folder, read_stamp(folder.name), ready, _totals(document))
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Return the bundle in a folder; one that is not there or has no ready.txt is refused with PlanUnusable."""
+    """Return the bundle in a folder. A folder that is missing or has no ready.txt is refused with PlanUnusable."""
     if not (folder / "ready.txt").is_file():
-        raise PlanUnusable(f"{folder} is no bundle: it has no ready.txt", "Make one: trailblazer embed plan-preflight")
+        raise PlanUnusable(
+            f"{folder} is not a bundle: it has no ready.txt", "Make one: trailblazer embed plan-preflight"
+        )
     return Bundle(folder, read_stamp(folder.name), read_items(folder / "ready.txt"), read_totals(folder))
 
 
 def read_totals(folder: Path) -> Totals:
-    """Return the sums of a bundle, in today's or the older names; what its JSON does not say is None."""
+    """Return the totals of a bundle, by their present or their older names. A missing total is None."""
     try:
         document = schemas.read_json(folder / "plan_preflight.json")
     except DocumentInvalid:
@@ -133,11 +136,12 @@ def _totals(document: dict[str, Any]) -> Totals:
     )
 
 
-def _look_at(places: Places, config: Config, rid: str) -> Detail:
+def _examine(places: Places, config: Config, rid: str) -> Detail:
     if not is_id(rid) or not places.run(rid).is_dir():
         return Detail(rid, BLOCKED, f"RUN_MISSING: there is no folder {places.runs / rid}")
     try:
-        found: Preflight = preflight_run(places, config, rid)
+        found = examine_run(places, config, rid)
+        publish_preflight(places, config, found)
     except DocumentInvalid as trouble:
         return Detail(rid, BLOCKED, f"DOCUMENT_INVALID: {trouble.what}")
     return Detail(
@@ -155,14 +159,15 @@ def _look_at(places: Places, config: Config, rid: str) -> Detail:
     )
 
 
-def _told(detail: Detail) -> str:
+def _line_of(detail: Detail) -> str:
     if detail.status == BLOCKED:
         return one_line(f"{detail.rid}: blocked: {detail.reason}")
     cost = f", {detail.estCostUSD:.4f} USD" if detail.estCostUSD else ""
-    return f"{detail.rid}: ready: {detail.docs_embeddable:,} documents, {detail.tokens:,} tokens{cost}"
+    size = f"{counted(detail.docs_embeddable, 'document')}, {counted(detail.tokens, 'token')}"
+    return f"{detail.rid}: ready: {size}{cost}"
 
 
-def _document(details: list[Detail], config: Config, made: datetime, source: str) -> dict[str, Any]:
+def _document(details: list[Detail], config: Config, moment: datetime, source: str) -> dict[str, Any]:
     from trailblazer.errors import ConfigWrong
     from trailblazer.pipeline.embedders import identify
 
@@ -170,12 +175,12 @@ def _document(details: list[Detail], config: Config, made: datetime, source: str
     try:
         identity = identify(config)
         model, dimension = identity.model, identity.dimension
-    except ConfigWrong:  # every run is blocked with CONFIG_INVALID and says why
+    except ConfigWrong:  # the reason is at every run: CONFIG_INVALID
         pass
     ready = [detail for detail in details if detail.status == READY]
     tokens = sum(detail.tokens for detail in ready)
     return {
-        "timestamp": made.isoformat().replace("+00:00", "Z"),
+        "timestamp": moment.isoformat().replace("+00:00", "Z"),
         "provider": config["embed.provider"],
         "model": model,
         "dimension": dimension,
@@ -226,16 +231,16 @@ def _as_markdown(details: list[Detail], document: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _publish(places: Places, files: dict[str, str], made: datetime) -> Path:
-    """Write the files into a folder beside its place, then give it its name: the next second when it is taken."""
+def _publish(places: Places, files: dict[str, str], moment: datetime) -> Path:
+    """Write the files into a draft folder, then rename it to the moment, or to the next second that is free."""
     make_folder(places.bundles)
-    draft = places.bundles / f".{stamp(made)}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    draft = places.bundles / f".{stamp(moment)}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     make_folder(draft, exist_ok=False)
     try:
         for name, content in files.items():
             write_whole(draft / name, content)
         while True:
-            target = places.bundles / stamp(made)
+            target = places.bundles / stamp(moment)
             try:
                 if not target.exists():
                     draft.rename(target)
@@ -246,7 +251,7 @@ def _publish(places: Places, files: dict[str, str], made: datetime) -> Path:
             except OSError as error:
                 if not target.exists():
                     raise storage_trouble(error, "publish the bundle") from error
-            made += timedelta(seconds=1)
+            moment += timedelta(seconds=1)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise

@@ -1,95 +1,268 @@
-"""Embedding runs: gated by preflight, claimed in Postgres, embedded in warm worker processes."""
+"""Embedding runs: gated by preflight, claimed in Postgres in groups, worked on in warm worker processes."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import cast
 
 from trailblazer.config import Config
 from trailblazer.database import claims
+from trailblazer.database.claims import Claim, Counts, HeldBy, Phase
 from trailblazer.database.connection import answering, connect
 from trailblazer.database.holdings import Holdings
-from trailblazer.errors import ServiceDown
+from trailblazer.dispatch.lane import Dispatch, Handle, Held, OwnedLane, Running
+from trailblazer.errors import GateClosed, ServiceDown, StaleClaim, StorageTrouble, Trouble
+from trailblazer.lanes.embed.free import check_free
+from trailblazer.lanes.embed.request import EmbedParameters
 from trailblazer.pipeline.ask import LOAD_LEAST, drop_index_for_load
-from trailblazer.places.workers import Workers, python_module
-from trailblazer.processes.children import Children
-from trailblazer.record.folder import Record
-from trailblazer.record.outcomes import Item, Outcome, Refusal, Status
+from trailblazer.pipeline.messages import Reply, Request, Task, decode_reply, encode_request
+from trailblazer.places.workers import Exchange, WorkerEnded, Workers, python_module
+from trailblazer.processes.identity import holder_name
+from trailblazer.record.folder import earlier_holders
+from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refusal, Refused, Status, outcome_of
+
+# A run that waits and was not taken was released a moment after the claim was tried: it is asked for again.
+WAITING = {"chunk": ("normalized", "reset"), "embed": ("chunked", "reset")}
+Progressed = Callable[[Item, Reply], None]
 
 
-class EmbedLane:
-    """The four answers for embedding runs. `flags` are the settings from the command line, by dotted key."""
+class EmbedLane(OwnedLane):
+    """The answers for embedding runs, in both phases.
+
+    `upcoming` are the runs of the plan in order, by phase: the next ones are claimed with the completion of those
+    before. With `waiting_only` a run is taken only while it waits for its phase; one that failed in this dispatch
+    (`failed`) is taken all the same.
+    """
 
     def __init__(
-        self, config: Config, flags: Mapping[str, Any], record: Record, children: Children, *, only_changed: bool
+        self,
+        config: Config,
+        parameters: EmbedParameters,
+        *,
+        group: int,
+        only_changed: bool,
+        waiting_only: bool,
+        upcoming: dict[str, list[str]],
+        progress_every: int = 0,
     ) -> None:
-        self._config, self._record = config, record
+        self.group = group
+        self._config, self.parameters = config, parameters
+        self._only_changed, self._waiting_only, self._upcoming = only_changed, waiting_only, upcoming
+        self._places = {phase: {run: n for n, run in enumerate(runs)} for phase, runs in upcoming.items()}
+        self._progress_every = progress_every
         self._written, self._load = 0, LOAD_LEAST
-        self._request = {
-            "flags": dict(flags),
-            "only_changed": only_changed,
-            "holder": claims.holder(),
-            "since": record.manifest["parameters"]["since"],
-        }
-        environment = {**os.environ, "TRACEPARENT": record.manifest["traceparent"]}
-        limit = 60 * config["dispatch.item_timeout_minutes"]
-        self._workers = Workers(
-            python_module("trailblazer.pipeline.worker"), children, record.folder, environment, limit
-        )
-        self._holdings = Holdings(
-            lambda: connect(config), 60 * config["backlog.claim_ttl_minutes"], config["backlog.max_attempts"]
-        )
+        self.failed: set[tuple[str, str]] = set()
+        self.progressed: Progressed = lambda _item, _reply: None
+        self._workers: Workers | None = None
+        self._is_resumed = False
 
-    def gate(self, item: Item) -> Outcome | None:
-        """Preflight, always; and, where asked, whether anything has changed at all (E7)."""
-        reply = self._ask("gate", item, 0)
-        if reply["refused"]:
-            return Outcome(Status.SKIPPED, reply["refused"], Refusal.GATE)
-        if reply["unchanged"]:
-            return Outcome(Status.UNCHANGED, "nothing changed")
-        return None
+    def check(self) -> None:
+        """Ask the provider and the database, once and for free; what they say is kept in the parameters."""
+        self.identity = check_free(self._config, self.parameters.phases)
+        config, key = self._config, self.identity.key if "embed" in self.parameters.phases else None
+        ttl_seconds = 60 * config["backlog.claim_ttl_minutes"]
+        self._holdings = Holdings(lambda: connect(config), ttl_seconds, config["backlog.max_attempts"], key)
+        if not self.parameters.since:
+            self.parameters = replace(self.parameters, since=self.identity.since)
 
-    def claim(self, item: Item) -> int | Outcome:
-        """Claim the run in processed_runs; one that somebody else holds is skipped with the holder's name."""
-        claimed = self._holdings.claim(item.id)
-        if isinstance(claimed, str):
-            return Outcome(Status.SKIPPED, f"held by {claimed}", Refusal.HELD)
-        return claimed
+    def open(self, dispatch: Dispatch) -> None:
+        """Start no worker yet; release what an earlier process of this dispatch still holds."""
+        environment = {**os.environ, "TRACEPARENT": dispatch.traceparent}
+        limit = 60 * self._config["dispatch.item_timeout_minutes"]
+        argv = python_module("trailblazer.pipeline.worker")
+        self._workers = Workers(argv, dispatch.folder, environment, limit)
+        self._is_resumed = dispatch.is_resumed
+        if dispatch.is_resumed:
+            runs = sorted({run for runs in self._upcoming.values() for run in runs})
+            with answering(), connect(self._config) as connection:
+                claims.release_of(connection, earlier_holders(dispatch.folder), runs)
 
-    def attempt(self, item: Item, number: int) -> Outcome:
-        """Have the run embedded by this slot's worker, which completes the claim with its last write."""
-        self._record.start(item, number, self._workers.identity())
-        reply = self._ask("embed", item, number)
-        self._holdings.forget(item.id)
-        self._make_way(reply["embedded"])
-        usage = {"tokens": reply["tokens"], "chunks": reply["embedded"], "estCostUSD": reply["cost"]}
-        return Outcome(Status.SUCCESS, details={"usage": usage, "kept": reply["kept"], "total_chunks": reply["chunks"]})
+    def gate(self, item: Item) -> Refused | None:
+        """Preflight a run that is to be embedded; and, where asked, see whether anything has changed at all (E7)."""
+        if item.phase == "chunk":
+            is_there = self._config.places.run(item.id).is_dir()
+            return None if is_there else Refused(item, "its folder is not on this machine")
+        task = Task("gate", item.id, only_changed=self._only_changed and not self._waiting_only)
+        exchange = self._exchange([task])
+        reply = decode_reply(next(exchange.answers()))
+        exchange.over()
+        reply.raise_trouble()
+        if reply.refused:
+            return self._refuse(Refused(item, reply.refused))
+        return self._refuse(Refused(item, "nothing changed", status=Status.UNCHANGED)) if reply.unchanged else None
 
-    def _make_way(self, embedded: int) -> None:
+    def _refuse(self, refused: Refused) -> Refused:
+        self._holdings.release([refused.item.id])  # it may have been claimed ahead
+        return refused
+
+    def claim(self, items: Sequence[Item]) -> list[Held | Refused]:
+        """Claim runs in processed_runs; one that somebody else holds is refused with the holder's name."""
+        answers: list[Held | Refused] = []
+        for phase in claims.PHASES:
+            for again in (False, True):
+                wanted = {item.id: item for item in items if item.phase == phase and self._again(item) is again}
+                if wanted:
+                    taken = self._holdings.take(list(wanted), phase, again=again)
+                    answers += [self._answer(wanted[run], answer) for run, answer in taken.items()]
+        return answers
+
+    def _again(self, item: Item) -> bool:
+        return not self._waiting_only or (item.id, item.phase) in self.failed
+
+    def _answer(self, item: Item, answer: Claim | HeldBy) -> Held | Refused:
+        if isinstance(answer, Claim):
+            return Held(item, answer.attempt)
+        if answer.claimed_by is not None or answer.status in WAITING.get(item.phase, ()):
+            return Refused(item, str(answer), Refusal.HELD)
+        if answer.status in {"failed", "unknown"}:
+            return Refused(item, f"the run is {answer}")
+        return Refused(item, f"it is {answer.status} by now", status=Status.UNCHANGED)
+
+    def begin(self, held: Sequence[Held]) -> Running:
+        """Send the runs to a worker."""
+        since = None if self._only_changed else self.parameters.since
+        only_changed = self._only_changed
+        tasks = [Task("chunk" if one.item.phase == "chunk" else "embed", one.item.id, one.attempt, only_changed, since)
+                 for one in held]  # fmt: skip
+        return _Group(self, held, self._exchange(tasks))
+
+    def _exchange(self, tasks: Sequence[Task]) -> Exchange:
+        assert self._workers is not None
+        request = Request(dict(self.parameters.flags), holder_name(), tuple(tasks), self._progress_every)
+        return self._workers.exchange(encode_request(request))
+
+    def settle(self, finished: Sequence[tuple[Held, Reply]]) -> Iterator[tuple[Held, Outcome]]:
+        """Complete the claims on runs that are done, and claim the next ones of the plan in the same statement."""
+        for phase in claims.PHASES:
+            done = {one.item.id: (one, reply) for one, reply in finished if one.item.phase == phase}
+            if not done:
+                continue
+            counts = {run: _counts(phase, reply) for run, (_, reply) in done.items()}
+            ahead = self._next_runs(phase, list(done)) if self._waiting_only else []
+            lost = self._holdings.settle(counts, ahead, phase)
+            for run, (one, reply) in done.items():
+                yield one, self._outcome(phase, reply, lost.get(run))
+
+    def _outcome(self, phase: Phase, reply: Reply, stale: StaleClaim | None) -> Outcome:
+        if stale is not None:
+            return Outcome(Status.SKIPPED, stale.what, Refusal.HELD)
+        if phase == "chunk":
+            return Outcome(Status.SUCCESS, details={"total_chunks": reply.chunks})
+        details = {"kept": reply.kept, "total_chunks": reply.chunks}
+        if reply.unchanged and not self._is_resumed:
+            return Outcome(Status.UNCHANGED, "another dispatch has embedded it since this one began", details=details)
+        usage = {"tokens": reply.tokens, "chunks": reply.embedded, "estCostUSD": reply.cost}
+        return Outcome(Status.SUCCESS, usage=usage, details=details)
+
+    def _next_runs(self, phase: Phase, done: Sequence[str]) -> list[str]:
+        """Return the runs of the plan behind the last one that is done, one group of them."""
+        order, places = self._upcoming.get(phase, []), self._places.get(phase, {})
+        begin = 1 + max(places[run] for run in done)
+        return [run for run in order[begin : begin + self.group] if (run, phase) not in self.failed]
+
+    def note_written(self, embedded: int) -> None:
         """Drop the index once, when this dispatch has written much: it is made again when the dispatch closes."""
         self._written += embedded
         if self._written < self._load:
             return
         self._load = 2 * self._written
-        manifest = self._record.manifest
+        key = self.identity.key
         with contextlib.suppress(ServiceDown), answering(), connect(self._config) as connection:
-            model = manifest["provider"], manifest["model"], manifest["dimension"]
-            drop_index_for_load(connection, *model, self._written)
+            drop_index_for_load(connection, key.provider, key.model, key.dimension, self._written)
 
-    def give_back(self, item: Item, number: int, outcome: Outcome) -> None:
-        """Let go of the run: failed when it failed, as it was when it was only interrupted."""
-        self._holdings.give_back(item.id, number, failed=outcome.reason if outcome.status is Status.ERROR else None)
+    def let_go(self, held: Held, outcome: Outcome) -> None:
+        """Release the run: it has failed when it failed, and is as before when it was only interrupted."""
+        if outcome.status is Status.ERROR:
+            self.failed.add((held.item.id, held.item.phase))
+            self._holdings.fail(held.item.id, held.attempt, outcome.reason)
+        elif outcome.refusal is not Refusal.HELD:
+            self._holdings.release([held.item.id])
 
-    def look(self) -> None:
+    def keep_alive(self) -> None:
         """Move the expiry of the claims forward."""
-        self._holdings.look()
+        self._holdings.keep_alive()
 
     def close(self) -> None:
         """End the workers and the connection."""
-        self._workers.close()
-        self._holdings.close()
+        try:
+            if self._workers is not None:
+                self._workers.close()
+        finally:
+            self._holdings.close()
 
-    def _ask(self, what: str, item: Item, number: int, **more: Any) -> dict[str, Any]:
-        return self._workers.ask({"do": what, "run": item.id, "attempt": number, **self._request, **more})
+
+class _Group:
+    """Runs that one worker works on, one after the other."""
+
+    def __init__(self, lane: EmbedLane, held: Sequence[Held], exchange: Exchange) -> None:
+        self._lane, self._held, self._exchange = lane, held, exchange
+        self.handle: Handle = exchange.handle
+
+    def wait(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
+        """Yield what failed at once, and what is done when its claims are completed.
+
+        When the worker ends, the run that it worked on has that outcome; those behind it go back to the queue.
+        """
+        waiting, finished = list(self._held), cast("list[tuple[Held, Reply]]", [])
+        try:
+            for line in self._exchange.answers():
+                reply = decode_reply(line)
+                if reply.kind == "progress":
+                    self._lane.progressed(waiting[0].item, reply)
+                    continue
+                if reply.kind == "done":
+                    self._lane.note_written(reply.embedded)
+                    finished.append((waiting.pop(0), reply))
+                else:
+                    outcome = _failure(reply)
+                    yield waiting.pop(0), outcome
+                if not waiting:
+                    self._exchange.over()
+                    break
+        except StorageTrouble:
+            yield from self._lane.settle(finished)
+            raise
+        except (WorkerEnded, ServiceDown) as trouble:
+            yield from self._lane.settle(finished)
+            yield from _ended(waiting, trouble)
+            return
+        yield from self._lane.settle(finished)
+
+    def end(self, why: str, grace: float) -> None:
+        """End the worker; its transactions are rolled back."""
+        self._exchange.end(why, grace)
+
+
+def _ended(waiting: Sequence[Held], trouble: WorkerEnded | ServiceDown) -> Iterator[tuple[Held, Outcome | Again]]:
+    outcome = outcome_of(trouble)
+    if isinstance(trouble, WorkerEnded):
+        status = Status.TIMEOUT if trouble.why == "timeout" else Status.CANCELLED
+        outcome = Outcome(status, trouble.what)
+    for number, one in enumerate(waiting):
+        if number == 0 or outcome.status is Status.CANCELLED:
+            yield one, outcome
+        else:
+            yield one, Again(0, f"the worker ended before it began: {trouble.what}")
+
+
+def _failure(reply: Reply) -> Outcome:
+    try:
+        reply.raise_trouble()
+    except StaleClaim as stale:
+        return Outcome(Status.SKIPPED, stale.what, Refusal.HELD)
+    except GateClosed as closed:
+        return Outcome(Status.SKIPPED, closed.what, Refusal.GATE)
+    except StorageTrouble:
+        raise
+    except Trouble as trouble:
+        return outcome_of(trouble)
+    return Outcome(Status.ERROR, "the worker gave no outcome")
+
+
+def _counts(phase: Phase, reply: Reply) -> Counts:
+    if phase == "chunk":
+        return Counts(total_docs=reply.documents, total_chunks=reply.chunks)
+    return Counts(total_docs=reply.documents, total_chunks=reply.chunks, embedded_chunks=reply.chunks)

@@ -83,14 +83,14 @@ def print_status(config: Config, filters: Filters, *, as_json: bool) -> int:
         return 0
     for status, count in totals.items():
         print(f"{status:<12} {count:>10,}")
-    print(f"{'in line':<12} {waiting.total:>10,}")
+    print(f"{'waiting':<12} {waiting.total:>10,}")
     for run in held:
         print(_line(run))
     return 0
 
 
 def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool, is_sure: bool) -> int:
-    """Put runs back in line and say what that changed; what would delete is refused without a yes (exit 2)."""
+    """Let runs wait again and say what that changed; what would delete is refused without a yes (exit 2)."""
     people = Words()
     deletes = scope != "processed"
     emitter = runs_events(config.places.logs, "reset", to_stdout=True)

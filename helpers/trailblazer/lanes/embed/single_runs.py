@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer.config import load_config
-from trailblazer.database import claims
+from trailblazer.database.claims import HeldBy
 from trailblazer.database.connection import answering, connect, statement
 from trailblazer.database.holdings import Holdings
 from trailblazer.errors import AlreadyRunning, GateClosed, PlanUnusable, Trouble
 from trailblazer.events import Words
 from trailblazer.pipeline.ask import build_index
+from trailblazer.pipeline.embedders import learn_dimension
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.fingerprint import publish_diff
-from trailblazer.pipeline.preflight import preflight_run
+from trailblazer.pipeline.preflight import examine_run, publish_preflight
 
 
 def preflight(flags: Mapping[str, Any], rid: str) -> int:
     """Print whether a run is ready, or why it is blocked (exit 5)."""
     config = load_config(flags)
-    found = preflight_run(config.places, config, rid)
+    learn_dimension(config)
+    found = examine_run(config.places, config, rid)
+    publish_preflight(config.places, config, found)
     print("READY" if found.is_ready else f"BLOCKED {found.why}")
     advice = f"; advice: {found.advice}" if found.advice else ""
     Words().say(
@@ -39,6 +42,7 @@ def plan_preflight(flags: Mapping[str, Any], plan: str | None) -> int:
     from trailblazer.pipeline.documents import all_runs
 
     config = load_config(flags)
+    learn_dimension(config)
     rids = read_items(Path(plan).expanduser()) if plan else all_runs(config.places)
     if not rids:
         raise PlanUnusable(
@@ -61,6 +65,7 @@ def manifest(flags: Mapping[str, Any], rid: str) -> int:
     from trailblazer.pipeline.fingerprint import build_manifest
 
     config = load_config(flags)
+    learn_dimension(config)
     print(json.dumps(build_manifest(config.places, config, rid).document(), indent=2, ensure_ascii=False))
     return 0
 
@@ -81,8 +86,10 @@ def diff(flags: Mapping[str, Any], rid: str) -> int:
 def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool) -> int:
     """Embed a run under a claim, or only what changed of it; what somebody else holds is refused (exit 7)."""
     config = load_config(flags)
-    found = preflight_run(config.places, config, rid)
+    learn_dimension(config)
+    found = examine_run(config.places, config, rid)
     if not found.is_ready:
+        publish_preflight(config.places, config, found)
         raise GateClosed(f"{rid} is blocked: {found.why}", f"See {config.places.run(rid)}/preflight/preflight.json.")
     embedding = Embedding(flags)
     holdings = Holdings(
@@ -92,25 +99,28 @@ def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool) -> int:
         if only_changed and not embedding.diff(rid)[1].changed:
             print("unchanged")
             return 0
-        attempt = holdings.claim(rid)
-        if isinstance(attempt, str):
-            raise AlreadyRunning(f"{rid} is held by {attempt}", "Wait for it, or until its claim expires.")
+        claim = holdings.take([rid], "embed", again=True)[rid]
+        if isinstance(claim, HeldBy):
+            raise AlreadyRunning(f"{rid} is {claim}", "Wait for it, or until its claim expires.")
         with answering(), connect(config) as connection:
             since = None if only_changed else connection.execute(statement("present_moment")).fetchone()
         try:
-            done = embedding.embed(claims.Claim(rid, "embed", attempt, claims.holder()), since[0] if since else None)
+            done = embedding.embed(claim, since[0] if since else None)
         except Trouble as trouble:
-            holdings.give_back(rid, attempt, failed=trouble.what)
+            holdings.fail(rid, claim.attempt, trouble.what)
             raise
         except BaseException:
-            holdings.give_back(rid, attempt, failed=None)
+            holdings.release([rid])
             raise
+        if lost := holdings.settle({rid: done.counts}):
+            raise lost[rid]
         with answering(), connect(config) as connection:
             build_index(connection, embedding.embedder.provider, embedding.embedder.model, embedding.embedder.dimension)
     finally:
         embedding.close()
         holdings.close()
     print(
-        f"embedded {done.embedded} of {done.chunks} chunks, kept {done.kept}, {done.tokens} tokens, US$ {done.cost:.4f}"
+        f"embedded {done.stored.embedded} of {done.stored.chunks} chunks, kept {done.stored.kept}, "
+        f"{done.stored.tokens} tokens, US$ {done.cost:.4f}"
     )
     return 0

@@ -1,285 +1,212 @@
-"""Items through one command or agent: the dispatch owns them, each attempt has a folder, output goes to files."""
+"""Items of a list: the dispatch owns them, and each attempt runs one order in a folder of its own."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
+import shutil
 import statistics
-import threading
-import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trailblazer.errors import Trouble
+import orjson
+
+from trailblazer.dispatch.lane import Dispatch, Done, Handle, Held, OwnedLane, Running
+from trailblazer.errors import GateClosed, Trouble
 from trailblazer.paths import timestamp
+from trailblazer.places.local import Local, Process
 from trailblazer.plain import one_line
-from trailblazer.processes.children import Children, Ended, start_failure
-from trailblazer.processes.spawning import environment_block
-from trailblazer.providers.agents import Agent, Answer
-from trailblazer.providers.templates import Render
-from trailblazer.record.folder import Record
-from trailblazer.record.outcomes import Item, Outcome, Status
-from trailblazer.schemas import check_shape, violations_in
+from trailblazer.processes.children import start_failure
+from trailblazer.providers.command import Command, Finished, Order
+from trailblazer.record.outcomes import Again, Left, Outcome, Refusal, Status
+from trailblazer.schemas import check_shape
 
-TAIL_BYTES = 4096
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-MOST_EXPECTED_BYTES = 64 << 20
 FEW = 5  # fewer durations than this have no median to speak of
+RESULT = "result.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What is done with each item. `words` are rendered into argv, `prompt` into stdin.
+class ItemsLane(OwnedLane):
+    """Runs the orders of a provider. The limit is in seconds, or a multiple of the median of those that succeeded."""
 
-    The limit is in seconds, or a multiple of the median of those that succeeded; `log_cap` in bytes.
-    """
-
-    words: tuple[Render, ...]
-    prompt: Render | None
-    agent: Agent | None
-    keeps_logs: bool
-    log_cap: int
-    limit_seconds: float | None
-    limit_medians: float | None
-    expects_json: bool
-    expected_schema: str | None
-
-
-class ItemsLane:
-    """The four answers for items: the gate is the trial of the first, the dispatch owns its items."""
-
-    def __init__(self, task: Task, record: Record, children: Children) -> None:
-        self._task, self._record, self._children = task, record, children
-        self._environment = environment_block({**os.environ, "TRACEPARENT": record.manifest["traceparent"]})
+    def __init__(self, provider: Command, limit_seconds: float | None, limit_medians: float | None) -> None:
+        self._provider, self._limit_seconds, self._limit_medians = provider, limit_seconds, limit_medians
         self._durations: deque[float] = deque(maxlen=1000)
-        self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        self._logs: dict[int, bool] = {}  # open logs, and whether they were cut
-        self._lock = threading.Lock()
+        self._place: Local | None = None
 
-    def gate(self, item: Item) -> Outcome | None:  # noqa: ARG002 - other lanes look at the item
-        """Refuse nothing: the first item's trial is the gate of them all."""
-        return None
+    def check(self) -> None:
+        """Refuse a batch whose agent is not installed."""
+        agent = self._provider.agent
+        if agent is not None and shutil.which(agent.command[0]) is None:
+            raise GateClosed(f"there is no {agent.command[0]} on the PATH", "Install it, or choose another --provider.")
 
-    def claim(self, item: Item) -> int | Outcome:
-        """Return the next attempt's number; the dispatch owns its items.
+    def open(self, dispatch: Dispatch) -> None:
+        """Take this machine as the place."""
+        agent = self._provider.agent
+        environment = {**(agent.environment if agent else {}), "TRACEPARENT": dispatch.traceparent}
+        self._place = Local(dispatch.folder, environment)
 
-        A batch that was killed may have left a folder whose attempt never came into the journal: it stays as it is.
-        """
-        number = self._record.attempts[item.index] + 1
-        if self._record.manifest["resumes"]:
-            while (self._record.folder / f"task_{item.index}" / f"attempt_{number}").exists():
-                number += 1
-        return number
-
-    def give_back(self, item: Item, number: int, outcome: Outcome) -> None:
-        """Nothing is held."""
-
-    def look(self) -> None:
-        """Cut logs that have grown past the cap: the head stays, and whoever appends goes on behind it."""
-        with self._lock:
-            for log in self._logs:
-                if os.fstat(log).st_size > self._task.log_cap:
-                    os.ftruncate(log, self._task.log_cap)
-                    self._logs[log] = True
-
-    def close(self) -> None:
-        """Close what was opened once for all items."""
-        os.close(self._null)
-
-    def attempt(self, item: Item, number: int) -> Outcome:
-        """Run the command for one item in a folder of its own; whatever goes wrong is that item's outcome."""
-        task = f"{self._record.folder}/task_{item.index}"
-        folder = f"{task}/attempt_{number}"
-        try:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(task, 0o700)  # noqa: PTH102 - paths as text: this is the hot path
-            os.mkdir(folder, 0o700)  # noqa: PTH102
-            return self._attempt_in(folder, item, number)
-        except OSError as error:
-            return Outcome(Status.ERROR, one_line(f"cannot keep a record of it: {error.strerror or error}", 300))
-
-    def _attempt_in(self, folder: str, item: Item, number: int) -> Outcome:
-        output_file = f"{folder}/output"
-        values = {
-            "item": item.body,
-            "index": item.index,
-            "task_id": f"task_{item.index}",
-            "output_file": output_file,
-            "prompt_file": f"{folder}/prompt.md",
-            "attempt": number,
-        }
-        began = time.monotonic()
+    def begin(self, held: Sequence[Held]) -> Running:
+        """Make a folder, an order and a process; whatever goes wrong with them is the item's outcome."""
+        (one,) = held
         started = timestamp()
-        argv: list[str] = []
-        ended: Ended | None = None
+        order: Order | None = None
         try:
-            argv = [render(values) for render in self._task.words]
-            stdin = self._prompt(values)
-            logs = self._open_logs(folder)
-            try:
-                ended = self._run(argv, stdin, logs, item, number)
-                outcome = self._judge(ended, logs, output_file, began)
-            finally:
-                self._close_logs(logs, stdin)
+            _make_folder(one.folder)
+            order = self._provider.order(_values(one), one.folder, self._limit())
+            assert self._place is not None
+            process = self._place.start(order, f"{one.item.index}.{one.attempt}")
+            return _Attempt(self, one, order, process, started)
         except OSError as error:
-            outcome = Outcome(Status.ERROR, start_failure(error, argv[0]) if argv else str(error))
+            reason = start_failure(error, order.argv[0]) if order else f"cannot keep a record of it: {error.strerror}"
         except (Trouble, ValueError) as trouble:
-            outcome = Outcome(Status.ERROR, one_line(str(trouble), 300))
-        details = {
-            **outcome.details,
-            "folder": f"task_{item.index}/attempt_{number}",
-            "duration_ms": round(1000 * (time.monotonic() - began), 1),
-        }
-        if ended is not None:
-            details |= {"exit_code": ended.exit_code, "signal": ended.signal, "peak_memory_kib": ended.peak_memory_kib}
-        outcome = Outcome(outcome.status, outcome.reason, outcome.refusal, {**details, "started": started})
-        _write_result(folder, item, number, argv, outcome, ended)
-        if outcome.status is Status.SUCCESS:
-            self._durations.append(details["duration_ms"] / 1000)
-        return outcome
-
-    def _run(self, argv: list[str], stdin: int, logs: tuple[int, int], item: Item, number: int) -> Ended:
-        child = self._children.start(
-            argv,
-            stdin=stdin,
-            stdout=logs[0],
-            stderr=logs[1],
-            environment=self._environment,
-            limit_seconds=self._limit(),
-        )
-        self._record.start(item, number, child.identity)
-        return self._children.wait(child)
+            reason = str(trouble)
+        outcome = Outcome(Status.ERROR, one_line(reason, 300))
+        return Done([(one, self.settle(one, order, outcome, None, started))])
 
     def _limit(self) -> float | None:
-        if self._task.limit_medians is None:
-            return self._task.limit_seconds
+        if self._limit_medians is None:
+            return self._limit_seconds
         if len(self._durations) < FEW:
             return None
-        return max(0.1, self._task.limit_medians * statistics.median(list(self._durations)))
+        return max(0.1, self._limit_medians * statistics.median(list(self._durations)))
 
-    def _prompt(self, values: Mapping[str, Any]) -> int:
-        """Return a descriptor of what the command reads: the rendered prompt, or nothing."""
-        if self._task.prompt is None:
-            return self._null
-        file = values["prompt_file"]
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.write(handle, self._task.prompt(values).encode("utf-8", "surrogateescape"))
-        os.lseek(handle, 0, os.SEEK_SET)
-        return handle
-
-    def _open_logs(self, folder: str) -> tuple[int, int]:
-        if not self._task.keeps_logs:
-            return self._null, self._null
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        logs = (os.open(f"{folder}/worker.stdout", flags, 0o600), os.open(f"{folder}/worker.stderr", flags, 0o600))
-        with self._lock:
-            self._logs.update(dict.fromkeys(logs, False))
-        return logs
-
-    def _close_logs(self, logs: tuple[int, int], stdin: int) -> None:
-        with self._lock:
-            for log in logs:
-                self._logs.pop(log, None)
-        for handle in {*logs, stdin} - {self._null}:
-            os.close(handle)
-
-    def _judge(self, ended: Ended, logs: tuple[int, int], output_file: str, began: float) -> Outcome:
-        details: dict[str, Any] = {}
-        sizes = [os.fstat(log).st_size for log in logs] if self._task.keeps_logs else [0, 0]
-        tail = _last_line(logs[1], sizes[1]) or _last_line(logs[0], sizes[0])
-        if max(sizes) > self._task.log_cap:
-            self.look()
-        if any(self._logs.get(log) for log in logs):
-            details["truncated"] = True
-        if ended.why == "timeout":
-            return Outcome(Status.TIMEOUT, f"ended after {time.monotonic() - began:.1f} s", details=details)
-        if ended.why:
-            return Outcome(Status.CANCELLED, "ended before it was done", details=details)
-        content, digest = _output(logs[0], min(sizes[0], self._task.log_cap), output_file)
-        if digest:
-            details["output_sha256"] = digest
-        answer = self._task.agent.read(content.decode("utf-8", "replace")) if self._task.agent else Answer()
-        if answer.usage:
-            details["usage"] = answer.usage
-        if ended.signal is not None:
-            return Outcome(Status.ERROR, _with(f"killed by signal {ended.signal}", tail), details=details)
-        if ended.exit_code or answer.reason:
-            said = answer.reason or tail
-            return Outcome(Status.ERROR, _with(f"exit {ended.exit_code}", said), details=details)
-        reason = self._unexpected(content, details)
-        return Outcome(Status.ERROR if reason else Status.SUCCESS, reason, details=details)
-
-    def _unexpected(self, content: bytes, details: dict[str, Any]) -> str:
-        """Return why the output is not what was expected, and note the status that the output itself states."""
-        if not self._task.expects_json:
-            return ""
+    def judge(self, one: Held, order: Order, finished: Finished, started: str) -> Outcome:
+        """Return the outcome of an order that has run; what it left that cannot be read is its error."""
         try:
-            document = json.loads(content)
-        except ValueError as error:
-            return one_line(f"the output is not JSON: {error}" if content else "there is no output", 300)
-        if isinstance(document, dict) and isinstance(document.get("status"), str):
-            details["domain_status"] = one_line(document["status"], 60)
-        if self._task.expected_schema is not None:
-            found = violations_in(self._task.expected_schema)(document)
-            if found:
-                return one_line(f"the output breaks its schema: {found[0]}", 300)
-        return ""
+            outcome = self._provider.judge(order, finished)
+        except OSError as error:
+            outcome = Outcome(Status.ERROR, one_line(f"cannot read what it left: {error.strerror or error}", 300))
+        if outcome.status is Status.SUCCESS:
+            self._durations.append(finished.seconds)
+        return self.settle(one, order, outcome, finished, started)
+
+    def settle(
+        self, one: Held, order: Order | None, outcome: Outcome, finished: Finished | None, started: str
+    ) -> Outcome:
+        """Write result.json and return the outcome with what the journal keeps of it."""
+        details: dict[str, Any] = {
+            **outcome.details,
+            "folder": f"task_{one.item.index}/attempt_{one.attempt}",
+            "duration_ms": round(1000 * finished.seconds, 1) if finished else 0.0,
+        }
+        if finished is not None:
+            details |= {name: getattr(finished, name) for name in ("exit_code", "signal", "peak_memory_kib")}
+        details["started"] = started
+        outcome = Outcome(outcome.status, outcome.reason, outcome.refusal, outcome.usage, details)
+        try:
+            _write_result(one, order, outcome, finished)
+        except OSError as error:
+            reason = one_line(f"cannot keep a record of it in {one.folder}: {error.strerror or error}", 300)
+            return Outcome(Status.ERROR, reason, usage=outcome.usage, details=details)
+        return outcome
+
+    def find(self, held: Sequence[Held], handle: Handle) -> Running | None:  # noqa: ARG002 - its process has been ended
+        """Return the good result that an attempt left on the disk before its dispatcher was killed."""
+        (one,) = held
+        try:
+            document = orjson.loads(Path(one.folder, RESULT).read_bytes())
+            outcome = _outcome(document)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return Done([(one, outcome)]) if outcome.status is Status.SUCCESS else None
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        if self._place is not None:
+            self._place.close()
 
 
-def _output(stdout: int, size: int, output_file: str) -> tuple[bytes, str]:
-    """Return what the command made (its output file, else its stdout) and the SHA-256, if it made anything."""
-    try:
-        with os.fdopen(os.open(output_file, _READ), "rb") as opened:
-            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-            opened.seek(0)
-            return opened.read(MOST_EXPECTED_BYTES), sha256
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise Trouble(f"the output file is no file that can be read: {error.strerror}") from error
-    content = os.pread(stdout, min(size, MOST_EXPECTED_BYTES), 0) if size else b""
-    return content, hashlib.sha256(content).hexdigest() if content else ""
+class _Attempt:
+    """One attempt that runs."""
+
+    def __init__(self, lane: ItemsLane, held: Held, order: Order, process: Process, started: str) -> None:
+        self._lane, self._held, self._order, self._process, self._started = lane, held, order, process, started
+        self.handle: Handle = process.handle
+
+    def wait(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
+        """Yield the one answer."""
+        finished = self._process.wait()
+        yield self._held, self._lane.judge(self._held, self._order, finished, self._started)
+
+    def end(self, why: str, grace: float) -> None:
+        """Ask the process to end."""
+        self._process.end(why, grace)
 
 
-def _with(what: str, said: str) -> str:
-    return one_line(f"{what}: {said}" if said else what, 300)
+def order_for(provider: Command, one: Held) -> tuple[str, ...]:
+    """Return the command that an attempt would run; nothing is written."""
+    values = _values(one)
+    return provider.argv(values, {"prompt": "…", "prompt_file": values["prompt_file"]})
 
 
-def _last_line(log: int, size: int) -> str:
-    """Return the last line of so many bytes that is not blank, plain and short."""
-    if not size:
-        return ""
-    lines = os.pread(log, TAIL_BYTES, max(0, size - TAIL_BYTES)).decode("utf-8", "replace").split("\n")
-    return next((one_line(line, 200) for line in reversed(lines) if line.strip()), "")
+def _make_folder(folder: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(os.path.dirname(folder), 0o700)  # noqa: PTH102, PTH120 - paths as text: this is the hot path
+    os.mkdir(folder, 0o700)  # noqa: PTH102
 
 
-def _write_result(folder: str, item: Item, number: int, argv: list[str], outcome: Outcome, ended: Ended | None) -> None:
+def _values(one: Held) -> dict[str, Any]:
+    """Return what templates may name."""
+    return {
+        "item": one.item.body,
+        "index": one.item.index,
+        "task_id": f"task_{one.item.index}",
+        "output_file": f"{one.folder}/output",
+        "prompt_file": f"{one.folder}/prompt.md",
+        "attempt": one.attempt,
+    }
+
+
+_OF_THE_RESULT = ("folder", "duration_ms", "exit_code", "signal", "peak_memory_kib", "started")
+_OPTIONAL = ("truncated", "output_sha256", "domain_status", "session", "model")
+
+
+def _write_result(one: Held, order: Order | None, outcome: Outcome, finished: Finished | None) -> None:
     """Write result.json, whole or absent; the journal line that follows is what counts and is made durable."""
     result = {
-        "task_id": f"task_{item.index}",
-        "index": item.index,
-        "item": item.id,
-        "attempt": number,
+        "task_id": f"task_{one.item.index}",
+        "index": one.item.index,
+        "item": one.item.id,
+        "attempt": one.attempt,
         "status": outcome.status.value,
         "reason": outcome.reason,
-        "command": argv,
-        "user_seconds": ended.user_seconds if ended else None,
-        "system_seconds": ended.system_seconds if ended else None,
+        "order": order.document() if order else None,
+        "user_seconds": finished.user_seconds if finished else None,
+        "system_seconds": finished.system_seconds if finished else None,
         **outcome.details,
     }
-    check_shape("item_result", result, folder)
-    draft = f"{folder}/.result.json.tmp"
+    if outcome.usage:
+        result["usage"] = dict(outcome.usage)
+    check_shape("item_result", result, one.folder, is_flat=True)
+    draft = f"{one.folder}/.{RESULT}.tmp"
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(handle, json.dumps(result).encode())
+        os.write(handle, _encode(result))
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)  # noqa: PTH108 - paths as text: this is the hot path
+        raise
     finally:
         os.close(handle)
-    os.replace(draft, f"{folder}/result.json")  # noqa: PTH105 - paths as text: this is the hot path
+    os.replace(draft, f"{one.folder}/{RESULT}")  # noqa: PTH105 - paths as text: this is the hot path
+
+
+def _encode(result: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(result)
+    except TypeError:  # a lone surrogate, as the name of a file may hold
+        import json
+
+        return json.dumps(result).encode()
+
+
+def _outcome(document: dict[str, Any]) -> Outcome:
+    """Return the outcome that a result.json holds."""
+    details = {name: document[name] for name in _OF_THE_RESULT}
+    details |= {name: document[name] for name in _OPTIONAL if name in document}
+    return Outcome(Status(document["status"]), document["reason"], Refusal.NONE, document.get("usage", {}), details)
 
 
 def first_words(folder: Path, index: int, number: int, most: int) -> str:

@@ -12,7 +12,6 @@ from typing import IO, Any
 from trailblazer.atomic import whole_file
 from trailblazer.errors import PlanUnusable
 
-FORMS = ("auto", "json", "ndjson", "csv", "lines", "nul")
 _BY_SUFFIX = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
 _PIECE = 1 << 16
 

@@ -1,119 +1,120 @@
-"""What the words of a batch mean: its task, its limits, and what holds where nothing is said."""
+"""What the words of a batch mean: its limits, and the provider that its items go through."""
 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from trailblazer import schemas
-from trailblazer.dispatch.engine import Limits
+from trailblazer.config import Config
 from trailblazer.dispatch.halting import Halts, read_rule
+from trailblazer.dispatch.settling import Limits
 from trailblazer.dispatch.throttle import Throttle
-from trailblazer.errors import GateClosed, PlanUnusable, WordsWrong
-from trailblazer.lanes.items.lane import Task
-from trailblazer.providers.agents import AGENTS
+from trailblazer.errors import PlanUnusable, WordsWrong
+from trailblazer.lanes.items.request import ItemsRequest
+from trailblazer.providers.agents import Agent, load_agents
+from trailblazer.providers.command import Command, Expectation
 from trailblazer.providers.templates import Render, compile_text, has_marks, join_marks
 
-# What is not said, in a new batch; in a resumed one what its manifest says.
-UNSAID: dict[str, Any] = {
-    "command": [],
-    "format": "auto",
-    "provider": None,
-    "template": None,
-    "shell": False,
-    "shuffle": False,
-    "notes": "",
-    "timeout": None,
-    "retries": 0,
-    "delay": "0",
-    "max_load": None,
-    "min_free_memory": None,
-    "expect": None,
-    "expect_schema": None,
-    "fail_fast": 0,
-    "halt": None,
-    "preflight": None,
-    "skip_preflight": False,
-    "yes": False,
-    "monitor_interval": 120.0,
-    "results": None,
-    "keep_order": False,
-    "no_worker_logs": False,
-    "log_cap": "64M",
-    "max_workers": None,
-}
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+SCHEMA = "expected"  # the name under which the schema of --expect-schema is known
+DEFAULT_AGENT = "claude"
 
 
-def read_limits(how: Mapping[str, Any]) -> Limits:
+def read_limits(request: ItemsRequest, workers: int) -> Limits:
     """Return the limits that words mean; a number that makes no sense is refused (exit 2)."""
-    for name, least in (("max_workers", 1), ("retries", 0), ("fail_fast", 0)):
-        if how[name] < least:
-            raise WordsWrong(f"--{name.replace('_', '-')} {how[name]} is too small", f"From {least}.")
+    numbers = {"max-workers": (workers, 1), "retries": (request.retries, 0), "fail-fast": (request.fail_fast, 0)}
+    for name, (value, least) in numbers.items():
+        if not least <= value <= MOST:
+            raise WordsWrong(f"--{name} {value} is out of range", f"From {least} to {MOST}.")
     return Limits(
-        how["max_workers"],
-        how["retries"],
+        workers,
+        request.retries,
         retry_failures=True,
-        halts=Halts(how["fail_fast"], read_rule(how["halt"]) if how["halt"] else None),
+        halts=Halts(request.fail_fast, read_rule(request.halt) if request.halt else None),
         throttle=Throttle(
-            _amount(how["delay"], _TIMES),
-            how["max_load"],
-            int(_amount(how["min_free_memory"], _SIZES)) if how["min_free_memory"] else None,
+            read_amount(request.delay, _TIMES),
+            request.max_load,
+            int(read_amount(request.min_free_memory, _SIZES)) if request.min_free_memory else None,
         ),
     )
 
 
-def _amount(text: str, units: Mapping[str, int]) -> float:
+MOST = 1_000_000
+
+
+def read_amount(text: str, units: Mapping[str, int]) -> float:
+    """Return the amount that a text like `10m` means, in the smallest unit; another text is refused (exit 2)."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]?)", str(text).strip())
     if not found or found[2] not in units:
         raise WordsWrong(f"{text!r} is not an amount", f"A number and one of: {' '.join(filter(None, units))}.")
     return float(found[1]) * units[found[2]]
 
 
-def read_task(how: Mapping[str, Any]) -> Task:
-    """Return what is done with each item; a mistake in a template is told before anything runs."""
-    agent = AGENTS[how["provider"]] if how["provider"] else None
-    command = join_marks(how["command"])
-    if agent:
-        command = [*agent.words, *command]
-        if not how["template"]:
-            raise WordsWrong("an agent needs a prompt", "--template FILE, a text with {{ item }} in it.")
-        if shutil.which(command[0]) is None:
-            raise GateClosed(f"there is no {command[0]} on the PATH", "Install it, or choose another --provider.")
-    if not command:
+def read_time_limit(request: ItemsRequest, default_minutes: float) -> tuple[float | None, float | None]:
+    """Return the time limit of an attempt, in seconds or as a multiple of the median of those that succeeded."""
+    text = request.timeout
+    if text is None:
+        return 60 * default_minutes, None
+    if text.endswith("x"):
+        return None, read_amount(text[:-1], {"": 1})
+    return read_amount(text, _TIMES) or None, None
+
+
+def read_provider(request: ItemsRequest, config: Config) -> Command:
+    """Return what each item goes through; a mistake in a template is refused before anything runs."""
+    prompt = _prompt(request)
+    command = join_marks(request.command)
+    if not any(map(has_marks, command)):
+        command = [word.replace("{}", "{{ item }}") for word in command]  # as GNU parallel has it
+    name = request.provider or (DEFAULT_AGENT if prompt and not command else None)
+    agent = _agent(name, config) if name else None
+    if agent and not prompt:
+        raise WordsWrong("an agent needs a prompt", "--template FILE or --prompt TEXT, with {{ item }} in it.")
+    if not agent and not command:
         raise WordsWrong(
-            "there is no command", "Put it behind --: trailblazer batch run --items FILE -- ./work.sh {{ item }}"
+            "there is no command", "Put it behind --: trailblazer batch run --items FILE -- ./work.sh '{{ item }}'"
         )
-    if how["shell"]:
-        words: tuple[Render, ...] = (
-            *map(compile_text, ["/bin/sh", "-c"]),
-            compile_text(" ".join(command), for_shell=True),
-        )
-    else:
-        is_bare = not agent and not how["template"] and not any(map(has_marks, command))
-        words = tuple(compile_text(word) for word in [*command, *(["{{ item }}"] if is_bare else [])])
-    limit = str(how["timeout"] or "")
-    if how["expect_schema"]:
-        schemas.add("expected", Path(how["expect_schema"]).expanduser())
-    return Task(
-        words=words,
-        prompt=compile_text(_read(how["template"])) if how["template"] else None,
+    if request.expect_schema:
+        schemas.add(SCHEMA, Path(request.expect_schema).expanduser())
+    return Command(
+        words=_words(command, request, is_whole=bool(agent or prompt)),
+        prompt=compile_text(prompt) if prompt else None,
         agent=agent,
-        keeps_logs=not how["no_worker_logs"],
-        log_cap=int(_amount(how["log_cap"], _SIZES)),
-        limit_seconds=_amount(limit, _TIMES) if limit and not limit.endswith("x") else None,
-        limit_medians=_amount(limit[:-1], {"": 1}) if limit.endswith("x") else None,
-        expects_json=bool(how["expect"] or how["expect_schema"]),
-        expected_schema="expected" if how["expect_schema"] else None,
+        model=request.model,
+        log_cap=None if request.no_worker_logs else int(read_amount(request.log_cap, _SIZES)),
+        expects=Expectation(bool(request.expect or request.expect_schema), SCHEMA if request.expect_schema else None),
     )
+
+
+def _words(command: list[str], request: ItemsRequest, *, is_whole: bool) -> tuple[Render, ...]:
+    if request.shell:
+        return *map(compile_text, ["/bin/sh", "-c"]), compile_text(" ".join(command), for_shell=True)
+    is_bare = not is_whole and not any(map(has_marks, command))
+    return tuple(compile_text(word) for word in [*command, *(["{{ item }}"] if is_bare else [])])
+
+
+def _agent(name: str, config: Config) -> Agent:
+    agents = load_agents(config)
+    if name not in agents:
+        raise WordsWrong(f"there is no provider {name}", f"There are: {', '.join(sorted(agents))}.")
+    return agents[name]
+
+
+def _prompt(request: ItemsRequest) -> str | None:
+    if request.template and request.prompt:
+        raise WordsWrong("both --template and --prompt are given", "Keep one of them.")
+    prompt = _read(request.template) if request.template else request.prompt
+    if request.skill is None or prompt is None:
+        return prompt
+    return f"Use the skill {request.skill}.\n\n{prompt}\n\nWrite your result to the file {{{{ output_file }}}}\n"
 
 
 def _read(name: str) -> str:
     try:
         return Path(name).expanduser().read_text("utf-8")
-    except OSError as error:
-        raise PlanUnusable(f"cannot read the template {name}: {error.strerror}", "Look at that path.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise PlanUnusable(f"cannot read the template {name}: {why}", "Look at that path.") from error

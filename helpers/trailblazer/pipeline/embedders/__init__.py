@@ -1,4 +1,4 @@
-"""Who makes vectors: one contract, and the provider that the configuration names."""
+"""The contract of an embedder, and the embedder that the configuration names."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class Embedder(Protocol):
-    """Makes vectors of texts; loaded once a process and used for many runs."""
+    """Makes vectors of texts. It is loaded once per process and serves many runs."""
 
     @property
     def provider(self) -> str:
-        """The provider's name, as in the configuration."""
+        """The name of the provider, as in the configuration."""
 
     @property
     def model(self) -> str:
-        """The model's name at that provider."""
+        """The name of the model at that provider."""
 
     @property
     def dimension(self) -> int:
@@ -34,26 +34,26 @@ class Embedder(Protocol):
 
     @property
     def tokenizer_name(self) -> str:
-        """What cuts texts into the tokens that the model reads."""
+        """The tokenizer of the model."""
 
     @property
     def tokenizer_version(self) -> str:
-        """The version of that."""
+        """The version of the tokenizer."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return a vector for each text, float32 of shape (texts, dimension), each of length 1.
 
-        A blank text is refused with DocumentInvalid before anything is spent. A service that does not answer
-        is ServiceDown (repeat it), one that says no for good ProviderRefused.
+        A blank text is refused with DocumentInvalid before anything is sent. A service that does not answer is
+        ServiceDown (a retry may help), a service that refuses for good is ProviderRefused.
         """
 
     def probe(self) -> None:
-        """Make one small vector and hold it against the dimension, or raise what embed would raise."""
+        """Make one small vector and check its dimension; raises what embed raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What vectors are made with; vectors of two identities cannot be compared."""
+    """What makes the vectors. Vectors of two identities cannot be compared."""
 
     provider: str
     model: str
@@ -64,13 +64,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that a provider has: its own dimension, and the smaller ones it can be cut to."""
+    """A model of a provider: the dimension of its vectors, and the smaller dimensions that they can be cut to."""
 
     dimension: int
     smaller: frozenset[int] = frozenset()
 
     def has(self, dimension: int) -> bool:
-        """Say whether the model makes vectors of that many numbers."""
+        """Return whether the model makes vectors of that many numbers."""
         return dimension == self.dimension or dimension in self.smaller
 
 
@@ -82,7 +82,7 @@ _MODULES = {
 
 
 def identify(config: Config) -> Identity:
-    """Return what the configured embedder makes vectors with, without loading it.
+    """Return what makes the vectors by the configuration, without loading it.
 
     A model or dimension that the provider does not have is refused with ConfigWrong.
     """
@@ -91,16 +91,24 @@ def identify(config: Config) -> Identity:
 
 
 def check_ready(config: Config) -> Identity:
-    """Return the identity of the configured embedder, or refuse with ConfigWrong what it lacks to be loaded here.
+    """Return the identity of the configured embedder. If it cannot be loaded here, refuse with ConfigWrong.
 
-    Weights that are not installed or a key that is not set are found without loading and without a call.
+    Missing weights and a missing key are found without loading anything and without a call.
     """
     found: Identity = _provider(config).check_ready(config)
     return found
 
 
+def learn_dimension(config: Config) -> None:
+    """Ask the provider for the dimension of its model, and keep it in var/, when nothing says it yet.
+
+    Most models are known and nothing is sent. A service that does not answer is ServiceDown.
+    """
+    _provider(config).learn_dimension(config)
+
+
 def load_embedder(config: Config) -> Embedder:
-    """Return the configured embedder, loaded; refuses what check_ready refuses."""
+    """Return the configured embedder, loaded, after learn_dimension. It refuses what check_ready refuses."""
     embedder: Embedder = _provider(config).load(config)
     return embedder
 
@@ -110,7 +118,7 @@ def _provider(config: Config) -> Any:
 
 
 def choose_model(config: Config, models: Mapping[str, Model], default: str) -> tuple[str, int]:
-    """Return the model and dimension asked for, or refuse them with ConfigWrong, naming what there is."""
+    """Return the configured model and dimension. An unknown one is refused with ConfigWrong, which lists the known."""
     name = config["embed.model"] or default
     if name not in models:
         raise ConfigWrong(
@@ -120,7 +128,7 @@ def choose_model(config: Config, models: Mapping[str, Model], default: str) -> t
     model = models[name]
     dimension = config["embed.dimension"] or model.dimension
     if not model.has(dimension):
-        known = ", ".join(str(known) for known in sorted({model.dimension, *model.smaller})[-8:])
+        known = ", ".join(str(size) for size in sorted({model.dimension, *model.smaller})[-8:])
         raise ConfigWrong(
             f"{config.settings['embed.dimension'].origin}: the model {name} makes no vectors of {dimension} numbers",
             f"It makes vectors of: {known}.",
@@ -129,7 +137,7 @@ def choose_model(config: Config, models: Mapping[str, Model], default: str) -> t
 
 
 def refuse_blank(texts: Sequence[str]) -> None:
-    """Refuse with DocumentInvalid a batch in which a text is blank: it has no vector."""
+    """Refuse a batch with a blank text (DocumentInvalid): a blank text has no vector."""
     for position, text in enumerate(texts):
         if not text or text.isspace():
             raise DocumentInvalid(

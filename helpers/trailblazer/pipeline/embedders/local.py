@@ -1,18 +1,18 @@
-"""The provider `local`: static word vectors (wordllama's weights, read as data), no service, no hub."""
+"""The provider `local`: static word vectors from wordllama's weights, without a service."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import struct
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trailblazer.config import Config
 from trailblazer.errors import ConfigWrong, DocumentInvalid
 from trailblazer.pipeline.embedders import Identity, Model, choose_model, refuse_blank
+from trailblazer.pipeline.tokens import splintr_version
+from trailblazer.schemas import parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,26 +20,30 @@ if TYPE_CHECKING:
 
     from trailblazer.pipeline.embedders import Vectors
 
-# Its vectors were trained to be cut: the first 128 or 64 numbers are vectors of their own.
+# The model was trained so that the first 128 or 64 numbers of a vector are a vector too.
 MODELS = {"l2-supercat-256": Model(256, frozenset({64, 128}))}
 _DEFAULT = "l2-supercat-256"
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
-# The fast call would read these as control words; texts that spell them are read the ordinary way.
+# The fast call would read these as control words; the ordinary call reads them as text.
 _CONTROL = ("<s>", "</s>", "<unk>")
 
 
 def identify(config: Config) -> Identity:
-    """Return the model and dimension that the configuration asks for."""
+    """Return the configured model and dimension."""
     model, dimension = choose_model(config, MODELS, _DEFAULT)
-    return Identity("local", model, dimension, "llama-2", f"splintr-{version('splintr-rs')}")
+    return Identity("local", model, dimension, "llama-2", f"splintr-{splintr_version()}")
 
 
 def check_ready(config: Config) -> Identity:
-    """Return the identity; weights that are not installed are refused with ConfigWrong."""
+    """Return the identity. Missing weights are refused with ConfigWrong."""
     identity = identify(config)
     _package()
     return identity
+
+
+def learn_dimension(config: Config) -> None:
+    """Do nothing: the dimension of every model is known."""
 
 
 def load(config: Config) -> LocalEmbedder:
@@ -48,18 +52,18 @@ def load(config: Config) -> LocalEmbedder:
 
 
 def _package() -> Path:
-    """Return where wordllama's files are, found without importing it: its own loader would ask a hub."""
+    """Return the folder of wordllama's files. The package is not imported: its loader would download files."""
     found = importlib.util.find_spec("wordllama")
-    for place in (found.submodule_search_locations or ()) if found else ():
-        if (Path(place) / _WEIGHTS).is_file() and (Path(place) / _TOKENIZER).is_file():
-            return Path(place)
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        if (Path(folder) / _WEIGHTS).is_file() and (Path(folder) / _TOKENIZER).is_file():
+            return Path(folder)
     raise ConfigWrong("the weights of the local embedder are not installed", 'Run: pip install "wordllama"')
 
 
 def read_safetensors(file: Path) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a safetensors file (8 bytes of header size, a JSON header, then the numbers).
 
-    A file that is cut short or no safetensors is refused with DocumentInvalid.
+    A file that is cut short or has another format is refused with DocumentInvalid.
     """
     import numpy as np
 
@@ -67,14 +71,14 @@ def read_safetensors(file: Path) -> dict[str, npt.NDArray[Any]]:
     raw = np.memmap(file, dtype=np.uint8, mode="r")
     try:
         (size,) = struct.unpack("<Q", raw[:8].tobytes())
-        header: dict[str, dict[str, Any]] = json.loads(raw[8 : 8 + size].tobytes())
+        header: dict[str, dict[str, Any]] = parse_json(raw[8 : 8 + size].tobytes())
         arrays = {}
-        for name, told in header.items():
+        for name, entry in header.items():
             if name != "__metadata__":
-                start, end = (8 + size + offset for offset in told["data_offsets"])
-                arrays[name] = raw[start:end].view(kinds[told["dtype"]]).reshape(told["shape"])
+                start, end = (8 + size + offset for offset in entry["data_offsets"])
+                arrays[name] = raw[start:end].view(kinds[entry["dtype"]]).reshape(entry["shape"])
     except (ValueError, KeyError, struct.error) as error:
-        raise DocumentInvalid(f"{file} is no readable safetensors file: {error}", "Install it again.") from error
+        raise DocumentInvalid(f"{file} is not a readable safetensors file: {error}", "Install it again.") from error
     return arrays
 
 
@@ -103,11 +107,11 @@ class LocalEmbedder:
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         for position, text in enumerate(texts):
             tokens = np.sort(self._tokens(text))
-            # Each different token is fetched once and weighed by how often it is there: half the memory traffic.
+            # Each different token is fetched once and multiplied by its count: half the memory traffic.
             last = np.flatnonzero(np.append(tokens[1:] != tokens[:-1], True))
-            often = np.diff(last, prepend=-1).astype(np.float32)
-            np.matmul(often, self._weights.take(tokens[last], axis=0), out=vectors[position])
-        # The mean and the sum differ by a factor that scaling to length 1 takes away.
+            counts = np.diff(last, prepend=-1).astype(np.float32)
+            np.matmul(counts, self._weights.take(tokens[last], axis=0), out=vectors[position])
+        # Mean and sum differ by a factor only, and scaling to length 1 removes it.
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return vectors
 
@@ -122,4 +126,4 @@ class LocalEmbedder:
             tokens = np.array(self._tokenizer.encode_ordinary(text), dtype=np.uint16)
         else:
             tokens = np.frombuffer(self._tokenizer.encode_flat(text), dtype=np.uint32).astype(np.uint16)
-        return tokens[1:]  # the first stands for the beginning of a text
+        return tokens[1:]  # the first token marks the beginning of a text

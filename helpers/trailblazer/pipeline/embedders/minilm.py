@@ -1,10 +1,9 @@
-"""The provider `minilm`: all-MiniLM-L6-v2 computed with numpy, from weights that an extra installs."""
+"""The provider `minilm`: all-MiniLM-L6-v2, computed with numpy from weights that an extra installs."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from trailblazer.config import Config
 from trailblazer.errors import ConfigWrong
 from trailblazer.pipeline.embedders import Identity, Model, choose_model, refuse_blank
 from trailblazer.pipeline.embedders.local import read_safetensors
+from trailblazer.pipeline.tokens import splintr_version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,22 +22,26 @@ if TYPE_CHECKING:
 MODELS = {"all-MiniLM-L6-v2": Model(384)}
 _DEFAULT = "all-MiniLM-L6-v2"
 _LAYERS, _HEADS, _EPSILON = 6, 12, 1e-12
-# The model was trained on at most 256 tokens; a longer text is read in windows and their vectors are averaged.
+# The model reads at most 256 tokens. A longer text is read in windows, and their vectors are averaged.
 _WINDOW = 254
 _BEGIN, _END = 101, 102
 
 
 def identify(config: Config) -> Identity:
-    """Return the model and dimension that the configuration asks for."""
+    """Return the configured model and dimension."""
     model, dimension = choose_model(config, MODELS, _DEFAULT)
-    return Identity("minilm", model, dimension, "bert-uncased", f"splintr-{version('splintr-rs')}")
+    return Identity("minilm", model, dimension, "bert-uncased", f"splintr-{splintr_version()}")
 
 
 def check_ready(config: Config) -> Identity:
-    """Return the identity; an extra that is not installed is refused with ConfigWrong."""
+    """Return the identity. A missing extra is refused with ConfigWrong."""
     identity = identify(config)
     _package()
     return identity
+
+
+def learn_dimension(config: Config) -> None:
+    """Do nothing: the dimension of every model is known."""
 
 
 def load(config: Config) -> MiniLM:
@@ -55,7 +59,7 @@ def _package() -> Path:
 
 
 class MiniLM:
-    """A six-layer BERT: the mean of its last layer, scaled to length 1; some tens of chunks a second."""
+    """A BERT of six layers: the mean of its last layer, scaled to length 1. It makes some tens of vectors a second."""
 
     provider = "minilm"
 
@@ -149,7 +153,7 @@ class MiniLM:
 
 
 def gelu(state: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return x times the normal distribution function of x, right to 2e-7 (Abramowitz and Stegun 7.1.26)."""
+    """Return x times the normal distribution function of x; the error is at most 2e-7 (Abramowitz, Stegun 7.1.26)."""
     import numpy as np
 
     size = np.abs(state) * np.float32(0.5**0.5)

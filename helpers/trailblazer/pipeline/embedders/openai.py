@@ -1,24 +1,21 @@
-"""The provider `openai`: any address that speaks OpenAI's embeddings protocol."""
+"""The provider `openai`: any model at any address that speaks OpenAI's embeddings protocol."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from trailblazer.config import Config
-from trailblazer.errors import ConfigWrong, ProviderRefused, ServiceDown, Trouble
+from trailblazer.errors import ConfigWrong, ProviderRefused
+from trailblazer.pipeline.documents import is_text
 from trailblazer.pipeline.embedders import Identity, Model, choose_model, refuse_blank
-from trailblazer.plain import one_line
+from trailblazer.pipeline.embedders.dimensions import dimension_file, keep_dimension, read_dimension
+from trailblazer.pipeline.embedders.service import KEY, EmbeddingsService, read_key
 
 if TYPE_CHECKING:
-    import httpx
-
     from trailblazer.pipeline.embedders import Vectors
 
-KEY = "OPENAI_API_KEY"
 MODELS = {
     "text-embedding-3-small": Model(1536, frozenset(range(1, 1536))),
     "text-embedding-3-large": Model(3072, frozenset(range(1, 3072))),
@@ -26,57 +23,94 @@ MODELS = {
 }
 _DEFAULT = "text-embedding-3-small"
 _OWN_HOST = "api.openai.com"
-# One request may hold 300,000 tokens; no text has more tokens than bytes, nearly all have a quarter.
+# One request may hold 300,000 tokens. No text has more tokens than bytes, nearly all have a quarter.
 _CHARACTERS_PER_REQUEST = 600_000
-_LONGEST_WAIT = 120.0
-_AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)
+LARGEST = 16_000  # numbers in a vector that pgvector stores
 
 
 def identify(config: Config) -> Identity:
-    """Return the model and dimension asked for; a model that is not OpenAI's own needs an embed.dimension."""
-    name, dimension = config["embed.model"], config["embed.dimension"]
-    if name and name not in MODELS and _host(config) != _OWN_HOST:
-        if not dimension:
-            raise ConfigWrong(
-                f"embed.dimension is not set, and the model {name} is not one whose dimension is known",
-                "Set embed.dimension to the numbers in a vector of that model.",
-            )
-        return Identity("openai", name, dimension, "of-the-service", "unknown")
-    model, dimension = choose_model(config, MODELS, _DEFAULT)
-    return Identity("openai", model, dimension, "cl100k_base", "of-the-service")
+    """Return the configured model and dimension. A model of another service has the dimension that was kept.
+
+    When neither the configuration nor var/ has the dimension, ConfigWrong says how to get it.
+    """
+    if not _is_of_another_service(config):
+        model, own_dimension = choose_model(config, MODELS, _DEFAULT)
+        return Identity("openai", model, own_dimension, "cl100k_base", "of-the-service")
+    if problem := _problem_of_model(config):
+        raise problem
+    name, url = config["embed.model"], config["embed.base_url"]
+    dimension: int | None = config["embed.dimension"] or read_dimension(config.places, url, name)
+    if not dimension:
+        raise ConfigWrong(
+            f"the dimension of the model {name} is not known yet",
+            "`trailblazer embed plan-preflight` asks the service for it once. Or set embed.dimension.",
+        )
+    return Identity("openai", name, dimension, "of-the-service", "unknown")
 
 
 def check_ready(config: Config) -> Identity:
-    """Return the identity; an address that is none, and a key that is not set or cannot be one, are ConfigWrong."""
+    """Return the identity. A wrong address, and a key that is missing or cannot be a key, are ConfigWrong."""
     identity = identify(config)
-    if not _host(config):
-        raise ConfigWrong(
-            f"{config.settings['embed.base_url'].origin}: embed.base_url is no address", "For example https://host/v1."
-        )
-    key = _key()
-    if not key and _host(config) == _OWN_HOST:
-        raise ConfigWrong(f"{KEY} is not set", f"Put the key of {_OWN_HOST} into the environment, never into a file.")
-    if key and not (key.isascii() and key.isprintable() and " " not in key):
-        raise ConfigWrong(f"{KEY} holds characters that no key has", "Copy it again.")
+    if problem := _problem_of_access(config):
+        raise problem
     return identity
 
 
+def learn_dimension(config: Config) -> None:
+    """Ask the service for the dimension of its model and keep it, when neither the configuration nor var/ has it.
+
+    The service gets one request with one word. When it does not answer: ServiceDown, or ProviderRefused. A
+    configuration that check_ready refuses is left to check_ready: nothing is sent.
+    """
+    url, model = config["embed.base_url"], config["embed.model"]
+    if not _is_of_another_service(config) or config["embed.dimension"]:
+        return
+    if _problem_of_model(config) or _problem_of_access(config) or read_dimension(config.places, url, model):
+        return
+    dimension = int(_service(config).vectors_of(model, ["probe"], {}).shape[1])
+    if not 1 <= dimension <= LARGEST:
+        raise ProviderRefused(
+            f"the model {model} makes vectors of {dimension} numbers", f"The database stores 1 to {LARGEST:,} numbers."
+        )
+    keep_dimension(config.places, url, model, dimension)
+
+
 def load(config: Config) -> OpenAIEmbedder:
-    """Return the embedder; nothing is sent before embed or probe."""
-    return OpenAIEmbedder(
-        check_ready(config),
-        config["embed.base_url"],
-        timeout=config["embed.timeout_seconds"],
-        retries=config["embed.max_retries"],
-    )
+    """Return the embedder. Nothing is sent before embed or probe, unless the dimension must be learned."""
+    learn_dimension(config)
+    identity = check_ready(config)
+    kept = dimension_file(config.places, config["embed.base_url"], identity.model)
+    is_kept = _is_of_another_service(config) and not config["embed.dimension"]
+    hint = f"Remove {kept}: the dimension is asked for again." if is_kept else "Set embed.dimension to that number."
+    return OpenAIEmbedder(identity, _service(config), hint)
 
 
-def _key() -> str:
-    return os.environ.get(KEY, "").strip()
+def _is_of_another_service(config: Config) -> bool:
+    """Return whether the model is one that OpenAI does not have, at an address that is not OpenAI's."""
+    return bool(config["embed.model"]) and config["embed.model"] not in MODELS and _host(config) != _OWN_HOST
+
+
+def _problem_of_model(config: Config) -> ConfigWrong | None:
+    if is_text(config["embed.model"]):
+        return None
+    return ConfigWrong(f"{config.settings['embed.model'].origin}: embed.model is not text in UTF-8", "Check the name.")
+
+
+def _problem_of_access(config: Config) -> ConfigWrong | None:
+    """Return why nothing can be sent with this address and key, None when nothing is wrong."""
+    if not _host(config):
+        origin = config.settings["embed.base_url"].origin
+        return ConfigWrong(f"{origin}: embed.base_url is not an address", "For example https://host/v1.")
+    key = read_key()
+    if not key and _host(config) == _OWN_HOST:
+        return ConfigWrong(f"{KEY} is not set", f"Put the key of {_OWN_HOST} into the environment, never into a file.")
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        return ConfigWrong(f"{KEY} holds characters that no key has", "Copy the key again.")
+    return None
 
 
 def _host(config: Config) -> str:
-    """Return the host of embed.base_url, or "" when it is no address."""
+    """Return the host of embed.base_url, "" when it is not an address."""
     try:
         address = urlsplit(config["embed.base_url"])
         return "" if address.port == 0 else address.hostname or ""
@@ -84,57 +118,46 @@ def _host(config: Config) -> str:
         return ""
 
 
+def _service(config: Config) -> EmbeddingsService:
+    return EmbeddingsService(
+        config["embed.base_url"], timeout=config["embed.timeout_seconds"], retries=config["embed.max_retries"]
+    )
+
+
 class OpenAIEmbedder:
-    """Sends texts to an embeddings service; the key stays in the headers of its client and in no message."""
+    """Makes vectors with an embeddings service, and checks each answer before it is used."""
 
     provider = "openai"
 
-    def __init__(
-        self,
-        identity: Identity,
-        base_url: str,
-        *,
-        timeout: float,
-        retries: int,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        import httpx
-
+    def __init__(self, identity: Identity, service: EmbeddingsService, hint: str = "") -> None:
         self.model = identity.model
         self.dimension = identity.dimension
         self.tokenizer_name = identity.tokenizer_name
         self.tokenizer_version = identity.tokenizer_version
-        address = urlsplit(base_url)
-        self._where = f"{address.scheme}://{address.hostname}" + (f":{address.port}" if address.port else "")
-        self._retries = retries
-        self._timeout = timeout
-        self._sleep = sleep
+        self._service = service
+        self._hint = hint
         known = MODELS.get(self.model)
-        self._cut = {} if known is None or self.dimension == known.dimension else {"dimensions": self.dimension}
-        self._client = httpx.Client(
-            base_url=base_url.rstrip("/") + "/",
-            headers={"Authorization": f"Bearer {_key()}"} if _key() else {},
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
-        )
+        self._options = {} if known is None or self.dimension == known.dimension else {"dimensions": self.dimension}
 
     def __repr__(self) -> str:
-        return f"OpenAIEmbedder({self.model!r}, {self.dimension}, {self._where!r})"
+        return f"OpenAIEmbedder({self.model!r}, {self.dimension}, {self._service.where!r})"
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return a vector for each text, shape (texts, dimension), each of length 1.
 
-        Blank texts are refused with DocumentInvalid. Answers 429 and 5xx, dropped connections, time-outs and
-        answers that are cut short are repeated, then ServiceDown; every other no is ProviderRefused.
+        Blank texts are refused with DocumentInvalid, vectors of another dimension with ProviderRefused. A service
+        that does not answer is ServiceDown.
         """
         import numpy as np
 
         refuse_blank(texts)
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
-        vectors = np.concatenate([self._ask(part) for part in _requests(texts)])
+        vectors = np.concatenate([self._checked(part) for part in _requests(texts)])
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not np.isfinite(length).all() or not length.all():
-            raise ProviderRefused(f"{self._where} answered with vectors that are not numbers", "Look at that service.")
+            what = "answered with a vector that is zero or holds no numbers"
+            raise ProviderRefused(f"{self._service.where} {what}", "Check that service and its model.")
         vectors /= length
         return vectors
 
@@ -142,89 +165,19 @@ class OpenAIEmbedder:
         """Ask for the vector of one word, which costs next to nothing."""
         self.embed(["probe"])
 
-    def _ask(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of one request as they came, shape (texts, dimension)."""
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return self._once(texts)
-            except _Again as again:
-                if attempt > self._retries or again.wait > _LONGEST_WAIT:
-                    times = "once" if attempt == 1 else f"{attempt} times"
-                    raise ServiceDown(
-                        f"{self._where} {again.what} (asked {times})",
-                        "Nothing was stored of this batch; run the same command again later.",
-                    ) from None
-                self._sleep(again.wait or min(0.5 * 2 ** (attempt - 1), 30.0))
-
-    def _once(self, texts: Sequence[str]) -> Vectors:
-        import httpx
-
-        body = {"model": self.model, "input": list(texts), "encoding_format": "float", **self._cut}
-        try:
-            answer = self._client.post("embeddings", json=body)
-        except httpx.TimeoutException:
-            raise _Again(f"did not answer within {self._timeout:g} s") from None
-        except httpx.HTTPError as error:
-            raise _Again(f"could not be reached or hung up: {self._scrubbed(str(error))}") from None
-        if answer.status_code != httpx.codes.OK:
-            raise self._refusal(answer)
-        try:
-            document = answer.json()
-        except ValueError:
-            raise _Again("answered with half a document") from None
-        return self._vectors(document, len(texts))
-
-    def _refusal(self, answer: httpx.Response) -> Exception:
-        """Return what an answer other than 200 comes to: ask again, or never."""
-        said, code = self._scrubbed(_message(answer)), _error_code(answer)
-        what = f"answered {answer.status_code}" + (f": {said}" if said else "")
-        if answer.status_code in _AGAIN and code != "insufficient_quota":
-            return _Again(what, _retry_after(answer.headers.get("Retry-After")))
-        hint = {
-            401: f"Set {KEY} to a valid key.",
-            403: f"The key in {KEY} may not use this model.",
-            404: f"Look at embed.base_url and embed.model ({self.model}).",
-            429: "The account's quota is used up; nothing was stored of this batch.",
-        }
-        return ProviderRefused(f"{self._where} {what}", hint.get(answer.status_code, "Look at embed.* in the config."))
-
-    def _vectors(self, document: Any, count: int) -> Vectors:
-        import numpy as np
-
-        try:
-            entries = sorted(document["data"], key=lambda entry: int(entry["index"]))
-            found = [entry["embedding"] for entry in entries]
-            sizes = {len(vector) for vector in found}
-            if len(found) != count or [int(entry["index"]) for entry in entries] != list(range(count)):
-                raise ProviderRefused(f"{self._where} answered with {len(found)} vectors for {count} texts")
-            if sizes != {self.dimension}:
-                told = " and ".join(str(size) for size in sorted(sizes))
-                raise ProviderRefused(
-                    f"{self._where} answered with vectors of {told} numbers, not {self.dimension}",
-                    f"Set embed.dimension to what the model {self.model} makes; nothing was stored.",
-                )
-            return np.array(found, dtype=np.float32)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+    def _checked(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of one request, shape (texts, dimension), or refuse another dimension."""
+        vectors = self._service.vectors_of(self.model, texts, self._options)
+        if vectors.shape[1] != self.dimension:
             raise ProviderRefused(
-                f"{self._where} did not answer as an embeddings service does", "Look at embed.base_url."
-            ) from error
-
-    def _scrubbed(self, text: str) -> str:
-        key = _key()
-        return one_line(text.replace(key, "***") if key else text, 200)
-
-
-class _Again(Trouble):
-    """This call may go well when it is repeated, after `wait` seconds where the service says so."""
-
-    def __init__(self, what: str, wait: float = 0.0) -> None:
-        super().__init__(what)
-        self.wait = wait
+                f"{self._service.where} answered with vectors of {vectors.shape[1]} numbers, not {self.dimension}",
+                f"Nothing was stored. {self._hint}",
+            )
+        return vectors
 
 
 def _requests(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the texts in parts that fit into one request each."""
     start = size = 0
     for position, text in enumerate(texts):
         if size and size + len(text) > _CHARACTERS_PER_REQUEST:
@@ -232,35 +185,3 @@ def _requests(texts: Sequence[str]) -> Iterator[Sequence[str]]:
             start, size = position, 0
         size += len(text)
     yield texts[start:]
-
-
-def _message(answer: httpx.Response) -> str:
-    try:
-        error = answer.json()["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def _error_code(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["error"]["code"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def _retry_after(told: str | None) -> float:
-    """Return the seconds that a Retry-After header asks to wait: a number, or a date; 0 for neither."""
-    from datetime import UTC, datetime
-    from email.utils import parsedate_to_datetime
-
-    if not told:
-        return 0.0
-    try:
-        return max(0.0, float(told))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return 0.0

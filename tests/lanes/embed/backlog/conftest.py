@@ -1,10 +1,8 @@
-"""One real database server for all tests of this folder, and a project with normalised runs for each."""
+"""A project with normalised runs and a database of its own for each test."""
 
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,19 +16,6 @@ from trailblazer.paths import CONFIG_NAME
 
 _NUMBERS = itertools.count(1)
 RUNS = tuple(f"2026-{number:02}" for number in range(1, 7))
-
-
-@pytest.fixture(scope="session")
-def base() -> Iterator[Path]:
-    """The base folder of the shared server, whose database `trailblazer` has its tables and is copied for each test."""
-    folder = Path(tempfile.mkdtemp(prefix="trailblazer backlog é "))
-    (folder / CONFIG_NAME).parent.mkdir()
-    (folder / CONFIG_NAME).write_text("paths: {var: var}\n")
-    started = Project(folder, "").run("db", "start", TRAILBLAZER_DB_URL="null")
-    assert 0 == started.code, started.err
-    yield folder / "var" / "postgres"
-    server.stop(folder / "var" / "postgres")
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

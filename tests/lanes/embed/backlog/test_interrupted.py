@@ -20,9 +20,9 @@ MANY = 1500
 
 
 def _good(project: Project) -> dict[str, int]:
-    """Return how many good outcomes each run has, by the newest journal."""
-    good = [line["item"] for line in project.journal if line.get("status") in {"success", "unchanged"}]
-    return dict(Counter(good))
+    """Return how often each run was embedded well, by the newest journal."""
+    good = [line for line in project.journal if line.get("status") in {"success", "unchanged"}]
+    return dict(Counter(line["item"] for line in good if line["phase"] == "embed"))
 
 
 def _states(project: Project) -> list[tuple[str, str, str | None]]:
@@ -42,7 +42,7 @@ def _finish(project: Project) -> None:
     assert (1, 1) == (len(project.dispatches), len(project.manifest["resumes"]))
     assert ("finished", 0) == (project.manifest["status"], project.run("verify", "latest").code)
     again = project.run("run")
-    assert (0, "Backlog: backlog_total: 0; nothing is waiting") == (again.code, again.err.strip())
+    assert (0, "backlog_total=0 nothing is waiting") == (again.code, again.err.strip())
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
@@ -90,6 +90,7 @@ def test_resume_leaves_to_others_what_they_took_meanwhile(project: Project, serv
     killed, asked = project.dispatch, len(service.requests)
     other = project.run("run", "no-wait")
     assert 0 == other.code, other.err
+    assert [(rid, "embedded", None) for rid in RUNS] == _states(project), "what the dead one held is taken over at once"
     taken = set(project.statuses) - {rid for rid, reason in project.reasons.items() if reason}
     done = project.run("dispatch", "--resume", killed.name)
     assert 0 == done.code, done.err
@@ -105,14 +106,15 @@ def test_a_run_that_waits_takes_what_its_holder_gives_back(project: Project) -> 
     """B2: a `run` with nothing left but what somebody else holds goes on when that is given back, before its TTL."""
     config = load_config({"db.url": project.dsn}, start=project.folder)
     with connect(config) as connection:
-        held = claims.claim_batch(
-            connection, "chunk", holder="elsewhere/1", ttl_seconds=600, only=[RUNS[0]], again=True
-        )
+        held = claims.take(connection, [RUNS[0]], claims.Terms("chunk", "elsewhere/1", 600, again=True))[RUNS[0]]
+        assert isinstance(held, claims.Claim)
         with project.running("run") as process:
             log = project.var / "logs" / "dispatcher.out"
-            wait_for(lambda: log.is_file() and "Waiting for what others hold (1)" in log.read_text(), "it waits")
-            claims.release(connection, held)
+            wait_for(
+                lambda: log.is_file() and "Waiting for 1 run that another process holds" in log.read_text(), "it waits"
+            )
+            claims.release(connection, [held])
             _, said = process.communicate(timeout=60)
     assert 0 == process.returncode, said
-    assert f"Skipped: {RUNS[0]}: held by elsewhere/1 since " in said
+    assert f"Skipped (held): {RUNS[0]}: held by elsewhere/1 since " in said
     assert [(rid, "embedded", None) for rid in RUNS] == _states(project)

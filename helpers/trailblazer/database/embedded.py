@@ -1,0 +1,65 @@
+"""Which models each run has vectors of, and what those vectors were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from trailblazer.database.driver import Connection
+from trailblazer.database.statements import statement
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKey:
+    """What tells vectors apart: who made them, by which model, with how many numbers each."""
+
+    provider: str
+    model: str
+    dimension: int
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The vectors of a run by one model; `manifest` is what embed/manifest.json says of them."""
+
+    key: ModelKey
+    manifest: Mapping[str, Any]
+
+
+def key_parameters(key: ModelKey | None) -> dict[str, Any]:
+    """Return a key as statements take it; without one no run lacks vectors of a model."""
+    return {"provider": None, "model": None, "dimension": None} if key is None else asdict(key)
+
+
+def read_embedded(connection: Connection, run_id: str, key: ModelKey) -> dict[str, Any] | None:
+    """Return the manifest of a run's vectors by one model, None when it was never embedded with it."""
+    row = connection.execute(statement("manifest_of_model"), {"run_id": run_id, **asdict(key)}).fetchone()
+    return None if row is None else row[0]
+
+
+def record_embedded(connection: Connection, made: Mapping[str, Embedded], attempts: Mapping[str, int]) -> None:
+    """Write down what attempts have embedded, by run id, in the caller's transaction, which then completes the claims.
+
+    An attempt that has lost its run writes nothing. One that holds it keeps it until the transaction ends.
+    """
+    connection.execute(statement("record_models"), {"made": _rows(made, attempts)})
+
+
+def adopt_manifests(connection: Connection, found: Mapping[str, Embedded]) -> None:
+    """Write down what manifests on the disk say of embedded runs, where vectors of that model are really stored."""
+    connection.execute(statement("adopt_models"), {"made": _rows(found, dict.fromkeys(found, 0))})
+
+
+def runs_without_model(connection: Connection, run_ids: Sequence[str]) -> list[str]:
+    """Return those of the runs that are embedded, with no word of which model."""
+    return [row[0] for row in connection.execute(statement("runs_without_model"), {"run_ids": list(run_ids)})]
+
+
+def _rows(made: Mapping[str, Embedded], attempts: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "rows": [
+            {"run_id": run_id, "attempt": attempts[run_id], **asdict(one.key), "manifest": dict(one.manifest)}
+            for run_id, one in sorted(made.items())
+        ]
+    }

@@ -1,0 +1,89 @@
+-- The statements on the models that runs have vectors of.
+
+-- name: lacks_model
+-- A part of others: an embedded run without vectors of its present chunks by this model. Without a key no run lacks any.
+%(provider)s::text IS NOT NULL
+AND status = 'embedded'
+AND NOT EXISTS (
+    SELECT
+    FROM run_models AS made
+    WHERE
+        made.run_id = processed_runs.run_id
+        AND made.provider = %(provider)s::text
+        AND made.model = %(model)s::text
+        AND made.dimension = %(dimension)s::integer
+        AND made.completed_at >= coalesce(processed_runs.chunk_completed_at, '-infinity')
+)
+
+-- name: manifest_of_model
+-- What a diff compares with: the vectors of the same model, never of the newest one.
+SELECT manifest FROM run_models WHERE {of_model}
+
+-- name: models_given
+-- A part of others: rows of run_models as JSON.
+jsonb_to_recordset(%(made)s::jsonb -> 'rows') AS given (
+    run_id text, attempt integer, provider text, model text, dimension integer, manifest jsonb
+)
+
+-- name: record_models
+-- Fenced like every write: the run is locked for the attempt that holds it until its claim is completed.
+INSERT INTO run_models (run_id, provider, model, dimension, manifest, embedded_chunks, attempt, completed_at)
+SELECT
+    run.run_id,
+    given.provider,
+    given.model,
+    given.dimension,
+    given.manifest,
+    (given.manifest ->> 'chunksEmbedded')::integer,
+    run.attempt,
+    statement_timestamp()
+FROM {models_given}
+INNER JOIN processed_runs AS run ON run.run_id = given.run_id AND run.attempt = given.attempt
+WHERE run.status = 'embedding'
+ORDER BY run.run_id
+FOR NO KEY UPDATE OF run
+ON CONFLICT (run_id, provider, model, dimension) DO UPDATE SET
+    manifest = excluded.manifest,
+    embedded_chunks = excluded.embedded_chunks,
+    attempt = excluded.attempt,
+    completed_at = excluded.completed_at
+
+-- name: adopt_models
+-- For what was embedded before this table was there: the vectors must be stored, whatever the file says.
+INSERT INTO run_models (run_id, provider, model, dimension, manifest, embedded_chunks, attempt, completed_at)
+SELECT
+    run.run_id,
+    given.provider,
+    given.model,
+    given.dimension,
+    given.manifest,
+    stored.count,
+    run.attempt,
+    statement_timestamp()
+FROM {models_given}
+INNER JOIN processed_runs AS run ON run.run_id = given.run_id
+CROSS JOIN LATERAL (
+    SELECT count(*)::integer AS count
+    FROM chunk_embeddings AS vector
+    WHERE
+        vector.run_id = given.run_id
+        AND vector.provider = given.provider
+        AND vector.model = given.model
+        AND vector.dimension = given.dimension
+) AS stored
+WHERE run.status = 'embedded' AND stored.count > 0
+ON CONFLICT DO NOTHING
+
+-- name: runs_without_model
+-- Of what was embedded before this table was there.
+SELECT run_id
+FROM processed_runs
+WHERE
+    run_id = ANY (%(run_ids)s::text[])
+    AND status = 'embedded'
+    AND NOT EXISTS (SELECT FROM run_models AS made WHERE made.run_id = processed_runs.run_id)
+ORDER BY run_id
+
+-- name: delete_models_of_runs
+-- With their vectors goes what is said of them.
+DELETE FROM run_models WHERE run_id = ANY (%(run_ids)s::text[])

@@ -1,0 +1,138 @@
+"""A group of items from gate to answer, and the attempts that run at this moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+from trailblazer.dispatch.lane import Held, Lane, Running
+from trailblazer.dispatch.queue import Task
+from trailblazer.dispatch.settling import Audience, Settling
+from trailblazer.errors import ServiceDown, StorageTrouble, Trouble
+from trailblazer.record.folder import Record
+from trailblazer.record.outcomes import Outcome, Refused, Status, outcome_of
+
+Group = dict[int, tuple[Task, Held]]
+
+
+def _outcome_of(trouble: Trouble) -> Outcome:
+    """Return the outcome that a trouble means for an item; a disk that takes no more stops the whole dispatch."""
+    if isinstance(trouble, StorageTrouble):
+        raise trouble
+    return outcome_of(trouble)
+
+
+class Attempts:
+    """Gates, claims, numbers and begins items, and takes the lane's answers. Many slots call it at once.
+
+    A lane that breaks a promise of the contract is named: the journal warns, or the item's outcome says so.
+    """
+
+    def __init__(self, lane: Lane, record: Record, settling: Settling, audience: Audience) -> None:
+        self._lane, self._record, self._settling, self._audience = lane, record, settling, audience
+        self._lock = threading.Lock()
+        self._running: dict[int, Running] = {}
+        self.grace: float | None = None
+
+    def carry(self, tasks: Sequence[Task]) -> None:
+        """Carry a group of items from gate to answer; each item's failure is its own outcome."""
+        group = self._claim([task for task in tasks if not self._is_refused(task)])
+        if not group:
+            return
+        held = [one for _, one in group.values()]
+        for task, one in group.values():
+            self._record.start(one.item, one.attempt)
+            self._settling.open(task, one)
+            self._audience.started(one.item, one.attempt)
+        try:
+            running = self._lane.begin(held)
+        except Trouble as trouble:
+            self._answer_all(group, _outcome_of(trouble))
+            return
+        if running.handle:
+            self._record.begin([[one.item.index, one.attempt] for one in held], running.handle)
+        self._wait(group, running)
+
+    def follow(self, held: Sequence[Held], running: Running) -> None:
+        """Wait for attempts that an earlier process began."""
+        group = {one.item.index: (Task(one.item), one) for one in held}
+        for task, one in group.values():
+            self._settling.open(task, one)
+        self._wait(group, running)
+
+    def _is_refused(self, task: Task) -> bool:
+        try:
+            refused = self._lane.gate(task.item)
+        except ServiceDown as trouble:
+            self._settling.answer(task, None, _outcome_of(trouble))
+            return True
+        except Trouble as trouble:  # a check that cannot be made refuses the item (E7)
+            refused = Refused(task.item, trouble.what)
+        if refused is not None:
+            self._settling.settle(task, 0, refused.outcome)
+        return refused is not None
+
+    def _claim(self, tasks: Sequence[Task]) -> Group:
+        """Claim items and return those that are held now, by index; the others have an outcome."""
+        asked = {task.item.index: task for task in tasks}
+        try:
+            answers = self._lane.claim([task.item for task in tasks]) if tasks else []
+        except Trouble as trouble:
+            for task in tasks:
+                self._settling.answer(task, None, _outcome_of(trouble))
+            return {}
+        group: Group = {}
+        for answer in answers:
+            claimed = asked.pop(answer.item.index, None)
+            if claimed is None:
+                self._record.warn("the lane answered a claim that nobody made", answer.item)
+            elif isinstance(answer, Refused):
+                self._settling.settle(claimed, 0, answer.outcome)
+            elif (numbered := self._number(claimed, answer)) is not None:
+                group[answer.item.index] = claimed, numbered
+        for task in asked.values():
+            self._settling.settle(task, 0, Outcome(Status.ERROR, "the lane gave no answer to the claim"))
+        return group
+
+    def _number(self, task: Task, held: Held) -> Held | None:
+        index = held.item.index
+        newest = self._record.standing.attempt_of(index)
+        number = held.attempt or self._record.next_attempt(index)
+        if number <= newest:
+            why = f"attempt {number} is not newer than attempt {newest}: another database numbered the claims"
+            self._settling.let_go(held, Outcome(Status.CANCELLED, why))
+            self._settling.settle(task, 0, Outcome(Status.ERROR, why))
+            return None
+        return replace(held, attempt=number, folder=self._record.attempt_folder(index, number))
+
+    def _wait(self, group: Group, running: Running) -> None:
+        with self._lock:
+            self._running[id(running)] = running
+        if self.grace is not None:
+            running.end("cancelled", self.grace)
+        try:
+            for one, answer in running.wait():
+                known = group.pop(one.item.index, None)
+                if known is None:
+                    self._record.warn("the lane answered twice, or for an attempt that nobody began", one.item)
+                else:
+                    self._settling.answer(known[0], known[1], answer)
+            self._answer_all(group, Outcome(Status.ERROR, "the lane gave no outcome"))
+        except Trouble as trouble:
+            self._answer_all(group, _outcome_of(trouble))
+        finally:
+            with self._lock:
+                del self._running[id(running)]
+
+    def _answer_all(self, group: Group, outcome: Outcome) -> None:
+        for task, held in group.values():
+            self._settling.answer(task, held, outcome)
+
+    def end_all(self, grace: float) -> None:
+        """Ask everything that runs, and whatever is about to run, to end within so many seconds."""
+        with self._lock:
+            self.grace = grace
+            running = list(self._running.values())
+        for one in running:
+            one.end("cancelled", grace)

@@ -1,0 +1,107 @@
+"""What waits for a slot: the plan in its order, and items that went back to wait for their time."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from trailblazer.record.outcomes import Item
+
+PAUSE_SECONDS = 0.05  # how often a plan that has nothing now is asked again
+
+
+class Plan(Protocol):
+    """The items of a dispatch."""
+
+    def items(self) -> Iterator[Item]:
+        """Yield every item in the order of the plan, as often as it is asked."""
+
+    def turns(self) -> Iterator[Item | None]:
+        """Yield the items in the order in which they start; None while there is none now and one may come later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An item, and how many of its tries failed so far."""
+
+    item: Item
+    tries: int = 0
+
+
+class Queue:
+    """Hands tasks out, one caller at a time; any number of callers give them back."""
+
+    def __init__(self, plan: Plan, is_done: Callable[[int], bool]) -> None:
+        self._turns = plan.turns()
+        self._is_done = is_done
+        self._change = threading.Condition()
+        self._delayed: list[tuple[float, int, Task]] = []
+        self._order = itertools.count()
+        self._away: set[int] = set()
+        self._in_flight = 0
+        self._is_over = False
+
+    def take_away(self, tasks: Collection[Task]) -> None:
+        """Count tasks as taken that did not come from here: the plan will not hand them out."""
+        self._away |= {task.item.index for task in tasks}
+        self._in_flight += len(tasks)
+
+    def take(self, most: int, stopping: threading.Event) -> list[Task]:
+        """Return up to `most` tasks, and wait until there is one; none when nothing can come any more or when stopping.
+
+        Tasks that came back and whose time has come go first.
+        """
+        while not stopping.is_set():
+            tasks = self._due(most)
+            tasks += self._planned(most - len(tasks))
+            with self._change:
+                self._in_flight += len(tasks)
+                if tasks or (self._is_over and not self._delayed and not self._in_flight):
+                    return tasks
+                self._change.wait(PAUSE_SECONDS)
+        return []
+
+    def _due(self, most: int) -> list[Task]:
+        tasks: list[Task] = []
+        with self._change:
+            while self._delayed and len(tasks) < most and self._delayed[0][0] <= time.monotonic():
+                tasks.append(heapq.heappop(self._delayed)[2])
+        return tasks
+
+    def _planned(self, most: int) -> list[Task]:
+        tasks: list[Task] = []
+        while len(tasks) < most and not self._is_over:
+            item = next(self._turns, _END)
+            if item is _END:
+                self._is_over = True
+            elif item is None:
+                break
+            elif item.index not in self._away and not self._is_done(item.index):
+                tasks.append(Task(item))
+        return tasks
+
+    def put_back(self, task: Task, after: float) -> None:
+        """Take a task back; it is handed out again after so many seconds at the earliest."""
+        with self._change:
+            self._away.discard(task.item.index)
+            heapq.heappush(self._delayed, (time.monotonic() + max(0.0, after), next(self._order), task))
+            self._change.notify_all()
+
+    def done(self, count: int) -> None:
+        """Count tasks as no longer taken."""
+        with self._change:
+            self._in_flight -= count
+            self._change.notify_all()
+
+    def wake(self) -> None:
+        """Have whoever waits here look again."""
+        with self._change:
+            self._change.notify_all()
+
+
+_END = Item(-1, "")

@@ -1,0 +1,131 @@
+"""What becomes of an answer: an outcome for good, another try, or a place in the queue."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from trailblazer.dispatch.halting import Halts, Verdict
+from trailblazer.dispatch.lane import Held, Lane
+from trailblazer.dispatch.queue import Queue, Task
+from trailblazer.dispatch.throttle import Throttle
+from trailblazer.errors import Trouble
+from trailblazer.record.folder import Record
+from trailblazer.record.outcomes import FAILED, Again, Item, Left, Outcome, Refusal, Status
+from trailblazer.record.standing import Standing
+
+
+class Audience(Protocol):
+    """Who is informed of what happens."""
+
+    def started(self, item: Item, attempt: int) -> None:
+        """An attempt begins."""
+
+    def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
+        """An item has an outcome."""
+
+    def show(self, standing: Standing) -> None:
+        """Now and then: show what is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many slots, how often again, when to stop early, and when the next attempt may start.
+
+    An item is tried again when its refusal is transient; with `retry_failures` after any failure.
+    """
+
+    slots: int
+    retries: int = 0
+    retry_failures: bool = False
+    back_off_seconds: float = 1.0
+    halts: Halts = field(default_factory=Halts)
+    throttle: Throttle = field(default_factory=Throttle)
+
+
+class Settling:
+    """Takes the answers of lanes. `is_stopping` says that nothing is tried again; `halt` takes a reason to stop."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        record: Record,
+        limits: Limits,
+        audience: Audience,
+        queue: Queue,
+        is_stopping: Callable[[], bool],
+        halt: Callable[[Verdict], None],
+    ) -> None:
+        self._lane, self._record, self._limits, self._audience, self._queue = lane, record, limits, audience, queue
+        self._is_stopping, self._halt = is_stopping, halt
+        self._lock = threading.Lock()
+        self._open: dict[int, tuple[Task, Held]] = {}
+        self._is_abandoned = False
+
+    def open(self, task: Task, held: Held) -> None:
+        """Remember that an attempt has begun."""
+        with self._lock:
+            self._open[task.item.index] = task, held
+
+    def answer(self, task: Task, held: Held | None, answer: Outcome | Again | Left) -> None:
+        """Settle an item, put it back into the queue, or leave it; release what did not succeed."""
+        attempt = held.attempt if held else 0
+        if isinstance(answer, Left):
+            if self._close(task):
+                self._record.leave(task.item, attempt, answer)
+            return
+        outcome = Outcome(Status.CANCELLED, answer.reason, usage=answer.usage) if isinstance(answer, Again) else answer
+        if held is not None and outcome.status is not Status.SUCCESS:
+            self.let_go(held, outcome)
+        if self._is_stopping():
+            self.settle(task, attempt, outcome)
+        elif isinstance(answer, Again):
+            if self._close(task):
+                self._record.postpone(task.item, attempt, answer)
+                self._queue.put_back(task, answer.after)
+        elif self._may_repeat(task, outcome):
+            after = self._limits.back_off_seconds * 2**task.tries
+            if self._close(task):
+                self._record.retry(task.item, attempt, outcome, after)
+                self._queue.put_back(replace(task, tries=task.tries + 1), after)
+        else:
+            self.settle(task, attempt, outcome)
+
+    def _may_repeat(self, task: Task, outcome: Outcome) -> bool:
+        may = outcome.refusal is Refusal.TRANSIENT or (self._limits.retry_failures and outcome.status in FAILED)
+        return may and task.tries < self._limits.retries
+
+    def let_go(self, held: Held, outcome: Outcome) -> None:
+        """Have the lane release an item."""
+        try:
+            self._lane.let_go(held, outcome)
+        except Trouble as trouble:  # the claim expires by itself; the item's own reason must not be hidden
+            self._record.warn(f"the claim was not released: {trouble.what}", held.item)
+
+    def settle(self, task: Task, attempt: int, outcome: Outcome) -> None:
+        """Give an item its outcome, in the journal first, and judge whether the dispatch goes on."""
+        with self._lock:
+            self._open.pop(task.item.index, None)
+            if self._is_abandoned:
+                return
+            self._record.settle(task.item, attempt, outcome)
+            self._audience.settled(task.item, outcome, self._record.standing)
+            verdict = self._limits.halts.judge(outcome, self._record.standing)
+        if verdict is not None:
+            self._halt(verdict)
+
+    def _close(self, task: Task) -> bool:
+        """Forget an attempt, and say whether its answer still counts."""
+        with self._lock:
+            self._open.pop(task.item.index, None)
+            return not self._is_abandoned
+
+    def abandon(self, why: str) -> None:
+        """Settle as cancelled whatever has begun; a later answer changes nothing."""
+        with self._lock:
+            self._is_abandoned = True
+            for task, held in self._open.values():
+                self._record.settle(task.item, held.attempt, Outcome(Status.CANCELLED, why))
+            self._open.clear()

@@ -1,0 +1,250 @@
+"""The one story of every dispatch: check, open the folder or reopen it, carry the plan out, close, seal."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from trailblazer import schemas
+from trailblazer.config import Config
+from trailblazer.dispatch import engine
+from trailblazer.dispatch.engine import Closing, closing_for
+from trailblazer.dispatch.interrupts import Interrupts
+from trailblazer.dispatch.lane import Dispatch, Lane
+from trailblazer.dispatch.queue import Plan
+from trailblazer.dispatch.settling import Limits
+from trailblazer.errors import ProofBroken, Trouble
+from trailblazer.events import Emitter, Words
+from trailblazer.places.local import end_survivors
+from trailblazer.record import proof
+from trailblazer.record.folder import JOURNAL, Record, hold, open_record, reopen_record
+from trailblazer.record.manifest import MANIFEST, Resource, Seed
+from trailblazer.record.seals import keep_seal, kept_seal, place_for_seal
+from trailblazer.record.standing import read_standing
+from trailblazer.record.verification import verify_folder
+from trailblazer.reports.audience import Audience, Shown
+from trailblazer.reports.progress import Progress
+from trailblazer.reports.summary import Bookkeeper
+
+CLOSE_SECONDS = 1.0  # after an interrupt: how long closing the lane, or keeping the seal, may take
+KEPT = "kept"
+ARCHIVES = ("plan_preflight", "plan", "retrieval_qc", "inputs")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """What people and machines are shown: seconds between progress lines (0 is off), and how much else."""
+
+    interval: float
+    quiet: bool = False
+    verbose: bool = False
+    events: bool = True
+
+
+class Work(Protocol):
+    """What a verb asks for: the plan, the lane that carries it out, and the words that differ.
+
+    `resumes` is the folder of an earlier dispatch that is carried on, None for a new one; then its parameters, plan
+    and archive are there already.
+    """
+
+    noun: str
+    command: str
+    schema: str
+    config: Config
+    resumes: Path | None
+    force: bool
+    show: Show
+    limits: Limits
+    planned: int
+
+    @property
+    def lane(self) -> Lane:
+        """The lane that carries the items."""
+
+    def seed(self) -> Seed:
+        """Return the fields of the manifest that say what was asked for (E5)."""
+
+    def parameters(self) -> Mapping[str, Any]:
+        """Return what a resume needs to know, for the manifest: `lane`, and what `schema` names."""
+
+    def archive(self, folder: Path) -> Sequence[Resource]:
+        """Copy what the dispatch works from into its folder, and return it (E4)."""
+
+    def opening_words(self, record: Record) -> Iterable[str]:
+        """Yield the lines that open the dispatch on the screen."""
+
+    def plan(self, record: Record, people: Progress, interrupts: Interrupts) -> Plan:
+        """Return the items."""
+
+    def audience(self, shown: Shown, record: Record) -> Audience:
+        """Return who is informed of each item."""
+
+    def finish(self, record: Record, closing: Closing, people: Progress) -> Closing:
+        """Do what is left when every item is settled, and return how the dispatch ends."""
+
+    def closing_words(self, record: Record) -> Iterable[str]:
+        """Yield the lines that close the dispatch, before the paths of its documents."""
+
+
+def carry_out(work: Work) -> int:
+    """Carry out what a verb asks for, and return the exit code.
+
+    Before the folder is open a refusal is raised; from then on everything that happens ends with a closed record.
+    """
+    work.lane.check()
+    people = Words(work.config.places.logs / "dispatcher.out", quiet=work.show.quiet)
+    with Interrupts() as interrupts:
+        record = _open(work)
+        with contextlib.closing(record):
+            return _Story(work, record, people, interrupts).tell()
+
+
+def _open(work: Work) -> Record:
+    """Return the record of a new dispatch with its archive, or of the one that is carried on."""
+    if work.resumes is not None:
+        return _reopen(work.resumes, work.config, force=work.force)
+    parameters = dict(work.parameters())
+    schemas.check(work.schema, parameters, MANIFEST)
+    record = open_record(work.config.places, work.seed(), planned=work.planned, parameters=parameters)
+    try:
+        record.publish(inputs=tuple(work.archive(record.folder)))
+    except BaseException as error:
+        with contextlib.closing(record):
+            closing = closing_for(error, record)
+            record.complete(closing.exit_code, closing.why)
+            record.seal()
+        raise
+    return record
+
+
+def _reopen(folder: Path, config: Config, *, force: bool) -> Record:
+    """Return the record of an earlier dispatch. What is left of its processes is ended; a changed seal is refused."""
+    changed: list[str] = []
+    if (folder / proof.SEAL).is_file():
+        changed = verify_folder(folder, *kept_seal(config, folder.name)).findings
+        if changed and not force:
+            hint = "\n".join([*changed[1:], "Look at `trailblazer verify`. To carry on all the same: --force."])
+            raise ProofBroken(f"dispatch {folder.name} is not as it was sealed: {changed[0]}", hint)
+    hold(folder).free()  # whoever carries it out at this moment must not lose its processes
+    standing, _ = read_standing(folder / JOURNAL)
+    ended = end_survivors(folder, [group.handle for group in standing.unfinished() if group.handle])
+    return reopen_record(folder, ended=ended, changed=changed)
+
+
+class _Story:
+    def __init__(self, work: Work, record: Record, people: Words, interrupts: Interrupts) -> None:
+        self.work, self.record, self.people, self.interrupts = work, record, people, interrupts
+        self.progress = Progress(people, interval=work.show.interval, quiet=work.show.quiet)
+        self.emitter = Emitter(
+            work.noun,
+            work.noun,
+            record.folder / "events.ndjson",
+            to_stdout=work.show.events,
+            dispatch_id=record.dispatch_id,
+        )
+
+    def tell(self) -> int:
+        """Carry out and close, whatever happens on the way; return the exit code."""
+        closing = Closing(1, "the dispatch did not come to its end")
+        try:
+            with Bookkeeper(self.record):
+                closing = self.carry_out()
+        except BaseException as error:  # noqa: BLE001 - the record must be closed, whatever it was
+            closing = closing_for(error, self.record)
+        return self.close(closing)
+
+    def carry_out(self) -> Closing:
+        """Carry the plan out and return how it ended."""
+        work, record = self.work, self.record
+        for line in work.opening_words(record):
+            self.people.say(line, "green")
+        self.emitter.emit("dispatch.start", "start", planned=record.standing.planned)
+        dispatch = Dispatch(
+            record.dispatch_id, record.folder, record.manifest.traceparent, is_resumed=bool(record.standing.resumes)
+        )
+        work.lane.open(dispatch)
+        try:
+            plan = work.plan(record, self.progress, self.interrupts)
+            audience = work.audience(Shown(self.progress, self.emitter, work.noun, work.show.verbose), record)
+            closing = engine.carry_out(plan, work.lane, record, work.limits, audience, self.interrupts)
+        finally:
+            self.within_limit(work.lane.close)
+        return work.finish(record, closing, self.progress)
+
+    def within_limit(self, close: Callable[[], Result]) -> Result | None:
+        """Return what closing something answers; after an interrupt it may take a second, and goes on without us."""
+        if not self.interrupts.signal:
+            return close()
+        answers: list[Result] = []
+        thread = threading.Thread(target=lambda: answers.append(close()), daemon=True)
+        thread.start()
+        thread.join(CLOSE_SECONDS)
+        return answers[0] if answers else None
+
+    def close(self, closing: Closing) -> int:
+        """Complete manifest, summary and seal; say where they are. A disk that takes no more leaves one line why."""
+        record, standing, people = self.record, self.record.standing, self.people
+        self.progress.end(standing)
+        if self.interrupts.signal and closing.exit_code < 128:
+            closing = Closing(128 + self.interrupts.signal, "interrupted")
+        counts = standing.counted()
+        with contextlib.suppress(Trouble):
+            self.emitter.emit("dispatch.complete", "complete", exit_code=closing.exit_code, counts=counts)
+        self.emitter.close()
+        for line in self.work.closing_words(record):
+            people.say(line)
+        try:
+            kept_in = place_for_seal(self.work.config)
+            record.complete(closing.exit_code, closing.why, seal_kept_in=kept_in)
+            Bookkeeper(record).write()
+            seal = record.seal()
+        except Trouble as trouble:
+            people.say(f"The record is not sealed: {trouble.what}", "red")
+            people.say(f"  {trouble.hint}")
+            return self.say_code(
+                closing if closing.exit_code else Closing(trouble.exit_code, trouble.what, trouble.hint)
+            )
+        self.say_where(seal, kept_in)
+        return self.say_code(closing)
+
+    def say_where(self, seal: str, kept_in: str | None) -> None:
+        """Keep the seal in the database where there is one, and say where the documents are."""
+        folder = self.record.folder
+        if kept_in and (problem := self.within_limit(lambda: self.keep(seal)) or "no answer") != KEPT:
+            self.people.say(f"Warning: the database does not keep the seal: {problem}", "yellow")
+        self.people.say(f"Manifest: {folder / MANIFEST}")
+        if archives := [str(folder / name) for name in ARCHIVES if (folder / name).is_dir()]:
+            self.people.say("Archives: " + ", ".join(archives))
+        self.people.say(f"Seal: sha256:{seal}")
+
+    def keep(self, seal: str) -> str:
+        """Keep the seal, and say what came of it."""
+        try:
+            keep_seal(self.work.config, self.record, seal)
+        except Trouble as trouble:
+            return trouble.what
+        return KEPT
+
+    def say_code(self, closing: Closing) -> int:
+        """Say why the dispatch did not end well, and how to carry it on; return the exit code."""
+        if closing.exit_code:
+            self.people.say(f"Exit {closing.exit_code}: {closing.why}", "red")
+            if closing.hint:
+                self.people.say(f"  {closing.hint}")
+            if self.record.standing.good < self.record.standing.planned:
+                self.people.say(f"To carry on: {self.work.command} --resume {self.record.dispatch_id}")
+        return closing.exit_code
+
+
+def preview(lines: Iterator[str], planned: int, noun: str, source: str, people: Words) -> int:
+    """Say what a dispatch would do, in the same words for every lane; print what it would run, a line an item."""
+    people.say(f"Dry run: {source} would dispatch {planned} {noun}; nothing was done", "green")
+    for line in lines:
+        print(line)
+    return 0

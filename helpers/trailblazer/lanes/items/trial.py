@@ -1,0 +1,83 @@
+"""What happens after the first item: its result is shown, and a flag or a person decides whether the rest is run."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+
+from trailblazer.dispatch.halting import Halted
+from trailblazer.dispatch.interrupts import Interrupts
+from trailblazer.lanes.items.lane import first_words
+from trailblazer.lanes.items.request import ItemsRequest
+from trailblazer.record.folder import Record
+from trailblazer.record.outcomes import Item
+from trailblazer.reports.progress import Progress
+
+SHOWN_CHARACTERS = 500
+QUESTION_SECONDS = 30 * 60
+TICK_SECONDS = 0.1
+
+
+class Trial:
+    """Decides after the first item (P2): a good one goes on by Enter, a failed one only by `y`."""
+
+    def __init__(self, request: ItemsRequest, record: Record, people: Progress, interrupts: Interrupts) -> None:
+        self._request, self._record, self._people, self._interrupts = request, record, people, interrupts
+
+    def begin(self, first: Item) -> None:
+        """Say what is tried."""
+        self._people.say(f"Pre-flight: trying {first.id} alone, before the others")
+
+    def decide(self, first: Item, is_good: bool, others: int) -> Halted | None:
+        """Return why the batch ends here, or None when it goes on."""
+        if self._interrupts.signal:
+            return self._halted("interrupted after pre-flight", others)
+        attempt = self._record.standing.attempt_of(first.index)
+        said = first_words(self._record.folder, first.index, attempt, SHOWN_CHARACTERS)
+        what = f"Pre-flight: {first.id}: {'success' if is_good else 'failed'}: {said}"
+        self._people.say(what, "green" if is_good else "red")
+        if not others:
+            return None
+        rule = self._request.preflight or ("ask" if sys.stderr.isatty() else "stop")
+        if rule == "go" or (is_good and (rule == "stop" or self._request.yes)):
+            return None
+        if rule == "ask" and self._is_agreed(is_good, others):
+            return None
+        return self._halted("stopped after pre-flight" if is_good else "the first item failed in pre-flight", others)
+
+    def _halted(self, why: str, others: int) -> Halted:
+        rest = "the other item was" if others == 1 else f"the other {others} items were"
+        return Halted(f"{why}; {rest} not run", "To run the rest all the same: --resume and --preflight go.")
+
+    def _is_agreed(self, is_good: bool, others: int) -> bool:
+        """Ask on the terminal, for half an hour at most. An interrupt, or a terminal that goes away, is a no."""
+        rest = "the other item" if others == 1 else f"the other {others} items"
+        try:
+            terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            with self._people.room():
+                os.write(terminal, f"Run {rest}? {'[Y/n]' if is_good else '[y/N]'} ".encode())
+                answer = self._read_answer(terminal)
+        except OSError:
+            return False
+        finally:
+            os.close(terminal)
+        if answer is None:
+            return False
+        return answer in {"y", "yes"} or (is_good and answer == "")
+
+    def _read_answer(self, terminal: int) -> str | None:
+        deadline, typed = time.monotonic() + QUESTION_SECONDS, b""
+        while b"\n" not in typed:
+            if self._interrupts.signal or time.monotonic() > deadline:
+                return None
+            if select.select([terminal], [], [], TICK_SECONDS)[0]:
+                piece = os.read(terminal, 1024)
+                if not piece:
+                    return None
+                typed += piece
+        return typed.decode(errors="replace").strip().lower()

@@ -1,0 +1,168 @@
+"""This machine as a place: runs orders as child processes and keeps their logs."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trailblazer.processes.children import GRACE_SECONDS, Child, Children
+from trailblazer.processes.identity import Identity
+from trailblazer.processes.marks import end_marked
+from trailblazer.processes.spawning import Block, environment_block
+from trailblazer.providers.command import Finished, Order
+
+CUT_SECONDS = 0.1
+
+
+class Local:
+    """Runs the orders of one dispatch. `folder` is that of the dispatch: its path marks every process.
+
+    `environment` holds the variables that every order gets beside those that it names.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._mark = mark_of(folder)
+        self._children = Children(self._mark)
+        self._added = dict(environment)
+        self._blocks: dict[tuple[str, ...], Block] = {}
+        self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self._logs: dict[int, tuple[int, bool]] = {}  # open logs: their cap, and whether they were cut
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._cutter: threading.Thread | None = None
+
+    def start(self, order: Order, name: str) -> Process:
+        """Start an order and return at once. `name` marks its processes; what cannot start raises OSError."""
+        stdin = self._null if order.stdin is None else os.open(order.stdin, os.O_RDONLY | os.O_CLOEXEC)
+        logs = (self._null, self._null)
+        try:
+            logs = self._open_logs(order)
+            began = time.monotonic()
+            child = self._children.start(
+                order.argv,
+                stdin=stdin,
+                stdout=logs[0],
+                stderr=logs[1],
+                environment=self._environment(order.environment),
+                name=name,
+                limit_seconds=order.limit_seconds,
+            )
+        except BaseException:
+            self._close_logs(logs)
+            raise
+        finally:
+            if stdin != self._null:
+                os.close(stdin)
+        return Process(self, child, logs, began)
+
+    def _environment(self, names: tuple[str, ...]) -> Block:
+        block = self._blocks.get(names)
+        if block is None:
+            given = os.environ if "*" in names else {name: os.environ[name] for name in names if name in os.environ}
+            block = self._blocks[names] = environment_block({**given, **self._added})
+        return block
+
+    def _open_logs(self, order: Order) -> tuple[int, int]:
+        if order.log_cap is None:
+            return self._null, self._null
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        stdout = os.open(f"{order.folder}/worker.stdout", flags, 0o600)
+        try:
+            logs = stdout, os.open(f"{order.folder}/worker.stderr", flags, 0o600)
+        except BaseException:
+            os.close(stdout)
+            raise
+        with self._lock:
+            self._logs.update(dict.fromkeys(logs, (order.log_cap, False)))
+            if self._cutter is None:
+                self._cutter = threading.Thread(target=self._keep_caps, name="log-caps", daemon=True)
+                self._cutter.start()
+        return logs
+
+    def _keep_caps(self) -> None:
+        while not self._over.wait(CUT_SECONDS):
+            self._cut()
+
+    def _cut(self) -> None:
+        """Cut logs that have grown past their cap: the head stays, and what comes next is appended behind it."""
+        with self._lock:
+            for log, (cap, _) in self._logs.items():
+                if os.fstat(log).st_size > cap:
+                    os.ftruncate(log, cap)
+                    self._logs[log] = cap, True
+
+    def wait(self, child: Child, logs: tuple[int, int], began: float) -> Finished:
+        """Wait for a child; return how it ended and what its logs hold."""
+        ended = self._children.wait(child)
+        sizes, truncated = [0, 0], False
+        if logs[0] != self._null:
+            sizes = [os.fstat(log).st_size for log in logs]
+            if any(size > self._logs[log][0] for log, size in zip(logs, sizes, strict=True)):
+                self._cut()
+                sizes = [os.fstat(log).st_size for log in logs]
+            truncated = any(self._logs[log][1] for log in logs)
+        self._close_logs(logs)
+        return Finished(
+            exit_code=ended.exit_code,
+            signal=ended.signal,
+            why=ended.why,
+            seconds=time.monotonic() - began,
+            user_seconds=ended.user_seconds,
+            system_seconds=ended.system_seconds,
+            peak_memory_kib=ended.peak_memory_kib,
+            stdout_bytes=sizes[0],
+            stderr_bytes=sizes[1],
+            truncated=truncated,
+        )
+
+    def _close_logs(self, logs: tuple[int, int]) -> None:
+        if logs[0] == self._null:
+            return
+        with self._lock:
+            for log in logs:
+                self._logs.pop(log, None)
+                os.close(log)
+
+    def end(self, child: Child, why: str, grace: float) -> None:
+        """Ask a child to end."""
+        self._children.end(child, why, grace)
+
+    def close(self) -> None:
+        """End whatever of the dispatch still lives."""
+        self._over.set()
+        self._children.close()
+        os.close(self._null)
+
+
+class Process:
+    """An order that runs. `handle` says which process it is, for whoever looks for it after a restart."""
+
+    def __init__(self, place: Local, child: Child, logs: tuple[int, int], began: float) -> None:
+        self._place, self._child, self._logs, self._began = place, child, logs, began
+        identity = child.identity
+        self.handle: Mapping[str, Any] = {"pid": identity.pid, "ticks": identity.ticks, "boot": identity.boot}
+
+    def wait(self) -> Finished:
+        """Wait until it has ended, by itself, by its limit, or because it was asked to."""
+        return self._place.wait(self._child, self._logs, self._began)
+
+    def end(self, why: str, grace: float = GRACE_SECONDS) -> None:
+        """Ask it to end; it is killed after the grace (in seconds)."""
+        self._place.end(self._child, why, grace)
+
+
+def mark_of(folder: Path) -> str:
+    """Return how the mark of every process of a dispatch begins."""
+    return f"{folder.resolve()}#"
+
+
+def end_survivors(folder: Path, handles: list[Mapping[str, Any]]) -> int:
+    """End the processes that a killed dispatcher left behind, by mark and by identity; return how many there were."""
+    known = [
+        Identity(one["pid"], one["ticks"], one["boot"]) for one in handles if {"pid", "ticks", "boot"} <= one.keys()
+    ]
+    return end_marked(mark_of(folder), known)

@@ -1,0 +1,36 @@
+"""The exclusive right to a folder on this machine; it ends when its holder dies."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from trailblazer.errors import Trouble, storage_trouble
+
+
+class Lock:
+    """An exclusive lock on a file. One that another process holds is refused with `refusal` and the holder's words."""
+
+    def __init__(self, file: Path, refusal: Trouble) -> None:
+        try:
+            self._handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise storage_trouble(error, "lock") from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._handle, 200).decode(errors="replace").strip()
+            os.close(self._handle)
+            refusal.what += f" ({holder})" if holder else ""
+            raise refusal from None
+        with contextlib.suppress(OSError):  # the words only inform; a full disk must not take the lock away
+            os.ftruncate(self._handle, 0)
+            who = f"pid {os.getpid()} since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}"
+            os.pwrite(self._handle, who.encode(), 0)
+
+    def free(self) -> None:
+        """Give the folder back."""
+        os.close(self._handle)

@@ -1,0 +1,127 @@
+"""Which processes belong to a dispatch: found by a mark in their environment or by identity, and ended (rule 5).
+
+Every child carries the mark from its first instruction on, and whatever it starts inherits it: so a process that a
+killed dispatcher left behind is found although no journal knows it. A program that empties its environment loses it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import signal
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from trailblazer.processes.identity import Identity, is_running, start_ticks
+from trailblazer.processes.spawning import VARIABLE
+
+GRACE_SECONDS = 5.0
+MOST_ROUNDS = 20  # each ends what the one before had started meanwhile
+_SET_CHILD_SUBREAPER, _SET_PARENT_DEATH_SIGNAL = 36, 1  # from <sys/prctl.h>
+
+
+def become_subreaper() -> None:
+    """Have the orphans of our children become our own children, where the system can do that (Linux)."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with(parent: int) -> None:
+    """Have the system kill this process when the thread that started it ends; end at once if it has ended already."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def end_orphans_of(mark: str, known: Collection[int]) -> None:
+    """Kill and reap what one ended child left behind and what has become our child since; costs one read of /proc.
+
+    `known` children have somebody who waits for them: they are left alone.
+    """
+    for pid in _own_children():
+        if pid in known:
+            continue
+        if _carries(pid, mark, whole=True):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if start_ticks(pid) is None:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
+def _own_children() -> list[int]:
+    """Return the children of our main thread: orphans come there, and those that an ended thread had started."""
+    handle = _list_of_children(os.getpid())
+    return [int(pid) for pid in os.pread(handle, 1 << 16, 0).split()] if handle is not None else []
+
+
+@functools.lru_cache(1)
+def _list_of_children(pid: int) -> int | None:
+    """Return the open list of a process's children: it stays open, because it is read after every item."""
+    try:
+        return os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def end_marked(mark: str, identities: Collection[Identity] = ()) -> int:
+    """End every process whose mark begins so, and those that were written down; return how many there were.
+
+    They are asked to end, and killed after a grace. What starts meanwhile is found in the next round.
+    """
+    groups = [identity.pid for identity in identities if is_running(identity)]
+    found = set(_marked(mark)) | set(groups)
+    ended = len(found)
+    for number in range(MOST_ROUNDS):
+        if not found:
+            break
+        _end(found, groups, GRACE_SECONDS if number == 0 else 0.0)
+        found = set(_marked(mark))
+        ended += len(found)
+    return ended
+
+
+def _end(pids: Iterable[int], groups: Collection[int], grace: float) -> None:
+    left = [Identity(pid, ticks, "") for pid in pids if (ticks := start_ticks(pid)) is not None]
+    for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, GRACE_SECONDS)):
+        for one in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                (os.killpg if one.pid in groups else os.kill)(one.pid, number)
+        deadline = time.monotonic() + wait
+        while (left := [one for one in left if _lives(one)]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+def _lives(one: Identity) -> bool:
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(one.pid, os.WNOHANG)
+    return start_ticks(one.pid) == one.ticks
+
+
+def _marked(mark: str) -> list[int]:
+    if not Path("/proc/self/environ").exists():
+        return []
+    pids = {int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()} - {os.getpid()}
+    return [pid for pid in sorted(pids) if _carries(pid, mark)]
+
+
+def _carries(pid: int, mark: str, *, whole: bool = False) -> bool:
+    """Say whether a process that lives carries a mark that begins so, or exactly this one."""
+    wanted = b"\0" + os.fsencode(f"{VARIABLE}={mark}") + (b"\0" if whole else b"")
+    try:
+        handle = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        environment = b"\0"
+        while piece := os.read(handle, 1 << 16):
+            environment += piece
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return wanted in environment

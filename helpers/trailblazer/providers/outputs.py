@@ -1,0 +1,50 @@
+"""What a command left: its output file and its logs. Kind and size are looked at before anything is read."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from trailblazer.errors import Trouble
+
+MOST_BYTES = 64 << 20
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Unreadable(Trouble):
+    """The output is there and cannot be read: a folder, a link, a pipe, a device, or too large."""
+
+
+def read_file(file: str) -> bytes | None:
+    """Return what an output file holds, None where there is none; one over 64 MiB is Unreadable."""
+    return _read(file)
+
+
+def read_log(file: str, size: int) -> bytes:
+    """Return the first 64 MiB of a log of so many bytes."""
+    return (_read(file, MOST_BYTES) or b"") if size else b""
+
+
+def _read(file: str, cut: int | None = None) -> bytes | None:
+    """Return what a regular file holds, its first `cut` bytes where that is given; None when there is no file."""
+    try:
+        handle = os.open(file, _READ)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unreadable(f"the output file is no file that can be read: {error.strerror}") from error
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise Unreadable("the output file is no regular file")
+        if cut is None and found.st_size > MOST_BYTES:
+            raise Unreadable(f"the output file is too large: {found.st_size} bytes, at most {MOST_BYTES} are read")
+        pieces, left = [], min(found.st_size, cut or MOST_BYTES)
+        while left > 0 and (piece := os.read(handle, left)):
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+    except OSError as error:
+        raise Unreadable(f"the output file cannot be read: {error.strerror}") from error
+    finally:
+        os.close(handle)

@@ -1,0 +1,50 @@
+"""The seals that Postgres keeps: whoever can change a folder cannot change them."""
+
+from __future__ import annotations
+
+from trailblazer.config import Config
+from trailblazer.errors import Trouble
+from trailblazer.record.folder import Record
+
+POSTGRES = "postgres"
+
+
+def place_for_seal(config: Config) -> str | None:
+    """Return where the seal of a dispatch will be kept: postgres where a database is there already, else None."""
+    from trailblazer.database import vitals
+
+    is_there = config["db.url"] or vitals.is_alive(vitals.base_of(config.places))
+    return POSTGRES if is_there else None
+
+
+def keep_seal(config: Config, record: Record, seal: str) -> None:
+    """Write the seal's SHA-256 into the database; one that does not answer is ServiceDown."""
+    from trailblazer.database.connection import answering, connect, statement
+
+    manifest = record.manifest
+    row = {
+        "dispatch_id": record.dispatch_id,
+        "started_at": manifest.started_on,
+        "finished_at": manifest.finished_on,
+        "status": manifest.status,
+        "folder": str(record.folder),
+        "seal_sha256": seal,
+        "counts": dict(manifest.counts),
+    }
+    with answering(), connect(config) as connection:
+        connection.execute(statement("keep_dispatch"), row)
+
+
+def kept_seal(config: Config, dispatch_id: str) -> tuple[str | None, str]:
+    """Return the seal that the database keeps for a dispatch, or None with the reason why it cannot be had."""
+    from trailblazer.database import vitals
+    from trailblazer.database.connection import answering, connect, statement
+
+    try:
+        if not config["db.url"] and vitals.address(vitals.base_of(config.places)) is None:
+            return None, "no database has been made here"
+        with answering(), connect(config) as connection:
+            row = connection.execute(statement("kept_seal"), {"dispatch_id": dispatch_id}).fetchone()
+    except Trouble as trouble:
+        return None, trouble.what
+    return (row[0], "the database") if row and row[0] else (None, "the database has none")

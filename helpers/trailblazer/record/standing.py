@@ -1,0 +1,187 @@
+"""How the items of a plan stand, as the journal tells it line by line."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trailblazer.record.journal import (
+    Begun,
+    Line,
+    Opened,
+    Postponed,
+    Resumed,
+    Retried,
+    Settled,
+    Started,
+    read_written,
+)
+from trailblazer.record.outcomes import Refusal, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Attempts that began together and have no outcome: pairs of index and number, and how the lane finds them."""
+
+    attempts: tuple[tuple[int, int], ...]
+    handle: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A standing at one moment.
+
+    `places` holds the byte in the journal where each item's outcome begins (-1: none), `earlier` those of its tries
+    before, `head` the SHA-256 of the journal's last line.
+    """
+
+    counts: Mapping[str, int]
+    usage: Mapping[str, float]
+    places: array[int]
+    earlier: Mapping[int, list[int]]
+    head: str
+
+
+class Standing:
+    """How each item stands: 14 bytes an item, and a count per status.
+
+    `follow` is the only way in, for whoever writes the journal and for whoever reads it. A line about an item that the
+    plan does not have is an IndexError.
+    """
+
+    _CODES: tuple[Status | None, ...] = (None, *Status)
+    _REFUSALS: tuple[Refusal, ...] = tuple(Refusal)
+
+    def __init__(self, planned: int = 0) -> None:
+        self._plan(planned)
+        self.counts = dict.fromkeys(Status, 0)
+        self.refused = dict.fromkeys(Refusal, 0)
+        self.usage: dict[str, float] = {}
+        self.earlier: dict[int, list[int]] = {}
+        self.resumes = 0
+        self._started: dict[int, int] = {}
+        self._begun: dict[int, Unfinished] = {}
+
+    def _plan(self, planned: int) -> None:
+        self.planned = planned
+        self._codes, self._refused = bytearray(planned), bytearray(planned)
+        self._attempts, self._places = array("I", [0]) * planned, array("q", [-1]) * planned
+
+    def follow(self, line: Line, place: int = -1) -> None:
+        """Take in one line of the journal, which begins at the byte `place`."""
+        match line:
+            case Settled():
+                self._settle(line, place)
+            case Started():
+                self._attempts[line.index] = max(line.attempt, self._attempts[line.index])
+                self._started[line.index] = line.attempt
+                if line.handle:
+                    self._begun[line.index] = Unfinished(((line.index, line.attempt),), line.handle)
+            case Begun():
+                group = Unfinished(tuple((index, number) for index, number in line.attempts), line.handle)
+                self._begun.update((index, group) for index, _ in group.attempts)
+            case Retried() | Postponed():
+                self._forget(line.index)
+                self._spend(line.usage)
+                self.earlier.setdefault(line.index, []).append(place)
+            case Opened():
+                self._plan(line.planned)
+            case Resumed():
+                self.resumes += 1
+            case _:
+                pass
+
+    def _settle(self, line: Settled, place: int) -> None:
+        index, status = line.index, Status(line.status)
+        earlier = self.of(index)
+        if earlier is not None:
+            self.counts[earlier] -= 1
+            self.refused[self._REFUSALS[self._refused[index]]] -= 1
+        refusal = Refusal(line.refusal)
+        self._codes[index] = self._CODES.index(status)
+        self._refused[index] = self._REFUSALS.index(refusal)
+        self._attempts[index] = max(line.attempt, self._attempts[index])
+        self._places[index] = place
+        self.counts[status] += 1
+        self.refused[refusal] += 1
+        self._forget(index)
+        self._spend(line.usage)
+
+    def _forget(self, index: int) -> None:
+        self._started.pop(index, None)
+        self._begun.pop(index, None)
+
+    def _spend(self, usage: Mapping[str, float]) -> None:
+        for name, amount in usage.items():
+            self.usage[name] = self.usage.get(name, 0) + amount
+
+    def of(self, index: int) -> Status | None:
+        """Return the status of an item, None while it has none."""
+        return self._CODES[self._codes[index]]
+
+    def attempt_of(self, index: int) -> int:
+        """Return the number of an item's newest attempt, 0 before the first."""
+        return self._attempts[index]
+
+    def snapshot(self, head: str) -> Snapshot:
+        """Return the standing as it is now."""
+        usage = dict(sorted(self.usage.items()))
+        return Snapshot(self.counted(), usage, self._places[:], dict(self.earlier), head)
+
+    def unfinished(self) -> list[Unfinished]:
+        """Return the attempts that began and have no outcome, those that began together together."""
+        groups: dict[tuple[tuple[int, int], ...], Unfinished] = {}
+        for index, number in self._started.items():
+            begun = self._begun.get(index)
+            handle = begun.handle if begun else {}
+            together = begun.attempts if begun else ((index, number),)
+            left = tuple((i, n) for i, n in together if self._started.get(i) == n)
+            groups.setdefault(together, Unfinished(left, handle))
+        return list(groups.values())
+
+    @property
+    def running(self) -> int:
+        """How many attempts have begun and have no outcome."""
+        return len(self._started)
+
+    @property
+    def settled(self) -> int:
+        """How many items have an outcome."""
+        return sum(self.counts.values())
+
+    @property
+    def completed(self) -> int:
+        """How many items have an outcome of their own: all but those that were cancelled."""
+        return self.settled - self.counts[Status.CANCELLED]
+
+    @property
+    def good(self) -> int:
+        """How many items have a good result."""
+        return self.counts[Status.SUCCESS] + self.counts[Status.UNCHANGED]
+
+    @property
+    def failed(self) -> int:
+        """How many items failed: errors and time-outs."""
+        return self.counts[Status.ERROR] + self.counts[Status.TIMEOUT]
+
+    @property
+    def unrun(self) -> int:
+        """How many items have no outcome."""
+        return self.planned - self.settled
+
+    def counted(self) -> dict[str, int]:
+        """Return how many items are planned, of each status, and without one, as documents name them."""
+        by_status = {status.value: self.counts[status] for status in Status}
+        return {"planned": self.planned, **by_status, "unrun": self.unrun}
+
+
+def read_standing(journal: Path) -> tuple[Standing, str]:
+    """Return how the items stand by a journal, and the SHA-256 of its last line."""
+    standing, head = Standing(), ""
+    for written in read_written(journal):
+        standing.follow(written.line, written.place)
+        head = written.sha256
+    return standing, head

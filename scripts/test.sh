@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Usage: scripts/test.sh [NAME] [words of pytest]
+# Summary: Run every test in two processes, or only the tests that have NAME in their name, in one.
+#
+# A first word with a dash or a slash goes to pytest as it is: `-n 4`, `-x`, `tests/record`. The last line is
+# always `N passed, N failed`.
+
+set -euo pipefail
+export PAGER=cat LESS=-RFX
+. "$(dirname -- "${BASH_SOURCE[0]:-$0}")/lib/common.sh"
+
+answer_help "$0" "$@"
+
+cd "$checkout"
+case "${1:-}" in
+  "") set -- -n 2 ;;
+  -* | */*) ;;
+  *) set -- -k "$@" ;;
+esac
+PATH="$PATH:/usr/sbin:/sbin" exec .venv/bin/python -m pytest "$@"

@@ -1,0 +1,252 @@
+"""The contract between the engine and a lane, held with small lanes: what each side promises the other."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from dispatch.told_lane import DONE, Answer, ToldLane, carry, opened_for
+from lanes.embed.project import wait_for
+from trailblazer.dispatch.interrupts import Interrupts
+from trailblazer.dispatch.lane import Handle, Held, OwnedLane, Running
+from trailblazer.dispatch.settling import Limits
+from trailblazer.paths import Places
+from trailblazer.processes.identity import start_ticks
+from trailblazer.record.folder import JOURNAL, reopen_record
+from trailblazer.record.journal import Postponed, Retried, Settled, Warned, read_journal
+from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refused, Status
+from trailblazer.reports.summary import make_summary
+
+FAILED = Outcome(Status.ERROR, "no", usage={"costUSD": 1.0})
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """A project of its own."""
+    return Places(tmp_path, tmp_path / "var")
+
+
+class SleepingLane(OwnedLane):
+    """A lane whose work is no process: it waits until it is asked to end, or for ever when it minds nothing."""
+
+    def __init__(self, *, minds: bool = True) -> None:
+        self.minds, self.begun, self.released = minds, threading.Event(), list[int]()
+
+    def begin(self, held: Sequence[Held]) -> Running:
+        """Begin to sleep."""
+        self.begun.set()
+        return _Sleeping(held[0], minds=self.minds)
+
+    def let_go(self, held: Held, outcome: Outcome) -> None:  # noqa: ARG002 - the contract's words
+        """Remember who was released."""
+        self.released.append(held.item.index)
+
+
+class _Sleeping:
+    def __init__(self, held: Held, *, minds: bool) -> None:
+        self.held, self.minds, self.over = held, minds, threading.Event()
+        self.handle: Handle = {}
+
+    def wait(self) -> Iterator[tuple[Held, Answer]]:
+        self.over.wait()
+        yield self.held, Outcome(Status.CANCELLED, "woken up")
+
+    def end(self, why: str, grace: float) -> None:  # noqa: ARG002 - the contract's words
+        if self.minds:
+            self.over.set()
+
+
+def _interrupt_when(begun: threading.Event, times: int = 1) -> Interrupts:
+    interrupts = Interrupts()
+
+    def press() -> None:
+        begun.wait()
+        interrupts.signal, interrupts.count = signal.SIGINT, times
+
+    threading.Thread(target=press, daemon=True).start()
+    return interrupts
+
+
+def _reasons(record_folder: Path) -> list[str]:
+    return [line.reason for line in read_journal(record_folder / JOURNAL) if isinstance(line, Settled | Warned)]
+
+
+def test_work_that_is_no_process_ends_when_it_is_asked_to(places: Places) -> None:
+    """Ctrl-C ends a lane that sleeps without a child: `end` is called, its own answer counts, and it is released."""
+    record, lane = opened_for(places, 2), SleepingLane()
+    closing = carry(lane, record, Limits(1), interrupts=_interrupt_when(lane.begun))
+    assert (130, "interrupted") == (closing.exit_code, closing.why)
+    assert ["woken up", "not run"] == _reasons(record.folder)
+    assert [0] == lane.released
+
+
+def test_work_that_does_not_end_is_abandoned(places: Places) -> None:
+    """A lane whose work does not end when asked keeps nobody: after grace and patience its item is cancelled."""
+    record, lane = opened_for(places, 1), SleepingLane(minds=False)
+    closing = carry(lane, record, Limits(1), interrupts=_interrupt_when(lane.begun, times=2))
+    assert 130 == closing.exit_code
+    assert ["did not end when it was asked to"] == _reasons(record.folder)
+
+
+def test_again_spends_no_attempt_and_its_usage_counts(places: Places) -> None:
+    """Again puts an item back without a retry; it is released, comes back under a new number, and its cost is added."""
+
+    def do(_item: Item, number: int) -> Answer:
+        return Again(0.01, "quota", {"costUSD": 1.0}) if number < 3 else Outcome(Status.SUCCESS, usage={"costUSD": 1.0})
+
+    record, lane = opened_for(places, 1), ToldLane(do)
+    assert 0 == carry(lane, record, Limits(1, retries=0)).exit_code
+    assert [(0, 1), (0, 2), (0, 3)] == lane.attempts
+    assert [0, 0] == lane.released
+    assert {"costUSD": 3.0} == record.standing.usage
+    assert 2 == sum(isinstance(line, Postponed) for line in read_journal(record.folder / JOURNAL))
+
+
+def test_an_item_that_waits_lets_the_others_go_first(places: Places) -> None:
+    """An item that goes back to the queue holds no slot while it waits."""
+    record = opened_for(places, 4)
+    lane = ToldLane(lambda item, number: Again(0.2, "later") if (item.index, number) == (0, 1) else DONE)
+    assert 0 == carry(lane, record, Limits(1)).exit_code
+    assert [(0, 1), (1, 1), (2, 1), (3, 1), (0, 2)] == lane.attempts
+
+
+def test_the_usage_and_the_reason_of_every_try_are_kept(places: Places) -> None:
+    """Two tries at US$ 1.00 are US$ 2.00 in the manifest, and the summary has the reason of each."""
+    done = Outcome(Status.SUCCESS, usage={"costUSD": 1.0})
+    record, lane = opened_for(places, 1), ToldLane(lambda _item, number: FAILED if number == 1 else done)
+    carry(lane, record, Limits(1, retries=1, retry_failures=True, back_off_seconds=0))
+    record.complete(0, "")
+    assert {"costUSD": 2.0} == record.manifest.usage
+    (item,) = json.loads(make_summary(record.folder).read_bytes())["items"]
+    assert [{"attempt": 1, "status": "error", "reason": "no", "usage": {"costUSD": 1.0}}] == item["earlier"]
+    assert 1 == sum(isinstance(line, Retried) for line in read_journal(record.folder / JOURNAL))
+
+
+def test_groups_are_as_large_as_the_lane_says(places: Places) -> None:
+    """A lane with groups of 4 gets 4 items at once, and what is left at the end; each has an outcome of its own."""
+    record, lane = opened_for(places, 10), ToldLane(lambda item, _number: FAILED if item.index == 5 else DONE, group=4)
+    assert 6 == carry(lane, record, Limits(1)).exit_code
+    assert [4, 4, 2] == lane.groups
+    assert (9, [5]) == (record.standing.good, lane.released)
+
+
+def test_left_work_is_neither_settled_nor_released_and_is_found_again(places: Places) -> None:
+    """Left stays without an outcome and claimed; a resume asks the lane for it before it would begin it anew."""
+    record, lane = (
+        opened_for(places, 2),
+        ToldLane(lambda item, _number: Left("fire and forget") if item.index else DONE),
+    )
+    assert 0 == carry(lane, record, Limits(1)).exit_code
+    assert (1, 1, []) == (record.standing.good, record.standing.unrun, lane.released)
+    record.close()
+
+    class Collecting(ToldLane):
+        def find(self, held: Sequence[Held], handle: Handle) -> Running | None:  # noqa: ARG002 - the contract's words
+            return self.begin(held)
+
+    again, collecting = reopen_record(record.folder), Collecting(lambda _item, _number: DONE)
+    assert 0 == carry(collecting, again, Limits(1)).exit_code
+    assert ([(1, 1)], 2) == (collecting.attempts, again.standing.good)
+
+
+class BadLane(ToldLane):
+    """A lane that breaks one promise."""
+
+    def __init__(self, promise: str) -> None:
+        super().__init__(lambda _item, _number: DONE)
+        self.promise = promise
+
+    def claim(self, items: Sequence[Item]) -> list[Held | Refused]:
+        """Answer for nobody, or for somebody else."""
+        if self.promise == "claims nothing":
+            return []
+        if self.promise == "claims another":
+            return [*super().claim(items), Held(Item(99, "another"))]
+        return [Held(item, 1) for item in items] if self.promise == "repeats a number" else super().claim(items)
+
+    def begin(self, held: Sequence[Held]) -> Running:
+        """Begin what answers too little or too much."""
+        return _Bad(self.promise, held)
+
+
+class _Bad:
+    def __init__(self, promise: str, held: Sequence[Held]) -> None:
+        self.promise, self.held = promise, held
+        self.handle: Handle = {}
+
+    def wait(self) -> Iterator[tuple[Held, Answer]]:
+        if self.promise == "answers nothing":
+            return
+        for one in self.held:
+            yield one, FAILED if self.promise == "repeats a number" else DONE
+            if self.promise == "answers twice":
+                yield one, DONE
+
+    def end(self, why: str, grace: float) -> None:
+        """End nothing."""
+
+
+@pytest.mark.parametrize(
+    ("promise", "code", "named"),
+    [
+        ("claims nothing", 6, "the lane gave no answer to the claim"),
+        ("claims another", 0, "the lane answered a claim that nobody made"),
+        ("answers nothing", 6, "the lane gave no outcome"),
+        ("answers twice", 0, "the lane answered twice, or for an attempt that nobody began"),
+        ("repeats a number", 6, "attempt 1 is not newer than attempt 1: another database numbered the claims"),
+    ],
+)
+def test_a_broken_promise_is_named(places: Places, promise: str, code: int, named: str) -> None:
+    """A lane that breaks a promise cannot break fencing: the journal says which promise, and every item is settled."""
+    record = opened_for(places, 2)
+    limits = Limits(1, retries=1, retry_failures=True, back_off_seconds=0)
+    assert code == carry(BadLane(promise), record, limits).exit_code
+    assert named in _reasons(record.folder)
+    assert 0 == record.standing.unrun
+
+
+SURVIVOR = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+from dispatch.surviving_lane import SurvivingLane
+from dispatch.told_lane import carry, opened_for
+from trailblazer.dispatch.settling import Limits
+from trailblazer.paths import Places
+root = Path(sys.argv[1])
+record = opened_for(Places(root, root / "var"), 1)
+carry(SurvivingLane(root), record, Limits(1))
+"""
+
+
+def test_work_that_survives_a_kill_is_found_by_a_resume(places: Places) -> None:
+    """The handle is in the journal: after kill -9 of the dispatcher a resume finds the work and takes its answer."""
+    from dispatch.surviving_lane import SurvivingLane
+
+    helpers, tests = Path(__file__).parents[2] / "helpers", Path(__file__).parents[1]
+    with subprocess.Popen([sys.executable, "-c", SURVIVOR, str(places.root), str(helpers), str(tests)]) as dispatcher:
+        wait_for((places.root / "working").exists, "the work has begun")
+        journals = places.dispatches.glob("2*/journal.ndjson")
+        journal = next(journals)
+        wait_for(lambda: b'"begun"' in journal.read_bytes(), "its handle is in the journal")
+        dispatcher.kill()
+    pid = int((places.root / "working").read_text())
+    try:
+        assert start_ticks(pid) is not None
+        (places.root / "go").touch()
+        record = reopen_record(journal.parent)
+        assert 0 == carry(SurvivingLane(places.root), record, Limits(1)).exit_code
+        assert (1, 1) == (record.standing.good, record.standing.attempt_of(0))
+        assert "1\n" == (places.root / "diary").read_text(), "it was begun once"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
