@@ -144,15 +144,16 @@ class EmbedLane(OwnedLane):
             ahead = self._next_runs(phase, list(done)) if self._waiting_only else []
             lost = self._holdings.settle(counts, ahead, phase)
             for run, (one, reply) in done.items():
-                yield one, self._outcome(phase, reply, lost.get(run))
+                yield one, self._outcome(one.item, reply, lost.get(run))
 
-    def _outcome(self, phase: Phase, reply: Reply, stale: StaleClaim | None) -> Outcome:
+    def _outcome(self, item: Item, reply: Reply, stale: StaleClaim | None) -> Outcome:
         if stale is not None:
             return Outcome(Status.SKIPPED, stale.what, Refusal.HELD)
-        if phase == "chunk":
+        if item.phase == "chunk":
             return Outcome(Status.SUCCESS, details={"total_chunks": reply.chunks})
         details = {"kept": reply.kept, "total_chunks": reply.chunks}
-        if reply.unchanged and not self._is_resumed:
+        is_first = not self._is_resumed and (item.id, item.phase) not in self.failed
+        if reply.unchanged and is_first:  # else an earlier attempt of this dispatch stored the vectors
             return Outcome(Status.UNCHANGED, "another dispatch has embedded it since this one began", details=details)
         usage = {"tokens": reply.tokens, "chunks": reply.embedded, "estCostUSD": reply.cost}
         return Outcome(Status.SUCCESS, usage=usage, details=details)
