@@ -22,7 +22,8 @@ from trailblazer.dispatch.settling import Limits
 from trailblazer.paths import Places
 from trailblazer.processes.identity import start_ticks
 from trailblazer.record.folder import JOURNAL, reopen_record
-from trailblazer.record.journal import Postponed, Retried, Settled, Warned, read_journal
+from trailblazer.record.journal import read_journal
+from trailblazer.record.lines import Postponed, Retried, Settled, Warned
 from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refused, Status
 from trailblazer.reports.summary import make_summary
 

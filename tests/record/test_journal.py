@@ -13,11 +13,11 @@ import pytest
 
 from trailblazer import schemas
 from trailblazer.errors import DocumentInvalid
-from trailblazer.record.journal import (
+from trailblazer.record.journal import Journal, read_journal
+from trailblazer.record.lines import (
     KINDS,
     Begun,
     Closed,
-    Journal,
     LeftRunning,
     Line,
     Opened,
@@ -27,13 +27,13 @@ from trailblazer.record.journal import (
     Settled,
     Started,
     Warned,
-    read_journal,
 )
 
 KILLED = """
 import os, sys
 from pathlib import Path
-from trailblazer.record.journal import Journal, Warned
+from trailblazer.record.journal import Journal
+from trailblazer.record.lines import Warned
 journal = Journal(Path(sys.argv[1]))
 for number in range(10_000):
     journal.append(Warned(reason=str(number)))

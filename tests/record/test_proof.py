@@ -21,7 +21,8 @@ from trailblazer.atomic import digest_of
 from trailblazer.errors import PlanUnusable, StorageTrouble
 from trailblazer.paths import Places
 from trailblazer.record import proof
-from trailblazer.record.journal import Journal, Settled
+from trailblazer.record.journal import Journal
+from trailblazer.record.lines import Settled
 from trailblazer.record.verification import Verdict, verify_folder
 
 ITEMS = 3

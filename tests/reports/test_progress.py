@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trailblazer.events import Words
-from trailblazer.record.journal import Settled
+from trailblazer.record.lines import Settled
 from trailblazer.record.outcomes import Status
 from trailblazer.record.standing import Standing
 from trailblazer.reports import progress

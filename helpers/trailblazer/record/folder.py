@@ -17,10 +17,10 @@ from trailblazer.paths import Places, read_stamp, stamp, timestamp
 from trailblazer.processes.identity import holder_name
 from trailblazer.processes.lock import Lock
 from trailblazer.record import proof
-from trailblazer.record.journal import (
+from trailblazer.record.journal import Journal, read_journal
+from trailblazer.record.lines import (
     Begun,
     Closed,
-    Journal,
     LeftRunning,
     Line,
     Opened,
@@ -30,7 +30,6 @@ from trailblazer.record.journal import (
     Settled,
     Started,
     Warned,
-    read_journal,
 )
 from trailblazer.record.manifest import MANIFEST, RUNNING, Manifest, Seed, read_manifest, this_builder
 from trailblazer.record.outcomes import GOOD, Again, Item, Left, Outcome

@@ -2,175 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
 from trailblazer.atomic import cut_torn_tail, sync_folder
 from trailblazer.errors import DocumentInvalid, storage_trouble
 from trailblazer.paths import timestamp
-from trailblazer.record.outcomes import Outcome, Refusal, Status
+from trailblazer.record.lines import FIELDS, KINDS, Line, Settled, Started
 
 FIRST = "0" * 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """What every line has: `at` is the moment it was written (UTC), given by the journal."""
-
-    kind: ClassVar[str]
-    at: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened(Line):
-    """A dispatch begins: how many items it plans, and the process that carries it out."""
-
-    kind = "open"
-    dispatch: str
-    planned: int
-    host: str = ""
-    pid: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resumed(Line):
-    """A later process carries the dispatch on; `ended` counts the processes that it found alive and ended."""
-
-    kind = "resume"
-    unsealed: bool = False
-    ended: int = 0
-    host: str = ""
-    pid: int = 0
-    changed: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started(Line):
-    """An attempt begins. The line is written before the attempt can act; only version 0.1.0 wrote a handle into it."""
-
-    kind = "start"
-    item: str
-    index: int
-    attempt: int
-    phase: str = ""
-    handle: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begun(Line):
-    """Where the attempts run, as the lane needs it to find them again: `attempts` are pairs of index and number."""
-
-    kind = "begun"
-    attempts: Sequence[Sequence[int]]
-    handle: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retried(Line):
-    """An attempt failed and the item is tried again, at the earliest after so many seconds."""
-
-    kind = "retry"
-    item: str
-    index: int
-    attempt: int
-    reason: str
-    status: str = "error"
-    after: float = 0.0
-    usage: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Postponed(Line):
-    """An item went back to the queue and spent no attempt (Again)."""
-
-    kind = "again"
-    item: str
-    index: int
-    attempt: int
-    reason: str
-    after: float = 0.0
-    usage: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftRunning(Line):
-    """An attempt goes on without us (Left)."""
-
-    kind = "left"
-    item: str
-    index: int
-    attempt: int
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled(Line):
-    """An item has an outcome. `details` are the lane's own facts; in the file they stand beside the others."""
-
-    kind = "settle"
-    item: str
-    index: int
-    attempt: int
-    status: str
-    reason: str = ""
-    refusal: str = ""
-    phase: str = ""
-    usage: Mapping[str, float] = field(default_factory=dict)
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def outcome(self) -> Outcome:
-        """The outcome that the line holds."""
-        return Outcome(Status(self.status), self.reason, Refusal(self.refusal), self.usage, self.details)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Warned(Line):
-    """Something went wrong that settles nothing."""
-
-    kind = "warning"
-    reason: str
-    item: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closed(Line):
-    """The dispatch ends."""
-
-    kind = "close"
-    status: str
-    exit_code: int
-    reason: str = ""
-
-
-KINDS: dict[str, type[Line]] = {
-    line.kind: line
-    for line in (Opened, Resumed, Started, Begun, Retried, Postponed, LeftRunning, Settled, Warned, Closed)
-}
-_OPTIONAL = ("phase", "usage", "item", "changed", "handle")  # where they have a default
-
-
-def _names_of(kind: type[Line]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the fields that are always written, and those that are written only when they say something."""
-    fields = [field for field in dataclasses.fields(kind) if field.name not in {"at", "details"}]
-    optional = [field.name for field in fields if field.name in _OPTIONAL and _has_default(field)]
-    return tuple(field.name for field in fields if field.name not in optional), tuple(optional)
-
-
-def _has_default(field: dataclasses.Field[Any]) -> bool:
-    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-
-
-_NAMES = {kind: _names_of(kind) for kind in KINDS.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +89,7 @@ class Journal:
 def _fields(line: Line) -> dict[str, Any]:
     kind = type(line)
     record: dict[str, Any] = {"at": line.at or timestamp(), "kind": kind.kind}
-    always, optional = _NAMES[kind]
+    always, optional = FIELDS[kind]
     for name in always:
         record[name] = getattr(line, name)
     for name in optional:
@@ -297,7 +145,7 @@ def _read(text: bytes, file: Path, number: int) -> tuple[Line, str]:
         record = orjson.loads(text)
         kind = KINDS[record.pop("kind")]
         previous = record.pop("prev")
-        always, optional = _NAMES[kind]
+        always, optional = FIELDS[kind]
         known = {name: record.pop(name) for name in (*always, *optional) if name in record}
         known["at"] = record.pop("at", "")
         if kind is Settled:

@@ -8,17 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trailblazer.record.journal import (
-    Begun,
-    Line,
-    Opened,
-    Postponed,
-    Resumed,
-    Retried,
-    Settled,
-    Started,
-    read_written,
-)
+from trailblazer.record.journal import read_written
+from trailblazer.record.lines import Begun, Line, Opened, Postponed, Resumed, Retried, Settled, Started
 from trailblazer.record.outcomes import Refusal, Status
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from trailblazer.plain import one_line
 from trailblazer.record.folder import JOURNAL
-from trailblazer.record.journal import Settled, read_journal
+from trailblazer.record.journal import read_journal
+from trailblazer.record.lines import Settled
 from trailblazer.record.outcomes import FAILED
 
 MOST_CAUSES = 10

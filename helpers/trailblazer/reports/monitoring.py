@@ -13,17 +13,8 @@ from typing import Any
 from trailblazer.config import load_config
 from trailblazer.plain import one_line
 from trailblazer.record.folder import JOURNAL, find_folder
-from trailblazer.record.journal import (
-    Closed,
-    LeftRunning,
-    Line,
-    Postponed,
-    Resumed,
-    Retried,
-    Settled,
-    Started,
-    read_written,
-)
+from trailblazer.record.journal import read_written
+from trailblazer.record.lines import Closed, LeftRunning, Line, Postponed, Resumed, Retried, Settled, Started
 from trailblazer.record.manifest import RUNNING, Manifest, read_manifest
 from trailblazer.record.outcomes import FAILED, Status
 from trailblazer.record.standing import Standing
