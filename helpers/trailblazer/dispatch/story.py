@@ -54,6 +54,7 @@ class Work(Protocol):
     """
 
     noun: str
+    phase: str
     command: str
     schema: str
     config: Config
@@ -143,7 +144,7 @@ class _Story:
         self.progress = Progress(people, interval=work.show.interval, quiet=work.show.quiet)
         self.emitter = Emitter(
             work.noun,
-            work.noun,
+            work.phase,
             record.folder / "events.ndjson",
             to_stdout=work.show.events,
             dispatch_id=record.dispatch_id,

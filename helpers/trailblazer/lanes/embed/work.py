@@ -39,7 +39,7 @@ from trailblazer.reports.progress import Progress
 class EmbedWork:
     """The work of one dispatch of runs. Its plan is chosen at once: a bad plan is refused before a folder exists."""
 
-    noun = "runs"
+    noun, phase = "runs", "embed"
     command = "trailblazer dispatch"
     schema = "embed_parameters"
 

@@ -54,7 +54,7 @@ class Batch:
 class ItemsWork:
     """The work of one batch. Made with its items spooled, so that an empty list is refused before a folder is made."""
 
-    noun = "items"
+    noun = phase = "items"
     command = "trailblazer batch run"
     schema = "items_parameters"
 
