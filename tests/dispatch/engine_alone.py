@@ -15,7 +15,7 @@ from trailblazer.dispatch.lane import Handle, Held, OwnedLane, Running
 from trailblazer.dispatch.settling import Limits
 from trailblazer.paths import Places
 from trailblazer.record import proof
-from trailblazer.record.folder import Record, dispatch_folders, open_record, reopen_record
+from trailblazer.record.folder import Record, dispatch_folders, hold, open_record, reopen_record
 from trailblazer.record.manifest import Resource, read_manifest
 from trailblazer.record.outcomes import Again, Left, Outcome, Status
 from trailblazer.reports.summary import Bookkeeper
@@ -77,7 +77,9 @@ def go_on_or_begin(places: Places, planned: int, diary: Path | None) -> int:
     """Carry the newest dispatch on, or begin one where none has its plan archived; return the exit code."""
     folders = dispatch_folders(places)
     is_begun = bool(folders) and bool(read_manifest(folders[-1]).inputs)
-    return carry_to_the_end(reopen_record(folders[-1]) if is_begun else open_new(places, planned), diary)
+    return carry_to_the_end(
+        reopen_record(folders[-1], hold(folders[-1])) if is_begun else open_new(places, planned), diary
+    )
 
 
 def peak_memory_kib() -> int:

@@ -21,7 +21,7 @@ from trailblazer.dispatch.lane import Handle, Held, OwnedLane, Running
 from trailblazer.dispatch.settling import Limits
 from trailblazer.paths import Places
 from trailblazer.processes.identity import start_ticks
-from trailblazer.record.folder import JOURNAL, reopen_record
+from trailblazer.record.folder import JOURNAL, hold, reopen_record
 from trailblazer.record.journal import read_journal
 from trailblazer.record.lines import Postponed, Retried, Settled, Warned
 from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refused, Status
@@ -154,7 +154,7 @@ def test_left_work_is_neither_settled_nor_released_and_is_found_again(places: Pl
         def find(self, held: Sequence[Held], handle: Handle) -> Running | None:  # noqa: ARG002 - the contract's words
             return self.begin(held)
 
-    again, collecting = reopen_record(record.folder), Collecting(lambda _item, _number: DONE)
+    again, collecting = reopen_record(record.folder, hold(record.folder)), Collecting(lambda _item, _number: DONE)
     assert 0 == carry(collecting, again, Limits(1)).exit_code
     assert ([(1, 1)], 2) == (collecting.attempts, again.standing.good)
 
@@ -244,7 +244,7 @@ def test_work_that_survives_a_kill_is_found_by_a_resume(places: Places) -> None:
     try:
         assert start_ticks(pid) is not None
         (places.root / "go").touch()
-        record = reopen_record(journal.parent)
+        record = reopen_record(journal.parent, hold(journal.parent))
         assert 0 == carry(SurvivingLane(places.root), record, Limits(1)).exit_code
         assert (1, 1) == (record.standing.good, record.standing.attempt_of(0))
         assert "1\n" == (places.root / "diary").read_text(), "it was begun once"

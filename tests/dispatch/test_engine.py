@@ -13,7 +13,7 @@ from trailblazer.dispatch.halting import Halts
 from trailblazer.dispatch.settling import Limits
 from trailblazer.errors import AlreadyRunning, ProviderRefused, ServiceDown
 from trailblazer.paths import Places
-from trailblazer.record.folder import reopen_record
+from trailblazer.record.folder import hold, reopen_record
 from trailblazer.record.manifest import read_manifest
 from trailblazer.record.outcomes import Item, Outcome, Status
 from trailblazer.record.verification import verify_folder
@@ -123,7 +123,7 @@ def test_a_resumed_dispatch_runs_only_what_has_no_good_result(places: Places) ->
     opened.complete(6, "one failed")
     opened.seal()
     opened.close()
-    again = reopen_record(opened.folder)
+    again = reopen_record(opened.folder, hold(opened.folder))
     lane = ToldLane(lambda _item, _number: DONE)
     closing = carry(lane, again, Limits(1))
     assert [(2, 2)] == lane.attempts
@@ -137,7 +137,7 @@ def test_a_running_dispatch_cannot_be_resumed(places: Places) -> None:
     """A dispatch that is being carried out is refused to a second process, with the pid of the first (exit 7)."""
     opened = opened_for(places, 1)
     with pytest.raises(AlreadyRunning, match="pid"):
-        reopen_record(opened.folder)
+        reopen_record(opened.folder, hold(opened.folder))
 
 
 def test_a_bug_in_a_lane_is_told_and_kept(places: Places) -> None:

@@ -116,7 +116,7 @@ def _open(work: Work) -> Record:
     try:
         record.publish(inputs=tuple(work.archive(record.folder)))
     except BaseException as error:
-        with contextlib.closing(record):
+        with contextlib.closing(record), contextlib.suppress(Trouble):  # the error itself must not be hidden
             closing = closing_for(error, record)
             record.complete(closing.exit_code, closing.why)
             record.seal()
@@ -126,16 +126,25 @@ def _open(work: Work) -> Record:
 
 def _reopen(folder: Path, config: Config, *, force: bool) -> Record:
     """Return the record of an earlier dispatch. What is left of its processes is ended; a changed seal is refused."""
-    changed: list[str] = []
-    if (folder / proof.SEAL).is_file():
-        changed = verify_folder(folder, *kept_seal(config, folder.name)).findings
+    lock = hold(folder)  # first: the processes of a dispatcher that lives must not be ended
+    try:
+        changed = _changes_in(folder, config)
         if changed and not force:
             hint = "\n".join([*changed[1:], "Look at `trailblazer verify`. To carry on all the same: --force."])
             raise ProofBroken(f"dispatch {folder.name} is not as it was sealed: {changed[0]}", hint)
-    hold(folder).free()  # whoever carries it out at this moment must not lose its processes
-    standing, _ = read_standing(folder / JOURNAL)
-    ended = end_survivors(folder, [group.handle for group in standing.unfinished() if group.handle])
-    return reopen_record(folder, ended=ended, changed=changed)
+        standing, _ = read_standing(folder / JOURNAL)
+        ended = end_survivors(folder, [group.handle for group in standing.unfinished() if group.handle])
+    except BaseException:
+        lock.free()
+        raise
+    return reopen_record(folder, lock, ended=ended, changed=changed)
+
+
+def _changes_in(folder: Path, config: Config) -> list[str]:
+    """Return what somebody changed in a sealed folder; a folder without a seal was not closed, and proves nothing."""
+    if not (folder / proof.SEAL).is_file():
+        return []
+    return verify_folder(folder, *kept_seal(config, folder.name)).findings
 
 
 class _Story:

@@ -192,12 +192,12 @@ def open_record(places: Places, seed: Seed, *, planned: int, parameters: Mapping
     return record
 
 
-def reopen_record(folder: Path, *, ended: int = 0, changed: Sequence[str] = ()) -> Record:
+def reopen_record(folder: Path, lock: Lock, *, ended: int = 0, changed: Sequence[str] = ()) -> Record:
     """Return an earlier dispatch, to carry it on: its standing from the journal, its seal removed.
 
-    `ended` processes of it were found alive; `changed` names what somebody changed in the sealed folder.
+    `lock` is held already (`hold`), and free again when this fails. `ended` processes of the dispatch were found alive;
+    `changed` names what somebody changed in the sealed folder.
     """
-    lock = hold(folder)
     try:
         manifest = read_manifest(folder)
         standing, _ = read_standing(folder / JOURNAL)

@@ -81,9 +81,13 @@ class Journal:
             raise storage_trouble(error, "write the journal") from error
 
     def close(self) -> None:
-        """Commit and close."""
-        self.commit()
-        os.close(self._handle)
+        """Commit and close; a thread that appends later is refused."""
+        try:
+            self.commit()
+        finally:
+            with self._lock:
+                os.close(self._handle)
+                self._handle = -1
 
 
 def _fields(line: Line) -> dict[str, Any]:
