@@ -136,7 +136,7 @@ class Words:
         self._handle: int | None = None
 
     def log(self, line: str) -> None:
-        """Write one line into the log alone."""
+        """Write one line into the log alone. A log that cannot be written is said once: the journal has the facts."""
         if self._log is None:
             return
         try:
@@ -145,8 +145,10 @@ class Words:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
                 self._handle = os.open(self._log, flags, 0o600)
             os.write(self._handle, f"{timestamp()} {one_line(line, 2000)}\n".encode())
-        except OSError as error:
-            raise storage_trouble(error, "write") from error
+        except (OSError, StorageTrouble) as error:
+            log, self._log = self._log, None
+            why = error.strerror if isinstance(error, OSError) else error
+            tell(f"Warning: {log} is not written any more: {why}\n")
 
     def say(self, line: str, colour: str = "") -> None:
         """Say one line; what it holds from outside is made plain."""
