@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from claiming import complete
 from trailblazer.config import Config, load_config
 from trailblazer.database import backlog, claims
 from trailblazer.database.claims import Claim, Counts
@@ -98,7 +99,7 @@ class Worker:
             try:
                 with self._connection.transaction():
                     self._have_effects([claim])
-                    claims.complete(self._connection, [claim], {claim.run_id: Counts(total_chunks=1)})
+                    complete(self._connection, [claim], {claim.run_id: Counts(total_chunks=1)})
             except StaleClaim as stale:
                 print(stale.what, file=self._said, flush=True)
         return []

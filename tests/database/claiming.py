@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trailblazer.database import backlog, claims
 from trailblazer.database.backlog import EVERY_RUN, Filters
@@ -38,6 +38,14 @@ def take(
     return found
 
 
+def complete(connection: Connection, finished: Sequence[Claim], counts: Mapping[str, Counts] | None = None) -> None:
+    """Complete claims; the first one that is lost is a StaleClaim, and the others are settled all the same."""
+    step = claims.settle_and_take(connection, finished, counts or {}, [], claims.Terms("embed", "here/1", TTL))
+    for claim in finished:
+        if claim.run_id in step.lost:
+            raise claims.stale_claim(claim, step.lost[claim.run_id])
+
+
 def expire(connection: Connection) -> None:
     """Let every claim be one that its holder let expire."""
     connection.execute(
@@ -61,5 +69,5 @@ def embed(connection: Connection, *run_ids: str) -> None:
     """Take runs all the way to embedded."""
     put(connection, *run_ids)
     chunking = take(connection, "chunk", len(run_ids), only=run_ids)
-    claims.complete(connection, chunking, {run_id: Counts(total_chunks=3) for run_id in run_ids})
-    claims.complete(connection, take(connection, "embed", len(run_ids), only=run_ids))
+    complete(connection, chunking, {run_id: Counts(total_chunks=3) for run_id in run_ids})
+    complete(connection, take(connection, "embed", len(run_ids), only=run_ids))

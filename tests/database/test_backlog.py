@@ -1,22 +1,21 @@
-"""The backlog: what waits, what is filtered, reset, counted and announced."""
+"""The backlog: what waits, what is filtered, reset and counted."""
 
 from __future__ import annotations
 
 import os
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from claiming import embed, ids, put, standing, take
+from claiming import complete, embed, ids, put, standing, take
 from stored import config_with_var, store_texts, write_run
 from trailblazer.config import Config
-from trailblazer.database import backlog, claims
+from trailblazer.database import backlog
 from trailblazer.database.backfill import Step, backfill, record_normalized
 from trailblazer.database.backlog import Filters, ResetCounts
 from trailblazer.database.claims import Counts
-from trailblazer.database.connection import Connection, connect
+from trailblazer.database.connection import Connection
 from trailblazer.errors import StaleClaim
 
 
@@ -72,7 +71,7 @@ def test_a_run_that_is_normalised_again_waits_with_its_history(connection: Conne
     )
     assert run.chunk_completed_at is not None
     with pytest.raises(StaleClaim):
-        claims.complete(connection, working)
+        complete(connection, working)
     assert 4 == take(connection, "chunk")[0].attempt
 
 
@@ -126,7 +125,7 @@ def test_a_reset_run_whose_chunks_are_of_its_former_text_is_chunked_first(connec
 def test_a_run_without_a_single_chunk_is_chunked_first(connection: Connection) -> None:
     """B2: a reset run whose chunking made nothing begins there again."""
     put(connection, "r")
-    claims.complete(connection, take(connection, "chunk"), {"r": Counts(total_chunks=0)})
+    complete(connection, take(connection, "chunk"), {"r": Counts(total_chunks=0)})
     backlog.reset(connection, "embeddings")
     assert ("reset", "chunk", 1) == standing(connection, "r")
 
@@ -137,7 +136,7 @@ def test_reset_takes_a_run_from_its_holder(connection: Connection) -> None:
     working = take(connection, "chunk")
     backlog.reset(connection, "processed")
     with pytest.raises(StaleClaim, match="reset, and nobody holds it"):
-        claims.complete(connection, working)
+        complete(connection, working)
     assert 2 == take(connection, "chunk")[0].attempt
 
 
@@ -145,7 +144,7 @@ def test_totals_and_backlog_say_what_waits(connection: Connection) -> None:
     """B3: the number that waits, first and last moment of normalising, ten ids; what is embedded does not wait."""
     put(connection, *(f"r-{number:02}" for number in range(12)))
     embed(connection, "done")
-    claims.complete(connection, take(connection, "chunk", 1))
+    complete(connection, take(connection, "chunk", 1))
     take(connection, "chunk", 1)
     expected = {"normalized": 10, "chunking": 1, "chunked": 1, "embedded": 1}
     assert expected == {state: count for state, count in backlog.totals(connection).items() if count}
@@ -239,43 +238,6 @@ def test_a_text_that_is_newer_than_its_row_waits(
     assert expected == record_normalized(connection, places, "r", is_changed=False)
 
 
-@pytest.mark.parametrize("deed", ["upsert", "complete", "release", "reset", "backfill"])
-def test_whoever_waits_is_woken(connection: Connection, own: Path, config: Config, deed: str) -> None:
-    """B2: each way in which a run begins to wait wakes who waits for one; nothing else does."""
-    embed(connection, "r")
-    (held,) = take(connection, "chunk", only=["r"], again=True)
-    with connect(config) as waiting:
-        assert backlog.wait_for_work(waiting, 0)
-        assert not backlog.wait_for_work(waiting, 0.05)
-        claims.heartbeat(connection, [held], 60)
-        assert not backlog.wait_for_work(waiting, 0.05)
-        if deed == "upsert":
-            put(connection, "new")
-        elif deed == "complete":
-            claims.complete(connection, [held])
-        elif deed == "release":
-            claims.fail(connection, held, "boom", pause_seconds=0)
-            claims.release(connection, take(connection, "chunk", only=["r"]))
-        elif deed == "reset":
-            backlog.reset(connection, "embeddings")
-        else:
-            write_run(own.parent / "runs", "found", 1)
-            list(backfill(connection, config_with_var(config, own.parent).places))
-        assert backlog.wait_for_work(waiting, 30)
-
-
-def test_a_sleeper_is_woken_at_once(connection: Connection, config: Config) -> None:
-    """B2: a wait of ten minutes ends when another connection lets a run wait."""
-    woken: list[bool] = []
-    with connect(config) as waiting:
-        backlog.wait_for_work(waiting, 0)
-        sleeper = threading.Thread(target=lambda: woken.append(backlog.wait_for_work(waiting, 600)))
-        sleeper.start()
-        put(connection, "r")
-        sleeper.join(timeout=60)
-    assert [True] == woken
-
-
 @pytest.mark.parametrize(
     ("lines", "source"),
     [
@@ -329,5 +291,5 @@ def test_what_is_forgotten_is_gone(connection: Connection) -> None:
     assert (4, 2, 1) == connection.execute(counted).fetchone()
     assert ["b"] == [run.run_id for run in backlog.list_runs(connection)]
     with pytest.raises(StaleClaim, match="the run is unknown"):
-        claims.complete(connection, [held])
+        complete(connection, [held])
     assert ResetCounts(0, 0, 0, 0) == backlog.forget(connection, ["a"])

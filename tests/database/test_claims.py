@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from claiming import TTL, embed, expire, ids, put, standing, take
+from claiming import TTL, complete, embed, expire, ids, put, standing, take
 from trailblazer.config import Config
 from trailblazer.database import backlog, claims
 from trailblazer.database.claims import Claim, Counts, HeldBy
@@ -30,11 +30,11 @@ def test_a_run_goes_from_normalized_to_embedded(connection: Connection) -> None:
     assert [] == take(connection, "embed")
     (chunking,) = take(connection, "chunk")
     assert ("chunking", "chunk", 1) == standing(connection, "r")
-    claims.complete(connection, [chunking], {"r": Counts(total_docs=2, total_chunks=7)})
+    complete(connection, [chunking], {"r": Counts(total_docs=2, total_chunks=7)})
     assert ("chunked", "embed", 1) == standing(connection, "r")
     (embedding,) = take(connection, "embed")
     assert 2 == embedding.attempt
-    claims.complete(connection, [embedding], {"r": Counts(embedded_chunks=7)})
+    complete(connection, [embedding], {"r": Counts(embedded_chunks=7)})
     assert ("embedded", None, 2) == standing(connection, "r")
     run = backlog.show_run(connection, "r")
     assert run is not None
@@ -76,7 +76,7 @@ def test_an_expired_claim_is_recycled_in_its_place_in_the_line(connection: Conne
     (taken,) = take(connection, "chunk", holder="alive/2")
     assert ("a", 2, "alive/2") == (taken.run_id, taken.attempt, taken.holder)
     with pytest.raises(StaleClaim, match="attempt 1 at a has lost its claim: the run is held by alive/2"):
-        claims.complete(connection, [lost])
+        complete(connection, [lost])
     assert ("chunking", "chunk", 2) == standing(connection, "a")
 
 
@@ -88,7 +88,7 @@ def test_an_expired_claim_that_nobody_took_is_still_good(connection: Connection)
     claims.heartbeat(connection, slow, TTL)
     assert [] == take(connection, "chunk")
     expire(connection)
-    claims.complete(connection, slow)
+    complete(connection, slow)
     assert "chunked" == standing(connection, "a")[0]
 
 
@@ -101,7 +101,7 @@ def test_a_stale_attempt_changes_nothing(connection: Connection, deed: str) -> N
     take(connection, "chunk", holder="alive/2")
     before = connection.execute("SELECT * FROM processed_runs ORDER BY run_id").fetchall()
     deeds: dict[str, Callable[[], object]] = {
-        "complete": lambda: claims.complete(connection, [stale]),
+        "complete": lambda: complete(connection, [stale]),
         "fail": lambda: claims.fail(connection, stale, "late"),
         "fence": lambda: claims.fence(connection, stale, TTL),
     }
@@ -122,7 +122,7 @@ def test_of_many_claims_only_the_stale_one_is_refused(connection: Connection) ->
     with pytest.raises(
         StaleClaim, match="attempt 1 at b has lost its claim: the run is normalized, and nobody holds it"
     ):
-        claims.complete(connection, batch)
+        complete(connection, batch)
     assert ["chunked", "normalized", "chunked"] == [standing(connection, run)[0] for run in "abc"]
 
 
@@ -195,12 +195,12 @@ def test_a_failed_run_pauses_longer_each_time_and_then_waits_for_a_reset(connect
 def test_a_failure_in_embedding_is_tried_again_in_embedding(connection: Connection) -> None:
     """B2: a failed run waits for the phase that failed, and success clears the failure."""
     put(connection, "r")
-    claims.complete(connection, take(connection, "chunk"))
+    complete(connection, take(connection, "chunk"))
     (claim,) = take(connection, "embed")
     claims.fail(connection, claim, "provider\0 away", pause_seconds=0)
     assert [] == take(connection, "chunk")
     again = take(connection, "embed")
-    claims.complete(connection, again)
+    complete(connection, again)
     run = backlog.show_run(connection, "r")
     assert run is not None
     assert ("embedded", None, 0, 3) == (run.status, run.failure_reason, run.failed_attempts, run.attempt)
@@ -224,18 +224,18 @@ def test_a_plan_may_take_what_is_embedded_or_unknown(connection: Connection) -> 
     assert [] == take(connection, "embed", 9, only=["done", "unknown"])
     taken = take(connection, "embed", 9, only=["done", "unknown", "done"], again=True)
     assert [("done", 3), ("unknown", 1)] == [(claim.run_id, claim.attempt) for claim in taken]
-    claims.complete(connection, taken)
+    complete(connection, taken)
     assert ("embedded", None, 3) == standing(connection, "done")
 
 
 def test_a_claim_is_settled_in_the_callers_transaction(connection: Connection, config: Config) -> None:
     """E12: vectors and the completion of their claim are one transaction: both are there or neither."""
     put(connection, "a")
-    claims.complete(connection, take(connection, "chunk"))
+    complete(connection, take(connection, "chunk"))
     (claim,) = take(connection, "embed")
     with pytest.raises(RuntimeError), connection.transaction():
         connection.execute("INSERT INTO dispatches (dispatch_id, folder) VALUES ('d', 'f')")
-        claims.complete(connection, [claim])
+        complete(connection, [claim])
         raise RuntimeError("killed")
     assert "embedding" == standing(connection, "a")[0]
     with connect(config) as other:
@@ -243,9 +243,9 @@ def test_a_claim_is_settled_in_the_callers_transaction(connection: Connection, c
         (newer,) = take(other, "embed", holder="newer/1")
     with pytest.raises(StaleClaim), connection.transaction():
         connection.execute("INSERT INTO dispatches (dispatch_id, folder) VALUES ('d', 'f')")
-        claims.complete(connection, [claim])
+        complete(connection, [claim])
     assert (0,) == connection.execute("SELECT count(*) FROM dispatches").fetchone()
-    claims.complete(connection, [newer])
+    complete(connection, [newer])
 
 
 def test_a_claim_taken_in_a_long_transaction_is_not_born_old(connection: Connection) -> None:
@@ -270,7 +270,7 @@ def test_a_fence_keeps_others_away_and_lets_heartbeats_pass(connection: Connecti
         claims.fence(connection, claim, TTL)
         claims.heartbeat(dispatcher, [claim], TTL)
         assert [] == take(dispatcher, "chunk")
-    claims.complete(connection, [claim])
+    complete(connection, [claim])
 
 
 def test_an_unknown_phase_is_a_bug(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from claiming import complete
 from trailblazer.database import backlog, claims
 from trailblazer.database.claims import PHASES, Claim, Counts, HeldBy, Phase
 from trailblazer.database.connection import Connection
@@ -164,9 +165,7 @@ class Claiming(RuleBasedStateMachine):
             counts = {
                 claim.run_id: Counts(total_chunks=chunks if self.runs[claim.run_id].status == "chunking" else None)
             }
-            self._do(
-                claim, lambda: claims.complete(self.connection, [claim], counts), lambda run: run.be_completed(chunks)
-            )
+            self._do(claim, lambda: complete(self.connection, [claim], counts), lambda run: run.be_completed(chunks))
 
     @rule(places=some.lists(any_place, max_size=3), phase=any_phase, wanted=some.sets(any_run), again=some.booleans())
     def settle_and_take(self, places: list[int], phase: Phase, wanted: set[str], again: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claiming import TTL, embed, ids, put, standing, take
+from claiming import TTL, complete, embed, ids, put, standing, take
 from stored import config_with_var, store_texts, write_run
 from trailblazer.config import Config
 from trailblazer.database import backlog, claims
@@ -26,14 +26,14 @@ def embed_with(connection: Connection, run_id: str, key: ModelKey, says: str = "
     claim = claims.take(connection, [run_id], Terms("embed", "h", TTL, key=key))[run_id]
     assert isinstance(claim, Claim), claim
     made = Embedded(key, {"chunksEmbedded": 3, "says": says})
-    claims.complete(connection, [claim], {run_id: Counts(embedded_chunks=3, vectors=made)})
+    complete(connection, [claim], {run_id: Counts(embedded_chunks=3, vectors=made)})
 
 
 def chunked(connection: Connection, *run_ids: str) -> None:
     """Take runs to chunked."""
     put(connection, *run_ids)
     counts = {run_id: Counts(total_chunks=3) for run_id in run_ids}
-    claims.complete(connection, take(connection, "chunk", len(run_ids), only=run_ids), counts)
+    complete(connection, take(connection, "chunk", len(run_ids), only=run_ids), counts)
 
 
 def waiting(connection: Connection, key: ModelKey | None) -> list[str]:
@@ -100,9 +100,9 @@ def test_a_stale_attempt_says_nothing_of_vectors(connection: Connection) -> None
     backlog.upsert_run(connection, "a")
     counts = {run_id: Counts(vectors=Embedded(LARGE, {})) for run_id in "ab"}
     with pytest.raises(StaleClaim):
-        claims.complete(connection, [late], counts)
+        complete(connection, [late], counts)
     with pytest.raises(StaleClaim):
-        claims.complete(connection, [late, good], counts)
+        complete(connection, [late, good], counts)
     assert [("b",)] == connection.execute("SELECT run_id FROM run_models").fetchall()
 
 
@@ -111,7 +111,7 @@ def test_vectors_and_completion_are_one_transaction(connection: Connection) -> N
     chunked(connection, "a")
     (claim,) = take(connection, "embed")
     with pytest.raises(RuntimeError), connection.transaction():
-        claims.complete(connection, [claim], {"a": Counts(vectors=Embedded(LARGE, {}))})
+        complete(connection, [claim], {"a": Counts(vectors=Embedded(LARGE, {}))})
         raise RuntimeError("killed")
     assert ("embedding", []) == (
         standing(connection, "a")[0], connection.execute("SELECT * FROM run_models").fetchall()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from claiming import embed
+from claiming import complete, embed
 from configured import config_of
 from trailblazer.config import Config
 from trailblazer.database import backlog, claims
@@ -177,7 +177,7 @@ def test_what_somebody_else_took_meanwhile_stays_his(holdings: Holdings, relay: 
     assert isinstance(other, Claim)
     assert str(holdings.take(["a"], "embed", again=True)["a"]).startswith("held by else/1 since")
     assert ("embedding", "else/1") == _holder(connection, "a")
-    claims.complete(connection, [other])
+    complete(connection, [other])
 
 
 def test_a_group_is_taken_and_settled_with_the_next(

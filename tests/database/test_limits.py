@@ -13,7 +13,7 @@ import pytest
 
 from configured import config_of
 from trailblazer.config import Config
-from trailblazer.database import backlog, server, vitals
+from trailblazer.database import server, vitals
 from trailblazer.database.connection import Connection, Link, answering, connect, copy_rows
 from trailblazer.errors import ServiceDown
 
@@ -73,7 +73,7 @@ def copy(connection: Connection) -> object:
     return copy_rows(connection, COPY + " (FORMAT BINARY)", TYPES, rows)
 
 
-@pytest.mark.parametrize("deed", [select, write, copy, backlog.listen], ids=lambda deed: deed.__name__)
+@pytest.mark.parametrize("deed", [select, write, copy], ids=lambda deed: deed.__name__)
 def test_a_frozen_server_is_waited_for_no_longer_than_the_limit(
     made: Path, freeze: Callable[[], None], deed: Callable[[Connection], object]
 ) -> None:
@@ -85,17 +85,6 @@ def test_a_frozen_server_is_waited_for_no_longer_than_the_limit(
         deed(connection)
     assert 1 <= time.monotonic() - begin < 30
     assert connection.closed
-
-
-def test_a_wait_for_a_notification_has_its_own_limit(made: Path, freeze: Callable[[], None]) -> None:
-    """Rule 9: silence while waiting for work is no failure; a wait without an end of its own has the limit."""
-    connection = connect(config_of(made.parent.parent), limit_seconds=1)
-    backlog.listen(connection)
-    freeze()
-    assert [] == list(connection.notifies(timeout=0.2))
-    assert not connection.closed
-    with pytest.raises(ServiceDown, match="did not answer for 1 s"), answering():
-        list(connection.notifies())
 
 
 def test_a_statement_that_takes_long_may_be_given_its_time(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""The table of all runs: which runs wait, what that amounts to, what is reset, and how to wait for work."""
+"""The table of all runs: which runs wait, how many they are, and what a reset changes."""
 
 from __future__ import annotations
 
@@ -116,7 +116,6 @@ def reset(connection: Connection, scope: Scope, filters: Filters = EVERY_RUN, *,
         deletes_vectors, deletes_texts = scope != "processed", scope == "all"
         if not dry_run:
             _delete(connection, run_ids, deletes_vectors, deletes_texts)
-            connection.execute(statement("notify_waiting"), {"phases": ["chunk", "embed"] if run_ids else []})
     return ResetCounts(
         len(run_ids),
         rows.embeddings if deletes_vectors else 0,
@@ -209,27 +208,6 @@ def show_runs(connection: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
     """Return runs by their ids, in order; those that the table does not have are left out."""
     found = fetch(connection, "runs_by_id", Run, {"run_ids": list(run_ids)})
     return {run.run_id: run for run in found}
-
-
-def wait_for_work(connection: Connection, seconds: float) -> bool:
-    """Wait until a run begins to wait for a phase, for so many seconds at most; say whether to read the table again.
-
-    The first call on a connection begins to listen and returns True at once: what began to wait before is not
-    announced any more. Outside a transaction only. What becomes claimable by the passing of time (an expired claim,
-    a pause that is over) is not announced: read the table after `seconds` all the same.
-    """
-    if listen(connection):
-        return True
-    return any(True for _ in connection.notifies(timeout=seconds, stop_after=1))
-
-
-def listen(connection: Connection) -> bool:
-    """Begin to listen for runs that wait, and say whether this connection did not listen before."""
-    listening = connection.execute(statement("is_listening")).fetchone()
-    if listening and listening[0]:
-        return False
-    connection.execute(statement("listen_for_runs"))
-    return True
 
 
 def _pattern(glob: str) -> str:

@@ -9,21 +9,16 @@ AND (%(until)s::timestamptz IS NULL OR normalized_at < %(until)s::timestamptz)
 
 -- name: upsert_run
 -- A run that is normalised again waits again; who worked on its former text is fenced off, what happened before stays.
-WITH put AS (
-    INSERT INTO processed_runs AS run (run_id, source, total_docs, normalized_at, updated_at)
-    VALUES (%(run_id)s, coalesce(%(source)s, 'unknown'), %(total_docs)s, statement_timestamp(), statement_timestamp())
-    ON CONFLICT (run_id) DO UPDATE SET
-        source = coalesce(%(source)s, run.source),
-        total_docs = coalesce(excluded.total_docs, run.total_docs),
-        normalized_at = excluded.normalized_at,
-        status = 'normalized',
-        {unclaimed},
-        {unfailed},
-        updated_at = excluded.updated_at
-    RETURNING run_id
-)
-
-SELECT pg_notify('runs_waiting', 'chunk') FROM put
+INSERT INTO processed_runs AS run (run_id, source, total_docs, normalized_at, updated_at)
+VALUES (%(run_id)s, coalesce(%(source)s, 'unknown'), %(total_docs)s, statement_timestamp(), statement_timestamp())
+ON CONFLICT (run_id) DO UPDATE SET
+    source = coalesce(%(source)s, run.source),
+    total_docs = coalesce(excluded.total_docs, run.total_docs),
+    normalized_at = excluded.normalized_at,
+    status = 'normalized',
+    {unclaimed},
+    {unfailed},
+    updated_at = excluded.updated_at
 
 -- name: known_runs
 -- Backfill reads only the folders of runs that are not here yet.
@@ -32,39 +27,35 @@ SELECT run_id FROM processed_runs WHERE run_id = ANY (%(run_ids)s::text[])
 -- name: register_runs
 -- What was done before this table existed counts: files say what was chunked, vectors say what was embedded. A file's
 -- time may lie ahead of the database's; nothing here does.
-WITH put AS (
-    INSERT INTO processed_runs (
-        run_id, source, total_docs, normalized_at, chunk_completed_at, total_chunks, embed_completed_at,
-        embedded_chunks, status
-    )
-    SELECT
-        given.run_id,
-        coalesce(given.source, 'unknown'),
-        given.total_docs,
-        least(given.normalized_at, statement_timestamp()),
-        CASE WHEN given.total_chunks IS NOT NULL THEN statement_timestamp() END,
-        given.total_chunks,
-        CASE WHEN given.is_embedded AND vectors.count > 0 THEN statement_timestamp() END,
-        nullif(vectors.count, 0),
-        CASE
-            WHEN given.total_chunks IS NULL THEN 'normalized'
-            WHEN given.is_embedded AND vectors.count > 0 THEN 'embedded'
-            ELSE 'chunked'
-        END
-    FROM unnest(
-        %(run_ids)s::text[], %(sources)s::text[], %(docs)s::integer[], %(moments)s::timestamptz[],
-        %(chunks)s::integer[], %(embedded)s::boolean[]
-    ) AS given (run_id, source, total_docs, normalized_at, total_chunks, is_embedded)
-    CROSS JOIN LATERAL (
-        SELECT count(DISTINCT chunk_id)::integer AS count
-        FROM chunk_embeddings
-        WHERE given.is_embedded AND chunk_embeddings.run_id = given.run_id
-    ) AS vectors
-    ON CONFLICT (run_id) DO NOTHING
-    RETURNING run_id, waiting_for
+INSERT INTO processed_runs (
+    run_id, source, total_docs, normalized_at, chunk_completed_at, total_chunks, embed_completed_at,
+    embedded_chunks, status
 )
-
-SELECT run_id, CASE WHEN waiting_for IS NOT NULL THEN pg_notify('runs_waiting', waiting_for)::text END FROM put
+SELECT
+    given.run_id,
+    coalesce(given.source, 'unknown'),
+    given.total_docs,
+    least(given.normalized_at, statement_timestamp()),
+    CASE WHEN given.total_chunks IS NOT NULL THEN statement_timestamp() END,
+    given.total_chunks,
+    CASE WHEN given.is_embedded AND vectors.count > 0 THEN statement_timestamp() END,
+    nullif(vectors.count, 0),
+    CASE
+        WHEN given.total_chunks IS NULL THEN 'normalized'
+        WHEN given.is_embedded AND vectors.count > 0 THEN 'embedded'
+        ELSE 'chunked'
+    END
+FROM unnest(
+    %(run_ids)s::text[], %(sources)s::text[], %(docs)s::integer[], %(moments)s::timestamptz[],
+    %(chunks)s::integer[], %(embedded)s::boolean[]
+) AS given (run_id, source, total_docs, normalized_at, total_chunks, is_embedded)
+CROSS JOIN LATERAL (
+    SELECT count(DISTINCT chunk_id)::integer AS count
+    FROM chunk_embeddings
+    WHERE given.is_embedded AND chunk_embeddings.run_id = given.run_id
+) AS vectors
+ON CONFLICT (run_id) DO NOTHING
+RETURNING run_id
 
 -- name: reset_runs
 -- Any state ends here. What is kept decides what the run waits for: with its chunks, for embedding. Rows are
@@ -96,10 +87,6 @@ DELETE FROM processed_runs WHERE run_id = ANY (%(run_ids)s::text[]) RETURNING ru
 -- name: runs_in_scope
 -- What reset_runs would change, for a dry run: nothing is locked.
 SELECT run_id FROM processed_runs WHERE {in_scope}
-
--- name: notify_waiting
--- Once for any number of runs.
-SELECT pg_notify('runs_waiting', phase) FROM unnest(%(phases)s::text[]) AS given (phase)
 
 -- name: count_rows_of_runs
 -- What a reset of these runs would delete, or has to.
@@ -181,11 +168,3 @@ WHERE
     run_id = ANY (%(run_ids)s::text[])
     AND (claim_expires_at IS NULL OR claim_expires_at < statement_timestamp())
 ORDER BY run_id
-
--- name: listen_for_runs
--- Before the table is read, so that nothing falls between the reading and the wait.
-LISTEN runs_waiting
-
--- name: is_listening
--- A connection that was made anew listens no longer.
-SELECT EXISTS (SELECT FROM pg_listening_channels() AS channel WHERE channel = 'runs_waiting')

@@ -134,17 +134,6 @@ def settle_and_take(
     )
 
 
-def complete(connection: Connection, claims: Sequence[Claim], counts: Mapping[str, Counts] | None = None) -> None:
-    """Settle claims: what was chunked waits for embedding, what was embedded is done.
-
-    `counts` by run id is kept beside them. A claim that is lost changes nothing; StaleClaim names it after the others
-    are settled. Inside a transaction of the caller the exception takes all of it back.
-    """
-    with _with_vectors(connection, claims, counts or {}):
-        rows = connection.execute(statement("settle_claims"), _settling(claims, counts or {})).fetchall()
-    _refuse_lost(connection, claims, {row[0] for row in rows})
-
-
 def heartbeat(connection: Connection, claims: Sequence[Claim], ttl_seconds: float) -> list[str]:
     """Move the expiry of claims forward and return the runs whose claims are lost.
 
@@ -161,7 +150,7 @@ def fence(connection: Connection, claim: Claim, ttl_seconds: float) -> None:
     Called last before the commit it locks the run for the shortest time.
     """
     rows = connection.execute(statement("fence_claims"), _naming([claim]) | {"ttl": timedelta(seconds=ttl_seconds)})
-    _refuse_lost(connection, [claim], {row[0] for row in rows})
+    _refuse_lost(connection, claim, {row[0] for row in rows})
 
 
 def release(connection: Connection, claims: Sequence[Claim]) -> list[str]:
@@ -198,7 +187,7 @@ def fail(
         "longest_pause": LONGEST_PAUSE,
     }
     rows = connection.execute(statement("fail_claim"), parameters).fetchall()
-    _refuse_lost(connection, [claim], {row[0] for row in rows})
+    _refuse_lost(connection, claim, {row[0] for row in rows})
 
 
 def stale_claim(claim: Claim, held: HeldBy) -> StaleClaim:
@@ -261,11 +250,9 @@ def _lost(connection: Connection, claims: Sequence[Claim], settled: set[str]) ->
     return {run_id: HeldBy(run_id, "unknown") for run_id in lost} | {held.run_id: held for held in found}
 
 
-def _refuse_lost(connection: Connection, claims: Sequence[Claim], settled: set[str]) -> None:
-    standing = _lost(connection, claims, settled)
-    stale = [stale_claim(claim, standing[claim.run_id]) for claim in claims if claim.run_id in standing]
-    if stale:
-        raise StaleClaim(stale[0].what, "\n".join([*(other.what for other in stale[1:]), stale[0].hint]))
+def _refuse_lost(connection: Connection, claim: Claim, settled: set[str]) -> None:
+    for held in _lost(connection, [claim], settled).values():
+        raise stale_claim(claim, held)
 
 
 def _held_by(document: Mapping[str, Any]) -> HeldBy:

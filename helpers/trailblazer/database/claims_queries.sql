@@ -64,9 +64,8 @@ WHERE run.run_id = ANY (ARRAY(SELECT chosen.run_id FROM chosen))
 RETURNING run.run_id, run.attempt
 
 -- name: settle_claims
--- Only the attempt that holds a run completes it. Whoever embeds is told at once of what has been chunked. The claims are
--- one JSON object: run id -> [attempt, documents, chunks, embedded chunks], looked up by key and not joined: statistics
--- from before the claims would make a join a quadratic one.
+-- A part of others: only the attempt that holds a run completes it. The claims are one JSON object: run id -> [attempt,
+-- documents, chunks, embedded chunks]. It is looked up by key: a join with old statistics can be quadratic.
 UPDATE processed_runs AS run
 SET
     status = CASE run.status WHEN 'chunking' THEN 'chunked' ELSE 'embedded' END,
@@ -84,7 +83,7 @@ WHERE
     run.run_id = ANY (ARRAY(SELECT jsonb_object_keys(%(finished)s::jsonb)))
     AND run.status IN ('chunking', 'embedding')
     AND run.attempt = (%(finished)s::jsonb -> run.run_id ->> 0)::integer
-RETURNING run.run_id, CASE run.waiting_for WHEN 'embed' THEN pg_notify('runs_waiting', 'embed')::text END
+RETURNING run.run_id
 
 -- name: settle_and_take
 -- Completion and the next claims in one round trip and one commit. A plan names its runs: nothing outside it is taken. With
@@ -194,7 +193,7 @@ SET
     {unclaimed},
     updated_at = statement_timestamp()
 {of_attempts}
-RETURNING run.run_id, CASE WHEN run.waiting_for IS NOT NULL THEN pg_notify('runs_waiting', run.waiting_for)::text END
+RETURNING run.run_id
 
 -- name: release_of_holders
 -- What processes that are known to be gone left behind; the same as release_claims, without waiting for the expiry.
@@ -207,7 +206,7 @@ WHERE
     run_id = ANY (%(run_ids)b::text[])
     AND claimed_by = ANY (%(holders)s::text[])
     AND status IN ('chunking', 'embedding')
-RETURNING run_id, CASE WHEN waiting_for IS NOT NULL THEN pg_notify('runs_waiting', waiting_for)::text END
+RETURNING run_id
 
 -- name: held_here
 -- A part of others: the claims of processes of this host that said which process they are.

@@ -64,13 +64,12 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     def wait(self, gen: PQGen[Answer], interval: float = WAKE_SECONDS, timeout: float | None = None) -> Answer:
         """Drive one exchange with the server to its end; psycopg calls this for all it does."""
-        if timeout is not None and timeout <= self.limit_seconds:
-            return super().wait(gen, interval, timeout)  # who waits for a notification knows what silence means
+        limit = min(timeout or self.limit_seconds, self.limit_seconds)
         try:
-            return super().wait(gen, interval, self.limit_seconds)
+            return super().wait(gen, interval, limit)
         except WaitTimeout:
             self.close()
-            raise psycopg.OperationalError(f"it did not answer for {self.limit_seconds:g} s") from None
+            raise psycopg.OperationalError(f"it did not answer for {limit:g} s") from None
 
     @contextlib.contextmanager
     def waiting_up_to(self, seconds: float) -> Iterator[None]:

@@ -90,14 +90,6 @@ def chunk_run(places: Places, config: Config, rid: str, *, force: bool = False) 
     return _report(rid, assurance, changed=True)
 
 
-def is_chunked(places: Places, config: Config, rid: str) -> bool:
-    """Return whether a run has chunks of its present documents, cut with these settings."""
-    folder = run_folder(places, rid)
-    before = read_assurance(folder)
-    made_from = _made_from(folder, source_file(folder), config)
-    return bool(before) and made_from == {name: before.get(name) for name in made_from} and is_intact(folder, before)
-
-
 def read_assurance(folder: Path) -> dict[str, Any]:
     """Return chunk_assurance.json of a run folder, {} when it is missing or not readable."""
     try:
