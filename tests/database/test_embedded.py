@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from claiming import TTL, complete, embed, ids, put, standing, take
+from claiming import TTL, complete, embed, expire, ids, put, standing, take
 from stored import config_with_var, store_texts, write_run
 from trailblazer.config import Config
 from trailblazer.database import backlog, claims
 from trailblazer.database.backfill import backfill
 from trailblazer.database.claims import Claim, Counts, HeldBy, Terms
 from trailblazer.database.connection import Connection, connect
-from trailblazer.database.embedded import Embedded, ModelKey, read_embedded
+from trailblazer.database.embedded import Embedded, ModelKey, read_embedded, record_embedded
 from trailblazer.database.holdings import Holdings
-from trailblazer.errors import StaleClaim
 
 SMALL, LARGE = ModelKey("local", "m", 64), ModelKey("local", "m", 256)
 
@@ -26,7 +25,8 @@ def embed_with(connection: Connection, run_id: str, key: ModelKey, says: str = "
     claim = claims.take(connection, [run_id], Terms("embed", "h", TTL, key=key))[run_id]
     assert isinstance(claim, Claim), claim
     made = Embedded(key, {"chunksEmbedded": 3, "says": says})
-    complete(connection, [claim], {run_id: Counts(embedded_chunks=3, vectors=made)})
+    assert [] == record_embedded(connection, {run_id: made}, {run_id: claim.attempt})
+    complete(connection, [claim], {run_id: Counts(embedded_chunks=3)})
 
 
 def chunked(connection: Connection, *run_ids: str) -> None:
@@ -93,29 +93,30 @@ def test_vectors_of_former_chunks_do_not_count(connection: Connection) -> None:
     assert [[], ["a"]] == [waiting(connection, key) for key in (LARGE, SMALL)]
 
 
-def test_a_stale_attempt_says_nothing_of_vectors(connection: Connection) -> None:
-    """Rule 3: what an attempt has made that lost its run is not written down, alone or in a group."""
-    chunked(connection, "a", "b")
-    late, good = take(connection, "embed", 2)
+def test_a_lost_attempt_records_nothing(connection: Connection) -> None:
+    """Rule 3: of a group only the attempts that hold their runs record vectors; the lost runs are returned."""
+    chunked(connection, "a", "b", "c", "d")
+    late = take(connection, "embed", 4)
+    complete(connection, [late[2]])
     backlog.upsert_run(connection, "a")
-    counts = {run_id: Counts(vectors=Embedded(LARGE, {})) for run_id in "ab"}
-    with pytest.raises(StaleClaim):
-        complete(connection, [late], counts)
-    with pytest.raises(StaleClaim):
-        complete(connection, [late, good], counts)
+    expire(connection)
+    (newer,) = take(connection, "embed", only=["d"], holder="newer/1")
+    attempts = {claim.run_id: claim.attempt for claim in late}
+    assert ["a", "c", "d", "never"] == record_embedded(
+        connection, {run_id: Embedded(LARGE, {}) for run_id in (*"abcd", "never")}, attempts | {"never": 1}
+    )
     assert [("b",)] == connection.execute("SELECT run_id FROM run_models").fetchall()
+    assert [] == record_embedded(connection, {"d": Embedded(LARGE, {})}, {"d": newer.attempt})
 
 
-def test_vectors_and_completion_are_one_transaction(connection: Connection) -> None:
-    """Rule 3: when the caller's transaction fails, neither is there."""
-    chunked(connection, "a")
-    (claim,) = take(connection, "embed")
-    with pytest.raises(RuntimeError), connection.transaction():
-        complete(connection, [claim], {"a": Counts(vectors=Embedded(LARGE, {}))})
-        raise RuntimeError("killed")
-    assert ("embedding", []) == (
-        standing(connection, "a")[0], connection.execute("SELECT * FROM run_models").fetchall()
-    )  # fmt: skip
+def test_a_record_is_one_transaction(connection: Connection, config: Config) -> None:
+    """Rule 2: when the call returns, other connections see the record of every run of the group."""
+    chunked(connection, "a", "b")
+    attempts = {claim.run_id: claim.attempt for claim in take(connection, "embed", 2)}
+    count = "SELECT count(*), count(DISTINCT xmin::text) FROM run_models"
+    with connect(config) as other:
+        record_embedded(connection, {run_id: Embedded(LARGE, {}) for run_id in "ab"}, attempts)
+        assert (2, 1) == other.execute(count).fetchone()
 
 
 @pytest.mark.parametrize(("scope", "left"), [("processed", 1), ("embeddings", 0), ("all", 0)])
@@ -130,14 +131,13 @@ def test_a_reset_that_deletes_vectors_forgets_their_models(
 
 
 def test_holdings_of_a_model_take_what_it_lacks(connection: Connection, config: Config) -> None:
-    """B2: holdings with a key take an embedded run that lacks that model, and complete it with its manifest."""
+    """B2: holdings with a key take an embedded run that lacks that model, and complete it."""
     chunked(connection, "a", "b")
     embed_with(connection, "a", LARGE)
     holdings = Holdings(lambda: connect(config), TTL, 3, key=SMALL)
     assert isinstance(holdings.take(["a"], "embed", again=False)["a"], Claim)
-    made = Counts(embedded_chunks=3, vectors=Embedded(SMALL, {"says": "small"}))
-    assert {} == holdings.settle({"a": made}, ["b"])
-    assert {"says": "small"} == read_embedded(connection, "a", SMALL)
+    record_embedded(connection, {"a": Embedded(SMALL, {})}, {"a": 3})
+    assert {} == holdings.settle({"a": Counts(embedded_chunks=3)}, ["b"])
     assert isinstance(holdings.take(["a"], "embed", again=False)["a"], HeldBy)
     holdings.close()
     assert ["b"] == waiting(connection, SMALL)

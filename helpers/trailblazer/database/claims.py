@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from trailblazer.database.dead_holders import release_of_the_dead as release_of_the_dead
 from trailblazer.database.driver import Connection, fetch
-from trailblazer.database.embedded import Embedded, ModelKey, key_parameters, record_embedded
+from trailblazer.database.embedded import ModelKey, key_parameters
 from trailblazer.database.statements import statement
 from trailblazer.errors import StaleClaim
 from trailblazer.processes.identity import Identity, pid_namespace
@@ -38,12 +37,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a completed run has; None leaves the number as it was. `vectors` says by which model, and made from what."""
+    """What a completed run has. None leaves the number as it was."""
 
     total_docs: int | None = None
     total_chunks: int | None = None
     embedded_chunks: int | None = None
-    vectors: Embedded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +122,7 @@ def settle_and_take(
     neither taken nor refused is a run that the table does not have.
     """
     parameters = _settling(finished, counts) | _taking(sorted(set(wanted)), terms)
-    with _with_vectors(connection, finished, counts):
-        row = connection.execute(statement("settle_and_take"), parameters).fetchone()
+    row = connection.execute(statement("settle_and_take"), parameters).fetchone()
     settled, taken, refused = row or (None, None, None)
     return Step(
         _lost(connection, finished, set(settled or ())),
@@ -198,6 +195,11 @@ def stale_claim(claim: Claim, held: HeldBy) -> StaleClaim:
     )
 
 
+def not_held(run_id: str) -> StaleClaim:
+    """Return the refusal of a claim that was lost, where nobody asked who holds the run now."""
+    return StaleClaim(f"the claim on {run_id} was lost", NOTHING_KEPT)
+
+
 def _naming(claims: Sequence[Claim]) -> dict[str, Any]:
     return {"run_ids": [claim.run_id for claim in claims], "attempts": [claim.attempt for claim in claims]}
 
@@ -218,19 +220,6 @@ def _taking(wanted: Sequence[str], terms: Terms) -> dict[str, Any]:
         "code_version": _code_version(),
         **key_parameters(terms.key),
     }
-
-
-@contextlib.contextmanager
-def _with_vectors(connection: Connection, claims: Sequence[Claim], counts: Mapping[str, Counts]) -> Iterator[None]:
-    """Complete claims in one transaction with what is said of their vectors, if anything is."""
-    made = {run_id: count.vectors for run_id, count in counts.items() if count.vectors is not None}
-    attempts = {claim.run_id: claim.attempt for claim in claims if claim.run_id in made}
-    if not attempts:
-        yield
-        return
-    with connection.transaction():
-        record_embedded(connection, {run_id: made[run_id] for run_id in attempts}, attempts)
-        yield
 
 
 def _settling(claims: Sequence[Claim], counts: Mapping[str, Counts]) -> dict[str, Any]:

@@ -38,12 +38,15 @@ def read_embedded(connection: Connection, run_id: str, key: ModelKey) -> dict[st
     return None if row is None else row[0]
 
 
-def record_embedded(connection: Connection, made: Mapping[str, Embedded], attempts: Mapping[str, int]) -> None:
-    """Write down what attempts have embedded, by run id, in the caller's transaction, which then completes the claims.
+def record_embedded(connection: Connection, made: Mapping[str, Embedded], attempts: Mapping[str, int]) -> list[str]:
+    """Record what attempts have embedded, by run id, and return the runs whose claims are lost.
 
-    An attempt that has lost its run writes nothing. One that holds it keeps it until the transaction ends.
+    It is one statement, so on an autocommit connection one transaction. It writes nothing for a lost claim. The claims
+    are completed later: an attempt that ends before that leaves a record that the next attempt replaces.
     """
-    connection.execute(statement("record_models"), {"made": _rows(made, attempts)})
+    rows = connection.execute(statement("record_models"), {"made": _rows(made, attempts)})
+    recorded = {row[0] for row in rows}
+    return [run_id for run_id in made if run_id not in recorded]
 
 
 def adopt_manifests(connection: Connection, found: Mapping[str, Embedded]) -> None:

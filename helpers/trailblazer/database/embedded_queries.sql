@@ -26,7 +26,7 @@ jsonb_to_recordset(%(made)s::jsonb -> 'rows') AS given (
 )
 
 -- name: record_models
--- Fenced like every write: the run is locked for the attempt that holds it until its claim is completed.
+-- Fenced like every write: a row is written only while the attempt holds the run, and the run is locked until the commit.
 INSERT INTO run_models (run_id, provider, model, dimension, manifest, embedded_chunks, attempt, completed_at)
 SELECT
     run.run_id,
@@ -47,6 +47,7 @@ ON CONFLICT (run_id, provider, model, dimension) DO UPDATE SET
     embedded_chunks = excluded.embedded_chunks,
     attempt = excluded.attempt,
     completed_at = excluded.completed_at
+RETURNING run_id
 
 -- name: adopt_models
 -- For what was embedded before this table was there: the vectors must be stored, whatever the file says.

@@ -80,7 +80,7 @@ class Holdings:
             settling = {run_id: self._held[run_id] for run_id in finished if run_id in self._held}
             was_doubtful = self._doubtful & settling.keys()
             taking = sorted(set(ahead) - finished.keys() - self._held.keys() - self._ahead.keys())
-            lost = {run_id: _not_held(run_id) for run_id in finished if run_id not in settling}
+            lost = {run_id: claims.not_held(run_id) for run_id in finished if run_id not in settling}
             if not settling and not taking:
                 return lost
 
@@ -205,7 +205,3 @@ class Holdings:
         self._doubtful |= touched
         yield
         self._doubtful -= touched
-
-
-def _not_held(run_id: str) -> StaleClaim:
-    return StaleClaim(f"the claim on {run_id} was lost", claims.NOTHING_KEPT)

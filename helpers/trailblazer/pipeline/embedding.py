@@ -119,10 +119,11 @@ class Embedding:
             patience_seconds=RECONNECT_SECONDS,
         )
         made = {claim.run_id: Stamp(_key(manifest), manifest.document())}
-        self._link.ask(
+        if self._link.ask(
             lambda connection: record_embedded(connection, made, {claim.run_id: claim.attempt}),
             patience_seconds=RECONNECT_SECONDS,
-        )
+        ):
+            raise claims.not_held(claim.run_id)
         publish_manifest(places, manifest)
         return Embedded(stored, cost_of(self.config, manifest.model, stored.tokens))
 
