@@ -13,8 +13,11 @@ import pytest
 from claiming import TTL, complete, put, standing, take
 from pipeline.runs import write_run
 from trailblazer.config import Config, load_config
+from trailblazer.database import backlog, claims
+from trailblazer.database.backfill import backfill
 from trailblazer.database.claims import Claim, Counts
 from trailblazer.database.connection import Connection, connect
+from trailblazer.database.embedded import ModelKey
 from trailblazer.database.holdings import Holdings
 from trailblazer.errors import StaleClaim
 from trailblazer.pipeline.chunk import chunk_run
@@ -29,6 +32,11 @@ BEGIN
 END $$;
 CREATE CONSTRAINT TRIGGER take_over AFTER INSERT ON chunk_embeddings DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW EXECUTE FUNCTION take_over();
+"""
+
+REFUSE_VECTORS = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no room'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON chunk_embeddings FOR EACH ROW EXECUTE FUNCTION refuse();
 """
 
 
@@ -67,6 +75,31 @@ def test_a_crash_before_the_completion_pays_nothing_twice(
     vectors = connection.execute("SELECT count(*), count(DISTINCT chunk_id) FROM chunk_embeddings").fetchone()
     assert (first["embedded"], first["embedded"]) == vectors
     assert (1, 3) == connection.execute("SELECT count(*), max(attempt) FROM run_models").fetchone()
+
+
+def test_an_interrupted_embedding_leaves_a_run_that_waits(connection: Connection, flags: dict[str, Any]) -> None:
+    """Rule 11: an embedded run whose vectors were deleted and not made again waits for its model, backfill or not."""
+    embedding = Embedding(flags)
+    (claim,) = take(connection, "embed")
+    done = embedding.embed(claim, None)
+    complete(connection, [claim], {"r": done.counts})
+    key = ModelKey(embedding.embedder.provider, embedding.embedder.model, embedding.embedder.dimension)
+    assert [] == backlog.waiting_runs(connection, key=key)
+    connection.execute(REFUSE_VECTORS)
+    (again,) = take(connection, "embed", only=["r"], again=True)
+    row = connection.execute("SELECT now()").fetchone()
+    with pytest.raises(Exception, match="no room"):
+        embedding.embed(again, row[0] if row else None)
+    claims.release(connection, [again])
+    assert ("embedded", None, 3) == standing(connection, "r")
+    assert ["r"] == backlog.waiting_runs(connection, key=key)
+    list(backfill(connection, embedding.config.places))
+    assert ["r"] == backlog.waiting_runs(connection, key=key)
+    connection.execute("DROP TRIGGER refuse ON chunk_embeddings")
+    (last,) = take(connection, "embed", only=["r"], again=True)
+    complete(connection, [last], {"r": embedding.embed(last, None).counts})
+    embedding.close()
+    assert [] == backlog.waiting_runs(connection, key=key)
 
 
 def test_a_lost_attempt_publishes_no_manifest(connection: Connection, flags: dict[str, Any]) -> None:

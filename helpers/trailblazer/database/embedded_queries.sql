@@ -50,7 +50,7 @@ ON CONFLICT (run_id, provider, model, dimension) DO UPDATE SET
 RETURNING run_id
 
 -- name: adopt_models
--- For what was embedded before this table was there: the vectors must be stored, whatever the file says.
+-- For runs that were embedded before this table existed. Every vector that the manifest counts must be stored.
 INSERT INTO run_models (run_id, provider, model, dimension, manifest, embedded_chunks, attempt, completed_at)
 SELECT
     run.run_id,
@@ -72,7 +72,10 @@ CROSS JOIN LATERAL (
         AND vector.model = given.model
         AND vector.dimension = given.dimension
 ) AS stored
-WHERE run.status = 'embedded' AND stored.count > 0
+WHERE
+    run.status = 'embedded'
+    AND stored.count > 0
+    AND stored.count >= coalesce((given.manifest ->> 'chunksEmbedded')::integer, 0)
 ON CONFLICT DO NOTHING
 
 -- name: runs_without_model

@@ -60,10 +60,18 @@ WHERE {of_model}
     AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s::timestamptz)
 
 -- name: delete_vectors_but
--- Vectors of texts that are gone or changed; those of other models stay.
-DELETE FROM chunk_embeddings
+-- Vectors of texts that are gone or changed; those of other models stay. With the first vector goes the record that the
+-- run has all of them: an attempt that ends early leaves a run that waits for the model.
+WITH deleted AS (
+    DELETE FROM chunk_embeddings
+    WHERE {of_model}
+        AND chunk_id <> ALL (%(keep)s::text[])
+    RETURNING chunk_id
+)
+
+DELETE FROM run_models
 WHERE {of_model}
-    AND chunk_id <> ALL (%(keep)s::text[])
+    AND EXISTS (SELECT FROM deleted)
 
 -- name: count_vectors
 -- Whether the vectors that a manifest speaks of are really there.
