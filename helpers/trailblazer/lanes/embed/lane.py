@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -32,9 +34,9 @@ Progressed = Callable[[Item, Reply], None]
 class EmbedLane(OwnedLane):
     """The answers for embedding runs, in both phases.
 
-    `upcoming` are the runs of the plan in order, by phase: the next ones are claimed with the completion of those
-    before. With `waiting_only` a run is taken only while it waits for its phase; one that failed in this dispatch
-    (`failed`) is taken all the same.
+    `upcoming` are the runs of the plan in order, by phase. Each completion claims the next group that no slot has. With
+    `waiting_only` a run is taken only while it waits for its phase; one that failed in this dispatch (`failed`) is
+    taken all the same.
     """
 
     def __init__(
@@ -51,7 +53,8 @@ class EmbedLane(OwnedLane):
         self.group = group
         self._config, self.parameters = config, parameters
         self._only_changed, self._waiting_only, self._upcoming = only_changed, waiting_only, upcoming
-        self._places = {phase: {run: n for n, run in enumerate(runs)} for phase, runs in upcoming.items()}
+        self._unasked = {phase: dict.fromkeys(runs) for phase, runs in upcoming.items()}
+        self._unchunked, self._lock = set(upcoming.get("chunk", ())), threading.Lock()
         self._progress_every = progress_every
         self._written, self._load = 0, LOAD_LEAST
         self.failed: set[tuple[str, str]] = set()
@@ -105,6 +108,7 @@ class EmbedLane(OwnedLane):
             for again in (False, True):
                 wanted = {item.id: item for item in items if item.phase == phase and self._again(item) is again}
                 if wanted:
+                    self._note_asked(phase, wanted)
                     taken = self._holdings.take(list(wanted), phase, again=again)
                     answers += [self._answer(wanted[run], answer) for run, answer in taken.items()]
         return answers
@@ -141,8 +145,11 @@ class EmbedLane(OwnedLane):
             if not done:
                 continue
             counts = {run: _counts(phase, reply) for run, (_, reply) in done.items()}
-            ahead = self._next_runs(phase, list(done)) if self._waiting_only else []
+            ahead = self._next_runs(phase) if self._waiting_only else []
             lost = self._holdings.settle(counts, ahead, phase)
+            if phase == "chunk":
+                with self._lock:
+                    self._unchunked -= done.keys()
             for run, (one, reply) in done.items():
                 yield one, self._outcome(one.item, reply, lost.get(run))
 
@@ -158,11 +165,18 @@ class EmbedLane(OwnedLane):
         usage = {"tokens": reply.tokens, "chunks": reply.embedded, "estCostUSD": reply.cost}
         return Outcome(Status.SUCCESS, usage=usage, details=details)
 
-    def _next_runs(self, phase: Phase, done: Sequence[str]) -> list[str]:
-        """Return the runs of the plan behind the last one that is done, one group of them."""
-        order, places = self._upcoming.get(phase, []), self._places.get(phase, {})
-        begin = 1 + max(places[run] for run in done)
-        return [run for run in order[begin : begin + self.group] if (run, phase) not in self.failed]
+    def _next_runs(self, phase: Phase) -> list[str]:
+        """Return the next group of runs that are ready for a phase and that no slot has asked for yet."""
+        with self._lock:
+            ready = (run for run in self._unasked.get(phase, {}) if phase == "chunk" or run not in self._unchunked)
+            runs = list(itertools.islice(ready, self.group))
+        self._note_asked(phase, runs)
+        return [run for run in runs if (run, phase) not in self.failed]
+
+    def _note_asked(self, phase: Phase, runs: Iterable[str]) -> None:
+        with self._lock:
+            for run in runs:
+                self._unasked.get(phase, {}).pop(run, None)
 
     def note_written(self, embedded: int) -> None:
         """Drop the index once, when this dispatch has written much: it is made again when the dispatch closes."""
