@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -21,9 +22,16 @@ _DRAFT = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
 
 def make_folder(folder: Path, *, exist_ok: bool = True) -> Path:
     """Make a folder that only its owner can enter, its parents too, and return it."""
+    missing = [folder]
     try:
-        folder.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-        folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=exist_ok)
+        while missing:
+            try:
+                missing[-1].mkdir(mode=PRIVATE_FOLDER, exist_ok=exist_ok or len(missing) > 1)
+                missing.pop()
+            except FileNotFoundError:
+                if missing[-1].parent == missing[-1]:
+                    raise
+                missing.append(missing[-1].parent)
     except OSError as error:
         if isinstance(error, FileExistsError) and not exist_ok:
             raise
@@ -106,6 +114,31 @@ def digest_of(file: Path | str, *, follow_links: bool = True) -> str:
     except OSError as error:
         error.filename = str(file)
         raise storage_trouble(error, "read") from error
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete a folder and everything in it, however deep it is and whatever its owner locked; links are not followed.
+
+    A folder inside is first moved to the top: nothing recurses, and no path grows too long.
+    """
+    if folder.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    waiting = [folder]
+    while waiting:
+        here = waiting[-1]
+        here.chmod(PRIVATE_FOLDER)
+        inner = []
+        with os.scandir(here) as found:
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    inner.append(entry.path)
+                else:
+                    os.unlink(entry.path)  # noqa: PTH108 - paths as text: there may be a million
+        for path in inner:
+            Path(path).chmod(PRIVATE_FOLDER)  # a folder that its owner may not write to cannot be moved
+            waiting.append(Path(path).rename(folder / f".{secrets.token_hex(8)}"))
+        if not inner:
+            waiting.pop().rmdir()
 
 
 def cut_torn_tail(file: IO[bytes]) -> int:

@@ -129,7 +129,7 @@ def test_a_resumed_dispatch_runs_only_what_has_no_good_result(places: Places) ->
     assert [(2, 2)] == lane.attempts
     assert 0 == closing.exit_code
     again.complete(0, "")
-    verdict = verify_folder(again.folder, again.seal(), "here")
+    verdict = verify_folder(again.folder, again.seal().sha256, "here")
     assert [] == verdict.findings
 
 

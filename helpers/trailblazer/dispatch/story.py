@@ -20,6 +20,7 @@ from trailblazer.dispatch.settling import Limits
 from trailblazer.errors import ProofBroken, Trouble
 from trailblazer.events import Emitter, Words
 from trailblazer.places.local import end_survivors
+from trailblazer.plain import one_line
 from trailblazer.record import proof
 from trailblazer.record.folder import JOURNAL, Record, hold, open_record, reopen_record
 from trailblazer.record.manifest import MANIFEST, Resource, Seed
@@ -31,6 +32,7 @@ from trailblazer.reports.progress import Progress
 from trailblazer.reports.summary import Bookkeeper
 
 CLOSE_SECONDS = 1.0  # after an interrupt: how long closing the lane, or keeping the seal, may take
+MOST_NAMED = 3
 KEPT = "kept"
 ARCHIVES = ("plan_preflight", "plan", "retrieval_qc", "inputs")
 Result = TypeVar("Result")
@@ -223,15 +225,19 @@ class _Story:
         self.say_where(seal, kept_in)
         return self.say_code(closing)
 
-    def say_where(self, seal: str, kept_in: str | None) -> None:
+    def say_where(self, seal: proof.Seal, kept_in: str | None) -> None:
         """Keep the seal in the database where there is one, and say where the documents are."""
         folder = self.record.folder
-        if kept_in and (problem := self.within_limit(lambda: self.keep(seal)) or "no answer") != KEPT:
+        if kept_in and (problem := self.within_limit(lambda: self.keep(seal.sha256)) or "no answer") != KEPT:
             self.people.say(f"Warning: the database does not keep the seal: {problem}", "yellow")
         self.people.say(f"Manifest: {folder / MANIFEST}")
         if archives := [str(folder / name) for name in ARCHIVES if (folder / name).is_dir()]:
             self.people.say("Archives: " + ", ".join(archives))
-        self.people.say(f"Seal: sha256:{seal}")
+        if seal.unread:
+            more = f", and {len(seal.unread) - MOST_NAMED} more" if len(seal.unread) > MOST_NAMED else ""
+            named = ", ".join(one_line(name, 200) for name in seal.unread[:MOST_NAMED])
+            self.people.say(f"Warning: the seal does not prove what was not read: {named}{more}", "yellow")
+        self.people.say(f"Seal: sha256:{seal.sha256}")
 
     def keep(self, seal: str) -> str:
         """Keep the seal, and say what came of it."""

@@ -60,7 +60,7 @@ class Record:
     def next_attempt(self, index: int) -> int:
         """Return the number of an item's next attempt. A folder that a power cut left behind keeps its number."""
         number = self.standing.attempt_of(index) + 1
-        while self.standing.resumes and Path(self.attempt_folder(index, number)).exists():
+        while self.standing.resumes and os.path.lexists(self.attempt_folder(index, number)):
             number += 1
         return number
 
@@ -158,8 +158,8 @@ class Record:
             status=status, finished_on=timestamp(), exit_code=exit_code, reason=reason, seal_kept_in=seal_kept_in
         )
 
-    def seal(self) -> str:
-        """Seal the folder and return the seal's SHA-256."""
+    def seal(self) -> proof.Seal:
+        """Seal the folder and return the seal."""
         return proof.seal(self.folder)
 
     def close(self) -> None:

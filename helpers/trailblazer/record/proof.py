@@ -9,124 +9,124 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from trailblazer.atomic import digest_of, make_folder, sync_folder, whole_file, write_whole
-from trailblazer.errors import PlanUnusable, storage_trouble
+from trailblazer.atomic import make_folder, sync_folder, whole_file
+from trailblazer.errors import DocumentInvalid, PlanUnusable, storage_trouble
+from trailblazer.plain import one_line
+from trailblazer.record.contents import MOST_BYTES, is_digest, is_unread, mark, opened, walk
 from trailblazer.record.manifest import Resource
+from trailblazer.schemas import parse_json
 
 SEAL = "SHA256SUMS"
-EMPTY = hashlib.sha256(b"").hexdigest()
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}  # as sha256sum has them
 _SPECIAL = re.compile(r"[\\\n\r]")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _ESCAPED = re.compile(r"\\[\\nr]")
 _MEANT = {escaped: letter for letter, escaped in _ESCAPES.items()}
 MOST_FILES = 10_000
-MOST_BYTES = 4 << 30
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """A seal: the SHA-256 of SHA256SUMS, and the names of what it cannot prove, each with the reason."""
+
+    sha256: str
+    unread: tuple[str, ...] = ()
 
 
 def archive(source: Path, target: Path) -> list[Resource]:
     """Copy a folder's regular files and return them.
 
-    Links are written down as what they point to and never followed; more than 10,000 files or 4 GiB are refused.
+    Links are written down as what they point to and never followed. A folder that cannot be read whole, or holds more
+    than 10,000 files or 4 GiB, is refused with PlanUnusable (exit 4).
     """
     inputs: list[Resource] = []
     total = 0
     make_folder(target)
-    for file in walk(source):
-        name = f"{target.name}/{file.relative_to(source)}"
-        if file.is_symlink():
-            inputs.append(Resource(name, str(file), link=str(file.readlink())))
-            continue
-        if not file.is_file():
-            continue
-        total += file.stat().st_size
-        if len(inputs) >= MOST_FILES or total > MOST_BYTES:
-            raise PlanUnusable(f"{source} is too large to archive", "At most 10,000 files and 4 GiB: is it a bundle?")
-        inputs.append(Resource(name, str(file), _copy(file, target, source)))
+    with opened(source) as folder:
+        for found in walk(folder):
+            name, file = f"{target.name}/{found.name}", f"{source}/{found.name}"
+            if found.state is None:
+                raise _unreadable(file, found.problem)
+            if stat.S_ISLNK(found.state.st_mode):
+                inputs.append(Resource(name, file, link=os.readlink(found.name, dir_fd=folder)))
+                continue
+            if not stat.S_ISREG(found.state.st_mode):
+                continue
+            total += found.state.st_size
+            if len(inputs) >= MOST_FILES or total > MOST_BYTES:
+                hint = "At most 10,000 files and 4 GiB: is it a bundle?"
+                raise PlanUnusable(f"{source} is too large to archive", hint)
+            inputs.append(Resource(name, file, _copy(file, target / found.name, folder, found.name)))
     return inputs
 
 
 def archive_file(source: Path, target: Path) -> Resource:
     """Copy one file into a folder and return it."""
     make_folder(target)
-    sha256 = _copy(source.resolve(), target, source.resolve().parent)
-    return Resource(f"{target.name}/{source.resolve().name}", str(source), sha256)
+    file = source.resolve()
+    return Resource(f"{target.name}/{file.name}", str(source), _copy(str(file), target / file.name))
 
 
-def _copy(file: Path, target: Path, base: Path) -> str:
-    copy = target / file.relative_to(base)
+def _copy(file: str, copy: Path, folder: int | None = None, name: str = "") -> str:
+    """Copy a file, whose name in an open folder may be shorter, and return its SHA-256."""
+    sha256 = hashlib.sha256()
     try:
-        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
-            content = opened.read()
+        handle = os.open(name or file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError as error:
-        raise PlanUnusable(f"cannot read {file}: {error.strerror}", "All of a bundle is archived, or none.") from error
-    write_whole(copy, content)
-    return hashlib.sha256(content).hexdigest()
+        raise _unreadable(file, error.strerror) from error
+    try:
+        left = os.fstat(handle).st_size
+        with whole_file(copy) as copied:
+            while left > 0 and (piece := _read(handle, min(left, _PIECE), file)):
+                copied.write(piece)
+                sha256.update(piece)
+                left -= len(piece)
+    finally:
+        os.close(handle)
+    return sha256.hexdigest()
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """Yield everything below a folder that is no folder, sorted, links not followed."""
-    return map(Path, _walk(str(folder)))
+def _read(handle: int, size: int, file: str) -> bytes:
+    try:
+        return os.read(handle, size)
+    except OSError as error:
+        raise _unreadable(file, error.strerror) from error
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """As `walk`, with paths as text: a sealed folder may hold a million files."""
-    files: list[str] = []
-    folders: list[str] = []
-    with os.scandir(folder) as found:
-        for entry in found:
-            (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.name)
-    for name in sorted(files):
-        yield f"{folder}/{name}"
-    for name in sorted(folders):
-        yield from _walk(f"{folder}/{name}")
+def _unreadable(file: str, why: str | None) -> PlanUnusable:
+    return PlanUnusable(f"cannot read {one_line(file)}: {why}", "All of a bundle is archived, or none.")
 
 
-def mark(file: Path | str, state: os.stat_result | None = None) -> str:
-    """Return what a file is known by: the SHA-256 of a regular one, where a link points to, the kind of any other.
+def seal(folder: Path) -> Seal:
+    """Write SHA256SUMS over everything in the folder, last of all, and return the seal.
 
-    `state` is its lstat, for whoever has it already.
-    """
-    state = state or os.lstat(file)
-    if stat.S_ISREG(state.st_mode):
-        return digest_of(file, follow_links=False) if state.st_size else EMPTY
-    if stat.S_ISLNK(state.st_mode):
-        return f"-> {Path(file).readlink()}"
-    return stat.filemode(state.st_mode)[0]
-
-
-def is_digest(known_by: str) -> bool:
-    """Say whether what a file is known by is that of a regular file."""
-    return bool(_SHA256.fullmatch(known_by))
-
-
-def seal(folder: Path) -> str:
-    """Write SHA256SUMS over everything in the folder, last of all, and return its own SHA-256.
-
-    `sha256sum -c SHA256SUMS` proves the regular files without us; what is none stands there as a comment. What the
-    files hold is on the disk before the seal is.
+    `sha256sum -c SHA256SUMS` proves the regular files without us; the others stand there as comments, and so does
+    what cannot be read or is too large. What others could read is made private. What the files hold is on the disk
+    before the seal is.
     """
     sha256 = hashlib.sha256()
-    base = len(str(folder)) + 1
+    unread: list[str] = []
     early = threading.Thread(target=os.sync)  # most of it goes to the disk while it is hashed
     early.start()
     try:
-        with whole_file(folder / SEAL) as sums:
+        with whole_file(folder / SEAL) as sums, opened(folder) as root:
             own = os.fstat(sums.fileno())
-            for file in _walk(str(folder)):
-                state = os.lstat(file)
-                if file[base:] != SEAL and not os.path.samestat(own, state):
-                    line = _sum_line(mark(file, state), file[base:]).encode("utf-8", "surrogateescape")
+            for found in walk(root, make_private=True):
+                if found.name != SEAL and not (found.state and os.path.samestat(own, found.state)):
+                    known_by = mark(root, found)
+                    if is_unread(known_by):
+                        unread.append(f"{found.name} ({known_by})")
+                    line = _sum_line(known_by, found.name).encode("utf-8", "surrogateescape")
                     sums.write(line)
                     sha256.update(line)
             early.join()
             os.sync()
     except OSError as error:
         raise storage_trouble(error, "seal") from error
-    return sha256.hexdigest()
+    return Seal(sha256.hexdigest(), tuple(unread))
 
 
 def _sum_line(known_by: str, name: str) -> str:
@@ -147,13 +147,22 @@ def unseal(folder: Path) -> bool:
 
 
 def read_seal(folder: Path) -> dict[str, str]:
-    """Return what was sealed: by its name, what each file is known by, as `mark` tells it."""
+    """Return what was sealed: by its name, what each file is known by, as `mark` tells it.
+
+    A file that no seal looks like is refused with DocumentInvalid.
+    """
     sums = {}
-    for line in (folder / SEAL).read_bytes().decode("utf-8", "surrogateescape").split("\n")[:-1]:
-        if line.startswith("# "):
-            name, known_by = json.loads(line[2:])
-        else:
-            known_by, _, name = line.removeprefix("\\").partition("  ")
-            name = _ESCAPED.sub(lambda found: _MEANT[found[0]], name) if line.startswith("\\") else name
-        sums[name] = known_by
+    try:
+        text = (folder / SEAL).read_bytes().decode("utf-8", "surrogateescape")
+        for line in text.split("\n")[:-1]:
+            if line.startswith("# "):
+                name, known_by = parse_json(line[2:].encode())
+            else:
+                known_by, _, name = line.removeprefix("\\").partition("  ")
+                name = _ESCAPED.sub(lambda found: _MEANT[found[0]], name) if line.startswith("\\") else name
+            sums[str(name)] = str(known_by)
+    except OSError as error:
+        raise DocumentInvalid(f"cannot read {SEAL}: {error.strerror}", "Look at that file.") from error
+    except (ValueError, TypeError):
+        raise DocumentInvalid(f"{SEAL} holds lines that no seal has", "The seal was damaged.") from None
     return sums

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
+from trailblazer.atomic import remove_tree
 from trailblazer.errors import AlreadyRunning, DocumentInvalid, storage_trouble
 from trailblazer.paths import Places
 from trailblazer.record import folder as record
@@ -31,12 +31,12 @@ def remove(places: Places, path: Path) -> bool:
             path.unlink()
             return True
         if path.name.startswith(GOING):
-            shutil.rmtree(path)
+            remove_tree(path)
             return True
         lock = record.hold(path)
         going = path.with_name(GOING + path.name)
         path.replace(going)
-        shutil.rmtree(going)
+        remove_tree(going)
         (places.dispatches / ".locks" / f"{path.name}.lock").unlink(missing_ok=True)
         lock.free()
     except AlreadyRunning:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from trailblazer import schemas
 from trailblazer.atomic import digest_of
-from trailblazer.errors import DocumentInvalid, StorageTrouble, Trouble
+from trailblazer.errors import DocumentInvalid, Trouble
+from trailblazer.plain import one_line
 from trailblazer.record import proof
+from trailblazer.record.contents import (
+    MOST_BYTES,
+    UNREADABLE,
+    Found,
+    is_digest,
+    is_unread,
+    mark,
+    opened,
+    walk,
+)
 from trailblazer.record.folder import JOURNAL
 from trailblazer.record.manifest import MANIFEST, read_manifest
 from trailblazer.record.standing import Standing, read_standing
@@ -36,11 +51,11 @@ def verify_folder(folder: Path, seal: str | None, whence: str) -> Verdict:
         verdict.findings.append(f"{folder} has no {proof.SEAL}: it was never sealed, or is being carried out")
         return verdict
     _check_seal(folder, seal, whence, verdict)
-    _check_files(folder, verdict)
-    try:
-        _check_story(folder, verdict)
-    except Trouble as trouble:
-        verdict.findings.append(trouble.what)
+    for check in (_check_files, _check_story):
+        try:
+            check(folder, verdict)
+        except Trouble as trouble:
+            verdict.findings.append(trouble.what)
     return verdict
 
 
@@ -56,26 +71,62 @@ def _check_seal(folder: Path, seal: str | None, whence: str, verdict: Verdict) -
 
 def _check_files(folder: Path, verdict: Verdict) -> None:
     sealed = proof.read_seal(folder)
-    before = len(verdict.findings)
-    found = {str(file.relative_to(folder)): file for file in proof.walk(folder)}
-    for name, known_by in sealed.items():
-        file = found.pop(name, None)
-        if file is None:
-            verdict.findings.append(f"{name} was removed")
-        elif proof.is_digest(known_by) and not _is_regular(file):
-            verdict.findings.append(f"{name} is no longer a regular file")
-        elif (now := _mark(file)) != known_by:
-            verdict.findings.append(f"{name} {now if now.startswith(UNREAD) else 'was changed'}")
-    verdict.findings += [f"{name} was added" for name in found if name != proof.SEAL]
+    before, unproved = len(verdict.findings), 0
+    with opened(folder) as root:
+        found = {one.name: one for one in walk(root)}
+        locked = {one.name: one.problem for one in found.values() if one.state is None}
+        for name, known_by in sealed.items():
+            one = found.pop(name, None)
+            if is_unread(known_by) and _is_still_unread(root, name, one, known_by):
+                verdict.unproved.append(f"what {one_line(name)} holds: {known_by} when it was sealed")
+                unproved += 1
+            elif (problem := _problem_of(root, name, one, known_by, locked)) is not None:
+                verdict.findings.append(f"{name} {problem}")
+    unread = {name for name, known_by in sealed.items() if is_unread(known_by)}
+    for name, one in found.items():
+        if one.state is None:
+            verdict.findings.append(f"{name} {UNREAD}: {one.problem}")
+        elif name != proof.SEAL and _folder_among(unread, name) is None:
+            verdict.findings.append(f"{name} was added")
     if len(verdict.findings) == before:
-        verdict.proved.append(f"{len(sealed)} files are there, unchanged, and no other")
+        verdict.proved.append(f"{len(sealed) - unproved} files are there, unchanged, and no other")
 
 
-def _mark(file: Path) -> str:
+def _is_still_unread(root: int, name: str, found: Found | None, known_by: str) -> bool:
+    """Say whether what could not be read is there as it was; a folder that can be listed now is there too."""
+    if known_by.startswith(UNREADABLE):
+        return found is not None or _is_there(root, name)
+    return found is not None and mark(root, found) == known_by
+
+
+def _problem_of(root: int, name: str, found: Found | None, known_by: str, locked: Mapping[str, str]) -> str | None:
+    """Return what is wrong with a sealed file, None when it is as it was."""
+    if found is None:
+        folder = _folder_among(locked, name)
+        return "was removed" if folder is None else f"{UNREAD}: {folder} is locked: {locked[folder]}"
+    if found.state is not None and is_digest(known_by) and not stat.S_ISREG(found.state.st_mode):
+        return "is no longer a regular file"
+    now = mark(root, found)
+    if now == known_by:
+        return None
+    return f"{UNREAD}: {now.removeprefix(UNREADABLE)}" if is_unread(now) else "was changed"
+
+
+def _folder_among(folders: Collection[str], name: str) -> str | None:
+    """Return which of the folders something lies in, the nearest one."""
+    while name and folders:
+        name = name.rpartition("/")[0]
+        if (name or ".") in folders:
+            return name or "."
+    return None
+
+
+def _is_there(root: int, name: str) -> bool:
     try:
-        return proof.mark(file)
-    except (OSError, StorageTrouble) as error:
-        return f"{UNREAD}: {error.strerror if isinstance(error, OSError) else error.what}"
+        os.stat(name, dir_fd=root, follow_symlinks=False)
+    except OSError as error:
+        return error.errno != errno.ENOENT
+    return True
 
 
 def _check_story(folder: Path, verdict: Verdict) -> None:
@@ -83,7 +134,7 @@ def _check_story(folder: Path, verdict: Verdict) -> None:
     before = len(verdict.findings)
     for name in (MANIFEST, JOURNAL):
         if not _is_regular(folder / name):
-            raise DocumentInvalid(f"{name} is no regular file")
+            raise DocumentInvalid(f"{name} is no regular file, or is too large")
     document = schemas.read_json(folder / MANIFEST)
     verdict.findings += [
         f"{MANIFEST}: {violation}" for violation in schemas.violations_in("dispatch_manifest")(document)
@@ -130,5 +181,9 @@ def _standing(folder: Path) -> tuple[Standing, str]:
 
 
 def _is_regular(file: Path) -> bool:
-    """Say whether a file is one that can be read to its end: a pipe in its place would be waited for."""
-    return file.is_file() and not file.is_symlink()
+    """Say whether a file is one that can be read to its end: a pipe is waited for, a terabyte takes hours."""
+    try:
+        state = file.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_size <= MOST_BYTES

@@ -21,10 +21,12 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def run(words: argparse.Namespace) -> int:
     """Print what was proved, what cannot be proved, and every finding."""
+    import dataclasses
     import json
 
     from trailblazer.config import load_config
     from trailblazer.errors import ProofBroken
+    from trailblazer.plain import one_line
     from trailblazer.record.folder import find_folder
     from trailblazer.record.seals import kept_seal
     from trailblazer.record.verification import verify_folder
@@ -34,12 +36,12 @@ def run(words: argparse.Namespace) -> int:
     seal, whence = (words.seal, "the command line") if words.seal else kept_seal(config, folder.name)
     verdict = verify_folder(folder, seal, whence)
     if words.json:
-        print(json.dumps({"folder": str(folder), "proved": verdict.proved, "findings": verdict.findings}, indent=2))
+        print(json.dumps({"folder": str(folder), **dataclasses.asdict(verdict)}, indent=2))
     else:
         for line in verdict.proved:
-            print(f"proved: {line}")
+            print(f"proved: {one_line(line, 2000)}")
         for line in verdict.unproved:
-            print(f"not proved: {line}")
+            print(f"not proved: {one_line(line, 2000)}")
         for line in verdict.findings:
-            print(f"BROKEN: {line}")
+            print(f"BROKEN: {one_line(line, 2000)}")
     return ProofBroken.exit_code if verdict.findings else 0
