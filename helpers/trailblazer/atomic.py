@@ -93,6 +93,13 @@ def write_whole(target: Path, content: bytes | str, *, mode: int = PRIVATE_FILE,
         file.write(content.encode() if isinstance(content, str) else content)
 
 
+def write_all(handle: int, content: bytes) -> None:
+    """Write everything to a descriptor, or raise OSError: the system may take a part and say no only to the rest."""
+    written = 0
+    while written < len(content):
+        written += os.write(handle, content[written:] if written else content)
+
+
 def write_lines(target: Path, records: Iterable[Any], *, durable: bool = True) -> int:
     """Write NDJSON, one record a line, as a whole file; return how many lines it has."""
     count = 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from trailblazer.atomic import make_folder
+from trailblazer.atomic import make_folder, write_all
 from trailblazer.errors import StorageTrouble, storage_trouble
 from trailblazer.paths import stamp, timestamp
 from trailblazer.plain import one_line
@@ -78,7 +78,7 @@ class Emitter:
             line = _encode(record)
             if self._handle is not None:
                 try:
-                    os.write(self._handle, line)
+                    write_all(self._handle, line)
                 except OSError as error:
                     raise storage_trouble(error, "write an event") from error
             if self._to_stdout:
@@ -144,7 +144,7 @@ class Words:
                 make_folder(self._log.parent)
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
                 self._handle = os.open(self._log, flags, 0o600)
-            os.write(self._handle, f"{timestamp()} {one_line(line, 2000)}\n".encode())
+            write_all(self._handle, f"{timestamp()} {one_line(line, 2000)}\n".encode())
         except (OSError, StorageTrouble) as error:
             log, self._log = self._log, None
             why = error.strerror if isinstance(error, OSError) else error

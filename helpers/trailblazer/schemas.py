@@ -186,8 +186,7 @@ def parse_json(text: bytes) -> Any:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as refusal:
         value = _parse_leniently(text, refusal)
-    if text.count(b"[") + text.count(b"{") > DEEPEST and _is_too_deep(value):
-        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    refuse_deep(value, text.count(b"[") + text.count(b"{"))
     return value
 
 
@@ -199,6 +198,12 @@ def _parse_leniently(text: bytes, refusal: ValueError) -> Any:
         raise ValueError(f"it is nested more than {DEEPEST} deep") from None
     except ValueError:
         raise refusal from None
+
+
+def refuse_deep(value: Any, brackets: int) -> None:
+    """Refuse a value that is nested more than DEEPEST deep with ValueError; its text has so many opening brackets."""
+    if brackets > DEEPEST and _is_too_deep(value):
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
 
 
 def _is_too_deep(value: Any) -> bool:

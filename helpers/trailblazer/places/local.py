@@ -33,7 +33,7 @@ class Local:
         self._logs: dict[int, tuple[int, bool]] = {}  # open logs: their cap, and whether they were cut
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._cutter: threading.Thread | None = None
+        threading.Thread(target=self._keep_caps, name="log-caps", daemon=True).start()
 
     def start(self, order: Order, name: str) -> Process:
         """Start an order and return at once. `name` marks its processes; what cannot start raises OSError."""
@@ -78,9 +78,6 @@ class Local:
             raise
         with self._lock:
             self._logs.update(dict.fromkeys(logs, (order.log_cap, False)))
-            if self._cutter is None:
-                self._cutter = threading.Thread(target=self._keep_caps, name="log-caps", daemon=True)
-                self._cutter.start()
         return logs
 
     def _keep_caps(self) -> None:

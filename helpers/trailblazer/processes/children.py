@@ -63,8 +63,9 @@ class Children:
         self._lock = threading.Lock()
         self._running: dict[int, Child] = {}
         self._over = threading.Event()
-        self._watch: threading.Thread | None = None
         become_subreaper()
+        # Now: when all slots have started there may be no room for one more thread.
+        threading.Thread(target=self._keep_limits, name="children", daemon=True).start()
 
     def start(
         self,
@@ -89,9 +90,6 @@ class Children:
         child.limit(limit_seconds)
         with self._lock:
             self._running[pid] = child
-            if self._watch is None:
-                self._watch = threading.Thread(target=self._keep_limits, name="children", daemon=True)
-                self._watch.start()
         return child
 
     def wait(self, child: Child) -> Ended:

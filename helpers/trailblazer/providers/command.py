@@ -11,12 +11,13 @@ from typing import Any
 
 import orjson
 
+from trailblazer.atomic import write_all
 from trailblazer.plain import one_line
 from trailblazer.providers.agents import Agent, Answer, Kind, read_answer
-from trailblazer.providers.outputs import MOST_BYTES, Unreadable, read_file, read_log
+from trailblazer.providers.outputs import MOST_BYTES, Unreadable, last_bytes, read_file, read_log
 from trailblazer.providers.templates import Render
 from trailblazer.record.outcomes import Outcome, Refusal, Status
-from trailblazer.schemas import check_shape, violations_in
+from trailblazer.schemas import check_shape, parse_json, violations_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +153,10 @@ _FINAL = frozenset({Kind.AUTH, Kind.BILLING, Kind.MODEL, Kind.QUOTA})  # the nex
 TAIL_BYTES = 4096
 
 
-def last_bytes(file: str, size: int, most: int = TAIL_BYTES) -> bytes:
-    """Return the last bytes of a log of so many bytes."""
-    if not size:
-        return b""
-    handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        return os.pread(handle, most, max(0, size - most))
-    finally:
-        os.close(handle)
-
-
 def _last_line(order: Order, ended: Finished) -> str:
     """Return the last line that is not blank, of stderr or else of stdout, plain and short."""
     for name, size in (("worker.stderr", ended.stderr_bytes), ("worker.stdout", ended.stdout_bytes)):
-        lines = last_bytes(f"{order.folder}/{name}", size).decode("utf-8", "replace").split("\n")
+        lines = last_bytes(f"{order.folder}/{name}", size, TAIL_BYTES).decode("utf-8", "replace").split("\n")
         for line in reversed(lines):
             if line.strip():
                 return one_line(line, 200)
@@ -178,7 +168,7 @@ def _unexpected(expects: Expectation, content: bytes, details: dict[str, Any]) -
     if not expects.json:
         return ""
     try:
-        document = orjson.loads(content)
+        document = parse_json(content)
     except ValueError as error:
         return one_line(f"the output is not JSON: {error}" if content else "there is no output", 300)
     if isinstance(document, dict) and isinstance(document.get("status"), str):
@@ -199,6 +189,6 @@ def _content(made: bytes | None, stdout: bytes, answer: Answer | None) -> bytes:
 def _write_private(file: str, text: str) -> None:
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.write(handle, text.encode("utf-8", "surrogateescape"))
+        write_all(handle, text.encode("utf-8", "surrogateescape"))
     finally:
         os.close(handle)

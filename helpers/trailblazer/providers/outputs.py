@@ -20,9 +20,23 @@ def read_file(file: str) -> bytes | None:
     return _read(file)
 
 
-def read_log(file: str, size: int) -> bytes:
-    """Return the first 64 MiB of a log of so many bytes."""
-    return (_read(file, MOST_BYTES) or b"") if size else b""
+def read_log(file: str, size: int, most: int = MOST_BYTES) -> bytes:
+    """Return the first bytes, at most so many, of a log of so many bytes."""
+    return (_read(file, most) or b"") if size else b""
+
+
+def last_bytes(file: str, size: int, most: int) -> bytes:
+    """Return the last bytes, at most so many, of a log of so many bytes; nothing where it is a log no more."""
+    if not size:
+        return b""
+    try:
+        handle = os.open(file, _READ)
+    except OSError:
+        return b""
+    try:
+        return os.pread(handle, most, max(0, size - most)) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+    finally:
+        os.close(handle)
 
 
 def _read(file: str, cut: int | None = None) -> bytes | None:

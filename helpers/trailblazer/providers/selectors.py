@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from trailblazer.schemas import refuse_deep
+
 Path = tuple[str, ...]  # the steps of a dotted path; `*` is every value of an object or a list
 
 # JavaScript writes half a character as a lone \ud83d, which JSON readers refuse: whole pairs and \\ stay as they are.
@@ -27,14 +29,20 @@ _MOST_MENDED = 8 << 20  # bytes; a longer text that is not quite JSON is not JSO
 def parse(text: bytes) -> Any:
     """Return what a JSON text holds, with what is no Unicode replaced; None where it is no JSON, or nested deeply."""
     try:
-        return orjson.loads(text)
+        return _loads(text)
     except ValueError:
         if len(text) > _MOST_MENDED or (text.isascii() and b"\\u" not in text):
             return None
     try:
-        return orjson.loads(_ESCAPES.sub(lambda found: found[1] or "\\ufffd", text.decode("utf-8", "replace")))
+        return _loads(_ESCAPES.sub(lambda found: found[1] or "\\ufffd", text.decode("utf-8", "replace")).encode())
     except ValueError:
         return None
+
+
+def _loads(text: bytes) -> Any:
+    value = orjson.loads(text)
+    refuse_deep(value, text.count(b"[") + text.count(b"{"))
+    return value
 
 
 def events_in(printed: bytes) -> Iterator[dict[str, Any]]:
@@ -43,7 +51,7 @@ def events_in(printed: bytes) -> Iterator[dict[str, Any]]:
     Lines that are no JSON object are passed over. The time is linear in the length.
     """
     try:
-        yield from _objects(orjson.loads(printed))
+        yield from _objects(_loads(printed))
         return
     except ValueError:
         pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import threading
@@ -13,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from trailblazer.atomic import cut_torn_tail, sync_folder
+from trailblazer.atomic import cut_torn_tail, sync_folder, write_all
 from trailblazer.errors import DocumentInvalid, storage_trouble
 from trailblazer.paths import timestamp
 from trailblazer.record.lines import FIELDS, KINDS, Line, Settled, Started
@@ -59,11 +58,9 @@ class Journal:
             record["prev"] = self.head
             text = _encode(record) + b"\n"
             try:
-                written = os.write(self._handle, text)
-                if written != len(text):
-                    os.ftruncate(self._handle, os.lseek(self._handle, -written, os.SEEK_CUR))
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                write_all(self._handle, text)
             except OSError as error:
+                os.ftruncate(self._handle, os.lseek(self._handle, self.size, os.SEEK_SET))
                 raise storage_trouble(error, "write the journal") from error
             self.head = hashlib.sha256(text[:-1]).hexdigest()
             place, self.size = self.size, self.size + len(text)

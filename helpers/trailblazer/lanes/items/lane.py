@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from trailblazer.atomic import write_all
 from trailblazer.dispatch.lane import Dispatch, Done, Handle, Held, OwnedLane, Running
 from trailblazer.errors import GateClosed, Trouble
 from trailblazer.paths import timestamp
@@ -20,8 +21,9 @@ from trailblazer.places.local import Local, Process
 from trailblazer.plain import one_line
 from trailblazer.processes.children import start_failure
 from trailblazer.providers.command import Command, Finished, Order
+from trailblazer.providers.outputs import Unreadable, read_file, read_log
 from trailblazer.record.outcomes import Again, Left, Outcome, Refusal, Status
-from trailblazer.schemas import check_shape
+from trailblazer.schemas import check_shape, parse_json
 
 FEW = 5  # fewer durations than this have no median to speak of
 RESULT = "result.json"
@@ -106,9 +108,8 @@ class ItemsLane(OwnedLane):
         """Return the good result that an attempt left on the disk before its dispatcher was killed."""
         (one,) = held
         try:
-            document = orjson.loads(Path(one.folder, RESULT).read_bytes())
-            outcome = _outcome(document)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            outcome = _outcome(parse_json(read_file(f"{one.folder}/{RESULT}") or b""))
+        except (Trouble, ValueError, KeyError, TypeError, AttributeError):
             return None
         return Done([(one, outcome)]) if outcome.status is Status.SUCCESS else None
 
@@ -181,9 +182,9 @@ def _write_result(one: Held, order: Order | None, outcome: Outcome, finished: Fi
         result["usage"] = dict(outcome.usage)
     check_shape("item_result", result, one.folder, is_flat=True)
     draft = f"{one.folder}/.{RESULT}.tmp"
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)  # never what an item put there
     try:
-        os.write(handle, _encode(result))
+        write_all(handle, _encode(result))
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(draft)  # noqa: PTH108 - paths as text: this is the hot path
@@ -213,8 +214,7 @@ def first_words(folder: Path, index: int, number: int, most: int) -> str:
     """Return the beginning of what an attempt made, for a person to judge."""
     attempt = folder / f"task_{index}" / f"attempt_{number}"
     for name in ("output", "worker.stdout", "worker.stderr"):
-        file = attempt / name
-        if file.is_file() and not file.is_symlink() and file.stat().st_size:
-            with file.open("rb") as opened:
-                return one_line(opened.read(8 * most).decode("utf-8", "replace"), most)
+        with contextlib.suppress(Unreadable):
+            if said := read_log(f"{attempt}/{name}", 1, 8 * most):
+                return one_line(said.decode("utf-8", "replace"), most)
     return "(no output)"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from array import array
 from collections.abc import Iterator
 from typing import Any
-
-import orjson
 
 from trailblazer.lanes.items.source import read_spooled
 from trailblazer.lanes.items.trial import Trial
@@ -68,7 +67,7 @@ class ItemsPlan:
             for index in order:
                 if not self._only_failed or self._record.standing.of(index) in FAILED:
                     file.seek(places[index])
-                    value = orjson.loads(file.readline())
+                    value = json.loads(file.readline())
                     yield Item(index, name_of(value, index), value)
 
 

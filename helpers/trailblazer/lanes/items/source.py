@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from trailblazer.atomic import whole_file
 from trailblazer.errors import PlanUnusable
+from trailblazer.schemas import DEEPEST, refuse_deep
 
 _BY_SUFFIX = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
 _PIECE = 1 << 16
@@ -24,12 +25,19 @@ def spool_items(opened: IO[bytes], name: str, form: str, target: Path) -> int:
     buffered = io.BufferedReader(opened, _PIECE) if isinstance(opened, io.RawIOBase) else opened
     count = 0
     with whole_file(target) as file:
-        for count, value in enumerate(_values(buffered, name, form), start=1):  # noqa: B007 - the count is returned
-            file.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
+        for count, value in enumerate(_values(buffered, name, form), start=1):
+            file.write(_line(value, f"{name}: item {count}"))
     if not count:
         target.unlink()
         raise PlanUnusable(f"{name} holds no item", "An empty batch hides a broken list.")
     return count
+
+
+def _line(value: Any, where: str) -> bytes:
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    except ValueError as error:  # a number like 1e999 is no number of JSON's
+        raise PlanUnusable(f"{where}: {error}", "Write that number as a text.") from None
 
 
 def read_spooled(file: Path) -> Iterator[Any]:
@@ -84,9 +92,11 @@ def _from_ndjson(opened: IO[bytes], name: str) -> Iterator[Any]:
     for number, line in enumerate(opened, start=1):
         if line.strip():
             try:
-                yield json.loads(line, parse_constant=_refuse)
-            except ValueError as error:
-                raise PlanUnusable(f"{name}:{number} is not JSON: {error}", "One JSON value a line.") from None
+                value = json.loads(line, parse_constant=_refuse)
+                refuse_deep(value, line.count(b"[") + line.count(b"{"))
+            except (ValueError, RecursionError) as error:
+                raise PlanUnusable(f"{name}:{number} is not JSON: {_why(error)}", "One JSON value a line.") from None
+            yield value
 
 
 def _from_csv(opened: IO[bytes], name: str) -> Iterator[dict[str, str]]:
@@ -100,17 +110,30 @@ def _from_csv(opened: IO[bytes], name: str) -> Iterator[dict[str, str]]:
         raise PlanUnusable(f"{name}:{rows.line_num} is not CSV: {error}", "A header, then a row a line.") from None
 
 
+def _why(error: Exception) -> str:
+    return f"it is nested more than {DEEPEST} deep" if isinstance(error, RecursionError) else str(error)
+
+
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON value")
 
 
 def _from_array(opened: IO[bytes], name: str) -> Iterator[Any]:
     """Yield the elements of a JSON array while reading it: only the element that is being read is held."""
-    decoder = json.JSONDecoder(parse_constant=_refuse)
     text = io.TextIOWrapper(opened, "utf-8-sig", newline="")
+    number = 0
+    try:
+        for number, value in enumerate(_elements(text), start=1):  # noqa: B007 - a refusal names the item
+            yield value
+    except (ValueError, RecursionError) as error:
+        raise PlanUnusable(f"{name} is not JSON: {_why(error)} (item {number + 1})", "Half a file?") from None
+
+
+def _elements(text: io.TextIOWrapper) -> Iterator[Any]:
+    decoder = json.JSONDecoder(parse_constant=_refuse)
     held, is_over = text.read(_PIECE).lstrip(), False
     if not held.startswith("["):
-        raise PlanUnusable(f"{name} is not a JSON array", "[…], or one JSON value a line, or --format lines.")
+        raise ValueError("it is not a JSON array; there is --format lines")
     held, is_first = held[1:], True
     while True:
         held = held.lstrip()
@@ -118,19 +141,18 @@ def _from_array(opened: IO[bytes], name: str) -> Iterator[Any]:
             held = held[1:].lstrip()
         if held.startswith("]"):
             return
+        problem = ValueError("the array does not end")
         try:
             value, end = decoder.raw_decode(held)
             is_whole = end < len(held)
         except ValueError as error:
-            is_whole, value, end = False, None, 0
-            problem = error
+            is_whole, problem = False, error
         if is_whole:
+            refuse_deep(value, held.count("[", 0, end) + held.count("{", 0, end))
             yield value
             held, is_first = held[end:], False
-            continue
-        if is_over:
-            raise PlanUnusable(
-                f"{name} is not JSON: {problem if not end else 'the array does not end'}", "Half a file?"
-            )
-        piece = text.read(max(_PIECE, len(held)))
-        is_over, held = not piece, held + piece
+        elif is_over:
+            raise problem
+        else:
+            piece = text.read(max(_PIECE, len(held)))
+            is_over, held = not piece, held + piece
