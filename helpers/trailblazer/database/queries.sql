@@ -122,6 +122,10 @@ ON CONFLICT (dispatch_id) DO UPDATE SET
     seal_sha256 = excluded.seal_sha256,
     counts = excluded.counts
 
+-- name: withdraw_seal
+-- Before a folder is unsealed: what a resume then seals must never be held against the seal before it.
+UPDATE dispatches SET seal_sha256 = NULL, status = 'running', finished_at = NULL WHERE dispatch_id = %(dispatch_id)s
+
 -- name: kept_seal
 -- What verify holds a folder's SHA256SUMS against.
 SELECT seal_sha256 FROM dispatches WHERE dispatch_id = %(dispatch_id)s

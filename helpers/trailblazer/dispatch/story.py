@@ -17,14 +17,14 @@ from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.lane import Dispatch, Lane
 from trailblazer.dispatch.queue import Plan
 from trailblazer.dispatch.settling import Limits
-from trailblazer.errors import ProofBroken, Trouble
+from trailblazer.errors import ProofBroken, ServiceDown, Trouble
 from trailblazer.events import Emitter, Words
 from trailblazer.places.local import end_survivors
 from trailblazer.plain import one_line
 from trailblazer.record import proof
 from trailblazer.record.folder import JOURNAL, Record, hold, open_record, reopen_record
-from trailblazer.record.manifest import MANIFEST, Resource, Seed
-from trailblazer.record.seals import keep_seal, kept_seal, place_for_seal
+from trailblazer.record.manifest import MANIFEST, Resource, Seed, read_manifest
+from trailblazer.record.seals import keep_seal, kept_seal, place_for_seal, withdraw_seal
 from trailblazer.record.standing import read_standing
 from trailblazer.record.verification import verify_folder
 from trailblazer.reports.audience import Audience, Shown
@@ -134,6 +134,8 @@ def _reopen(folder: Path, config: Config, *, force: bool) -> Record:
         if changed and not force:
             hint = "\n".join([*changed[1:], "Look at `trailblazer verify`. To carry on all the same: --force."])
             raise ProofBroken(f"dispatch {folder.name} is not as it was sealed: {changed[0]}", hint)
+        if (folder / proof.SEAL).is_file():
+            _withdraw_seal(folder, config, force=force)
         standing, _ = read_standing(folder / JOURNAL)
         ended = end_survivors(folder, [group.handle for group in standing.unfinished() if group.handle])
     except BaseException:
@@ -147,6 +149,18 @@ def _changes_in(folder: Path, config: Config) -> list[str]:
     if not (folder / proof.SEAL).is_file():
         return []
     return verify_folder(folder, *kept_seal(config, folder.name)).findings
+
+
+def _withdraw_seal(folder: Path, config: Config, *, force: bool) -> None:
+    """Have the database forget the seal: else the next one would count as forged when it cannot be kept."""
+    if read_manifest(folder).seal_kept_in is None:
+        return
+    try:
+        withdraw_seal(config, folder.name)
+    except ServiceDown as trouble:
+        if not force:
+            hint = "Run the same command again when it answers. To carry on without a proof: --force."
+            raise ServiceDown(f"the seal of {folder.name} cannot be withdrawn: {trouble.what}", hint) from trouble
 
 
 class _Story:

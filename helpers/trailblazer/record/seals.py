@@ -35,6 +35,17 @@ def keep_seal(config: Config, record: Record, seal: str) -> None:
         connection.execute(statement("keep_dispatch"), row)
 
 
+def withdraw_seal(config: Config, dispatch_id: str) -> None:
+    """Have the database forget the seal of a dispatch that is carried on; one that does not answer is ServiceDown."""
+    from trailblazer.database import vitals
+    from trailblazer.database.connection import answering, connect, statement
+
+    if not config["db.url"] and vitals.address(vitals.base_of(config.places)) is None:
+        return
+    with answering(), connect(config) as connection:
+        connection.execute(statement("withdraw_seal"), {"dispatch_id": dispatch_id})
+
+
 def kept_seal(config: Config, dispatch_id: str) -> tuple[str | None, str]:
     """Return the seal that the database keeps for a dispatch, or None with the reason why it cannot be had."""
     from trailblazer.database import vitals
