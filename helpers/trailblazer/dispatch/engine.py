@@ -23,7 +23,7 @@ from trailblazer.record.outcomes import Outcome, Refusal, Status
 
 TICK_SECONDS = 0.1
 GRACE_SECONDS = 5.0
-PATIENCE_SECONDS = 2.0  # beyond the grace: for work that does not end when it is asked to
+PATIENCE_SECONDS = 1.0  # beyond the grace: for work that does not end when it is asked to
 NOT_RUN = Outcome(Status.CANCELLED, "not run")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,8 @@ from trailblazer.reports.audience import Audience, Shown
 from trailblazer.reports.progress import Progress
 from trailblazer.reports.summary import Bookkeeper
 
-CLOSE_SECONDS = 1.0  # after an interrupt: how long closing the lane, or keeping the seal, may take
+TICK_SECONDS = 0.1
+CLOSE_SECONDS = 1.0  # after an interrupt: how long each last step may take: closing the lane, its index, keeping the seal
 MOST_NAMED = 3
 KEPT = "kept"
 ARCHIVES = ("plan_preflight", "plan", "retrieval_qc", "inputs")
@@ -201,16 +203,28 @@ class _Story:
             closing = engine.carry_out(plan, work.lane, record, work.limits, audience, self.interrupts)
         finally:
             self.within_limit(work.lane.close)
-        return work.finish(record, closing, self.progress)
+        return self.within_limit(lambda: work.finish(record, closing, self.progress)) or closing
 
-    def within_limit(self, close: Callable[[], Result]) -> Result | None:
-        """Return what closing something answers; after an interrupt it may take a second, and goes on without us."""
-        if not self.interrupts.signal:
-            return close()
+    def within_limit(self, last: Callable[[], Result]) -> Result | None:
+        """Return what a last step answers. From an interrupt on it may take a second more, then goes on without us."""
         answers: list[Result] = []
-        thread = threading.Thread(target=lambda: answers.append(close()), daemon=True)
+        problems: list[BaseException] = []
+
+        def take() -> None:
+            try:
+                answers.append(last())
+            except BaseException as problem:  # noqa: BLE001 - it is raised where the step was asked for
+                problems.append(problem)
+
+        thread = threading.Thread(target=take, daemon=True)
         thread.start()
-        thread.join(CLOSE_SECONDS)
+        deadline = None
+        while thread.is_alive() and (deadline is None or time.monotonic() < deadline):
+            thread.join(TICK_SECONDS)
+            if self.interrupts.signal and deadline is None:
+                deadline = time.monotonic() + CLOSE_SECONDS
+        if problems:
+            raise problems[0]
         return answers[0] if answers else None
 
     def close(self, closing: Closing) -> int:
