@@ -32,9 +32,9 @@ from trailblazer.reports.audience import Audience, Shown
 from trailblazer.reports.progress import Progress
 from trailblazer.reports.summary import Bookkeeper
 
+MOST_NAMED = 3  # unread entries that one warning names
 TICK_SECONDS = 0.1
-CLOSE_SECONDS = 1.0  # after an interrupt: how long each last step may take: closing the lane, its index, keeping the seal
-MOST_NAMED = 3
+CLOSE_SECONDS = 1.0  # after an interrupt: how long closing the lane, making an index or keeping the seal may take
 KEPT = "kept"
 ARCHIVES = ("plan_preflight", "plan", "retrieval_qc", "inputs")
 Result = TypeVar("Result")
