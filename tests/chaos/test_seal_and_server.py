@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaos.batch import RESUME, batch_words, diary_of
 
+from chaos.batch import RESUME, batch_words, diary_of
 from chaos.servers import OwnServer, own_server
 from chaos.watching import kill, wait_until
 from lanes.items.batches import Batches
