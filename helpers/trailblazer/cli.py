@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import os
 import signal
 import sys
 
 from trailblazer.errors import Trouble, WordsWrong, storage_trouble
-from trailblazer.streams import drop, hold_streams, tell
+from trailblazer.streams import drop, hold_streams, hush, tell
 
 TYPE_CHECKING = False  # `typing` itself takes a tenth of the time a start may take
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ VERBS = {
     "ask": "find the chunks that answer a question",
     "monitor": "show how a dispatch is getting on",
     "verify": "prove that a sealed dispatch folder is unchanged",
-    "prompts": "index the prompts, and archive what is none",
+    "prompts": "index the prompts, and archive files with other names",
     "logs": "prune what is old",
     "db": "start, stop, status, doctor, migrate, url, psql of the database",
     "config": "show what applies and where each value came from",
 }
+
+LARGEST = 2**31 - 1
 
 EXIT_CODES = """\
 exit codes:
@@ -47,6 +50,8 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **options)
+        self.register("type", int, _whole_number)
+        self.register("type", float, _number)
 
     def error(self, message: str) -> NoReturn:
         hint = f"Try: {self.prog} --help"
@@ -54,6 +59,21 @@ class _Parser(argparse.ArgumentParser):
             near = _nearest(message.split()[2].split("=")[0], list(self._option_string_actions))
             hint = f"Did you mean {near}? {hint}" if near else hint
         raise WordsWrong(message, hint)
+
+
+def _whole_number(text: str) -> int:
+    """Return a whole number of a command line; none of them needs more than 31 bits."""
+    number = int(text)
+    if abs(number) > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text[:40]} is out of range: {LARGEST} at most")
+    return number
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= LARGEST:  # not a number is not in it
+        raise argparse.ArgumentTypeError(f"{text[:40]} is out of range: 0 to {LARGEST}")
+    return number
 
 
 def _nearest(word: str, right: list[str]) -> str:
@@ -67,27 +87,56 @@ def parser_for(verb: str) -> argparse.ArgumentParser:
     module = _module(verb)
     parser = _Parser(prog=f"trailblazer {verb}", description=module.__doc__, epilog=EXIT_CODES)
     module.add_words(parser)
+    _add_common_words(parser)
     return parser
+
+
+def _add_common_words(parser: argparse.ArgumentParser) -> None:
+    """Add the words that every verb understands (B7); what is handed on as it is gets none."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                _add_common_words(below)
+            return
+        if action.nargs == argparse.REMAINDER:
+            return
+    common = parser.add_argument_group("everywhere")
+    common.add_argument("--quiet", action="store_true", help="no words on stderr, except an error")
+    common.add_argument("--verbose", action="store_true", help="more words: a line for every item")
+    common.add_argument("--no-color", action="store_true", help="no colour and no live screen (as NO_COLOR=1 has it)")
 
 
 def _module(verb: str) -> Any:
     return importlib.import_module(f"trailblazer.verbs.{verb}")
 
 
-def as_flags(words: list[str], switches: frozenset[str] = frozenset()) -> list[str]:
-    """Return words with each bare `name=value` as `--name=value` and each bare `name` as `--name`.
+def as_flags(words: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """Return words with each bare `name=value` as `--name=value` and each bare switch `name` as `--name`.
 
-    A bare word after a flag without `=` is that flag's value (`--plan latest`), unless the flag is one of the
-    `switches`, which take none. Everything after `--` is left alone.
+    A bare word after a flag that takes a value is that value (`--plan latest`). Where a parser takes words without a
+    name (a path, a dispatch), only its own flags are meant. Everything after `--` is left alone, and what a parser
+    hands on as it is (`db psql`).
     """
+    options, named = parser._option_string_actions, [a for a in parser._actions if not a.option_strings]
+    below = next((a.choices for a in named if isinstance(a, argparse._SubParsersAction)), {})
+    if any(action.nargs == argparse.REMAINDER for action in named):
+        return words
     flags: list[str] = []
     takes_value = False
     for position, word in enumerate(words):
         if word == "--":
             return flags + words[position:]
-        is_value = takes_value and "=" not in word and not word.startswith("-")
-        flags.append(word if word.startswith("-") or is_value else "--" + word)
-        takes_value = word.startswith("-") and "=" not in word and word not in switches
+        if word in below and not takes_value:
+            return [*flags, word, *as_flags(words[position + 1 :], below[word])]
+        option = options.get(("" if word.startswith("-") else "--") + word.split("=", 1)[0])
+        is_alone = "=" not in word
+        if word.startswith("-"):
+            flags.append(word)
+            takes_value = is_alone and (option is None or option.nargs != 0)
+            continue
+        is_value, takes_value = takes_value and is_alone, False
+        is_flag = not named or (option is not None and (not is_alone or option.nargs in {0, "?"}))
+        flags.append("--" + word if is_flag and not is_value else word)
     return flags
 
 
@@ -128,28 +177,16 @@ def _run(verb: str, words: list[str]) -> int:
         return _without_verb(words)
     module = _module(verb)
     parser = parser_for(verb)
-    rest = words[1:]
-    bare = getattr(module, "BARE_WORDS", False)
-    if bare is True:
-        rest = as_flags(rest, _switches(parser))
-    elif bare and rest[:1] and rest[0] in bare:  # the actions of a verb whose words may be bare
-        rest = [rest[0], *as_flags(rest[1:], _switches(parser))]
+    rest = words[1:] if getattr(module, "FREE_TEXT", False) else as_flags(words[1:], parser)
     try:
         parsed = parser.parse_args(rest)
     except SystemExit as leaving:  # argparse leaves like this after --help only
         return int(leaving.code or 0)
+    if vars(parsed).pop("no_color", False):
+        os.environ["NO_COLOR"] = "1"
+    hush(is_quiet=getattr(parsed, "quiet", False))
     answer: int = module.run(parsed)
     return answer
-
-
-def _switches(parser: argparse.ArgumentParser) -> frozenset[str]:
-    """Return the flags of a parser, and of those below it, that take no value."""
-    found: set[str] = set()
-    for action in parser._actions:
-        found |= set(action.option_strings) if action.nargs == 0 else set()
-        if isinstance(action, argparse._SubParsersAction):
-            found |= {name for below in action.choices.values() for name in _switches(below)}
-    return frozenset(found)
 
 
 def _without_verb(words: list[str]) -> int:
@@ -165,7 +202,9 @@ def _without_verb(words: list[str]) -> int:
     print("usage: trailblazer VERB [words]\n\nCarries out plans: gate, claim, dispatch, journal, proof.\n")
     for name, summary in VERBS.items():
         print(f"  {name:<10} {summary}")
-    print("\n  trailblazer VERB --help tells its words.\n\n" + EXIT_CODES)
+    print("\n  trailblazer VERB --help explains its words.")
+    print("  name=value means --name=value, and a bare switch means --switch; `ask` takes its words as text.\n")
+    print(EXIT_CODES)
     return 0 if words else WordsWrong.exit_code
 
 

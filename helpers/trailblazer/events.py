@@ -15,7 +15,7 @@ from trailblazer.atomic import make_folder, write_all
 from trailblazer.errors import StorageTrouble, storage_trouble
 from trailblazer.paths import stamp, timestamp
 from trailblazer.plain import one_line
-from trailblazer.streams import put_out, tell
+from trailblazer.streams import is_hushed, put_out, tell
 
 EVENTS = frozenset(
     {
@@ -129,9 +129,8 @@ _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "": ""}
 class Words:
     """Single lines for people: to stderr, coloured on a terminal only, and to a log file without colour."""
 
-    def __init__(self, log: Path | None = None, *, quiet: bool = False) -> None:
+    def __init__(self, log: Path | None = None) -> None:
         self._colourful = is_colourful(sys.stderr)
-        self._quiet = quiet
         self._log = log
         self._handle: int | None = None
 
@@ -154,6 +153,6 @@ class Words:
         """Say one line; what it holds from outside is made plain."""
         line = one_line(line, 2000)
         self.log(line)
-        if not self._quiet:
+        if not is_hushed():
             code = _COLOURS[colour] if self._colourful else ""
             tell(f"\033[{code}m{line}\033[0m\n" if code else f"{line}\n")

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
+_is_quiet = False
+
+
 def hold_streams() -> None:
     """Put the null device where a stream was closed, so that no file opened later takes its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -36,6 +39,17 @@ def tell(text: str) -> None:
         sys.stderr.flush()
     except OSError:
         drop(sys.stderr)
+
+
+def hush(*, is_quiet: bool) -> None:
+    """Say whether words for people are left out in this process; the line of an error never is."""
+    global _is_quiet
+    _is_quiet = is_quiet
+
+
+def is_hushed() -> bool:
+    """Say whether words for people are left out."""
+    return _is_quiet
 
 
 def drop(stream: TextIO) -> None:

@@ -71,7 +71,17 @@ def test_a_final_no_stops_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "later,fail=3", "soon,fail=0", "soon,fail=101%", "soon,same=5%", "now,fail=-1"]
+    "text",
+    [
+        "",
+        "soon",
+        "later,fail=3",
+        "soon,fail=0",
+        "soon,fail=101%",
+        "soon,same=5%",
+        "now,fail=-1",
+        "soon,fail=" + "9" * 5000,
+    ],
 )
 def test_rules_that_are_none_are_refused(text: str) -> None:
     """A rule that makes no sense is told before anything runs (exit 2)."""

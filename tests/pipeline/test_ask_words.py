@@ -16,7 +16,7 @@ from trailblazer.paths import CONFIG_NAME
         (["caf\udce9"], "ask: the question is not text in UTF-8"),
         (["fine", "\udcff", "--json"], "ask: the question is not text in UTF-8"),
         ([" ", "\t"], "ask: a question is needed"),
-        (["q", "--most", "99999999999999999999"], "ask: --most is 1 to 1000, not 99999999999999999999"),
+        (["q", "--most", "99999999999999999999"], "ask: argument --most: 99999999999999999999 is out of range"),
         (["q", "--most", "0"], "ask: --most is 1 to 1000, not 0"),
         (["q", "--most", "-5"], "ask: --most is 1 to 1000, not -5"),
         (["q", "--most", "9" * 5000], "ask: argument --most: invalid int value"),

@@ -2,50 +2,149 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
+import pty
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from trailblazer.cli import VERBS, as_flags, main
+from trailblazer.cli import VERBS, as_flags, main, parser_for
 
 TRAILBLAZER = [sys.executable, "-m", "trailblazer"]
-SWITCHES = frozenset({"--dry-run", "--yes"})
+ASKED = """
+import sys
+from trailblazer import cli
+from trailblazer.verbs import ask
+ask.run = lambda words: print(words.question, words.most, words.json)
+cli.main(["ask", *sys.argv[1:]])
+"""
 BARE = some.from_regex(r"[a-z][a-z-]{0,8}", fullmatch=True)
 VALUE = some.text(max_size=8).filter(lambda text: not text.startswith("-"))
 
 
 @pytest.mark.parametrize(
-    ("words", "flags"),
+    ("verb", "words", "flags"),
     [
-        ("plan=latest workers=4 skip-unchanged", "--plan=latest --workers=4 --skip-unchanged"),
-        ("--plan latest --workers 4", "--plan latest --workers 4"),
-        ("--dry-run plan=x", "--dry-run --plan=x"),
-        ("--dry-run yes", "--dry-run --yes"),
-        ("--plan latest dry-run", "--plan latest --dry-run"),
-        ("--plan=latest dry-run", "--plan=latest --dry-run"),
-        ("--plan workers=4", "--plan --workers=4"),
-        ("notes=a=b", "--notes=a=b"),
-        ("dry-run -- plan=x y", "--dry-run -- plan=x y"),
-        ("-x latest", "-x latest"),
-        ("", ""),
+        ("dispatch", "plan=latest workers=4 skip-unchanged", "--plan=latest --workers=4 --skip-unchanged"),
+        ("dispatch", "--plan latest --workers 4", "--plan latest --workers 4"),
+        ("dispatch", "--dry-run plan=x", "--dry-run --plan=x"),
+        ("dispatch", "--dry-run force", "--dry-run --force"),
+        ("dispatch", "--plan latest dry-run", "--plan latest --dry-run"),
+        ("dispatch", "--plan=latest dry-run", "--plan=latest --dry-run"),
+        ("dispatch", "--plan workers=4", "--plan --workers=4"),
+        ("dispatch", "notes=a=b no-color", "--notes=a=b --no-color"),
+        ("dispatch", "dry-rnu wrokers=3", "--dry-rnu --wrokers=3"),
+        ("dispatch", "dry-run -- plan=x y", "--dry-run -- plan=x y"),
+        ("dispatch", "", ""),
+        ("runs", "reset scope=all runs=2026-* yes", "reset --scope=all --runs=2026-* --yes"),
+        ("runs", "show r1 json", "show r1 --json"),
+        ("runs", "show json", "show --json"),
+        ("embed", "run run=r1 provider=local", "run --run=r1 --provider=local"),
+        ("embed", "plan-preflight list.txt dimension=8", "plan-preflight list.txt --dimension=8"),
+        ("chunk", "run=a run=b max-tokens=99 force", "--run=a --run=b --max-tokens=99 --force"),
+        ("normalize", "docs/a=b run=r1 json", "docs/a=b --run=r1 --json"),
+        ("normalize", "source", "source"),
+        ("normalize", "sample runs=2", "--sample --runs=2"),
+        ("monitor", "latest once interval=3 plain", "latest --once --interval=3 --plain"),
+        ("verify", "20261121T000000Z json", "20261121T000000Z --json"),
+        ("config", "show json", "show --json"),
+        ("prompts", "archive dry-run", "archive --dry-run"),
+        ("logs", "prune days=3 yes", "prune --days=3 --yes"),
+        ("db", "status json", "status --json"),
+        ("db", "psql yes=no -c x=1", "psql yes=no -c x=1"),
+        ("batch", "run items=a.txt resume yes -- work.sh yes", "run --items=a.txt --resume --yes -- work.sh yes"),
+        ("batch", "run skill [1] say=x timeout=9", "run skill [1] say=x --timeout=9"),
     ],
 )
-def test_bare_words_are_flags(words: str, flags: str) -> None:
-    """E1: name=value and --name=value mix freely; a bare word after a flag that takes a value is its value."""
-    assert flags.split() == as_flags(words.split(), SWITCHES)
+def test_bare_words_are_flags_in_every_verb(verb: str, words: str, flags: str) -> None:
+    """E1: name=value and --name=value mix freely, in every verb; a path, an id and what follows -- stay."""
+    assert flags.split() == as_flags(words.split(), parser_for(verb))
+
+
+def test_words_of_a_question_are_text() -> None:
+    """`ask` takes free text: a word of a question that is the name of a flag is no flag."""
+    words = ["what", "is", "most=3", "json", "--most", "2"]
+    done = subprocess.run([sys.executable, "-c", ASKED, *words], capture_output=True, text=True, check=True)
+    assert "['what', 'is', 'most=3', 'json'] 2 False" == done.stdout.strip()
 
 
 @given(some.lists(some.tuples(BARE, some.one_of(some.none(), VALUE)), max_size=6))
 def test_every_pair_means_its_flag(pairs: list[tuple[str, str | None]]) -> None:
     """E1: whatever stands behind the first =, spaces and = and breaks too, is the value, word for word."""
     words = [name if value is None else f"{name}={value}" for name, value in pairs]
-    assert [f"--{word}" for word in words] == as_flags(words)
-    assert as_flags(words) == as_flags(as_flags(words, frozenset(f"--{name}" for name, _ in pairs)))
+    assert [f"--{word}" for word in words] == as_flags(words, parser_for("dispatch"))
+
+
+def _leaves(verb: str) -> Iterator[tuple[list[str], argparse.ArgumentParser]]:
+    """Yield the words that lead to each parser of a verb, and the parser."""
+    waiting = [([verb], parser_for(verb))]
+    while waiting:
+        words, parser = waiting.pop()
+        below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        waiting += [([*words, name], one) for action in below for name, one in action.choices.items()]
+        if not below:
+            yield words, parser
+
+
+NUMBERS = [
+    [*words, f"{option.option_strings[0]}={value}"]
+    for verb in VERBS
+    for words, parser in _leaves(verb)
+    for option in parser._actions
+    if option.type in {int, float}
+    for value in ("9" * 20, "-" + "9" * 20, "9" * 5000, *(["nan", "1e999"] if option.type is float else []))
+]
+
+
+@pytest.mark.parametrize("words", NUMBERS, ids=lambda words: " ".join(words)[:60])
+def test_a_number_that_no_machine_has_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every number of every verb has limits: a huge one is one line and exit 2, whatever else is missing."""
+    assert 2 == main(words)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(f"{words[0]}: argument --"), said
+    assert all(line.startswith("  ") for line in said[1:])
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_understands_the_common_words(verb: str) -> None:
+    """B7: --no-color, --quiet and --verbose are words of every verb; only what is handed on to psql has none."""
+    for words, parser in _leaves(verb):
+        if words != ["db", "psql"]:
+            assert {"--no-color", "--quiet", "--verbose"} <= parser._option_string_actions.keys(), words
+
+
+def test_no_color_and_quiet_hold_for_the_whole_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """B7: `no-color` leaves no escape on a terminal, and `quiet` no words, in a verb that knows nothing of either."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    (tmp_path / "page.md").write_text("# A page\n\nIt has a text.\n")
+    environment = {"TRAILBLAZER_DB_URL": "postgresql://127.0.0.1:1/none", "TERM": "xterm"}
+    shown = {
+        words: _on_a_terminal([*TRAILBLAZER, "normalize", "page.md", "run=r1", *words], environment)
+        for words in ((), ("no-color",), ("quiet",))
+    }
+    assert ["\x1b[" in shown[()], "\x1b" in shown["no-color",]] == [True, False]
+    assert (True, "") == ("normalize: r1: 1 document" in shown["no-color",], shown["quiet",])
+
+
+def _on_a_terminal(words: list[str], environment: dict[str, str]) -> str:
+    """Return all that a program shows on a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | environment):
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the other side is closed
+            while piece := os.read(ours, 65536):
+                shown += piece
+    os.close(ours)
+    return shown.decode()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ class Halted(Trouble):
     exit_code = 6
 
 
-_RULE = re.compile(r"(soon|now),(fail|same)=(\d+)(%?)")
+_RULE = re.compile(r"(soon|now),(fail|same)=(\d{1,9})(%?)", re.ASCII)
 _LEAST_FOR_SHARE = 3  # a share of fewer settled items than this says nothing
 
 

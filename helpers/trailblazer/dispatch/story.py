@@ -45,7 +45,6 @@ class Show:
     """What people and machines are shown: seconds between progress lines (0 is off), and how much else."""
 
     interval: float
-    quiet: bool = False
     verbose: bool = False
     events: bool = True
 
@@ -103,7 +102,7 @@ def carry_out(work: Work) -> int:
     Before the folder is open a refusal is raised; from then on everything that happens ends with a closed record.
     """
     work.lane.check()
-    people = Words(work.config.places.logs / "dispatcher.out", quiet=work.show.quiet)
+    people = Words(work.config.places.logs / "dispatcher.out")
     with Interrupts() as interrupts:
         record = _open(work)
         with contextlib.closing(record):
@@ -168,7 +167,7 @@ def _withdraw_seal(folder: Path, config: Config, *, force: bool) -> None:
 class _Story:
     def __init__(self, work: Work, record: Record, people: Words, interrupts: Interrupts) -> None:
         self.work, self.record, self.people, self.interrupts = work, record, people, interrupts
-        self.progress = Progress(people, interval=work.show.interval, quiet=work.show.quiet)
+        self.progress = Progress(people, interval=work.show.interval)
         self.emitter = Emitter(
             work.noun,
             work.phase,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from trailblazer.events import Words, is_colourful
 from trailblazer.record.outcomes import Status
 from trailblazer.record.standing import Standing
-from trailblazer.streams import tell
+from trailblazer.streams import is_hushed, tell
 
 STALL_SECONDS = 300.0
 
@@ -54,10 +54,10 @@ class Progress:
     On a terminal one line is written over and over between the words. A stall is said once, and again when it recurs.
     """
 
-    def __init__(self, words: Words, *, interval: float, quiet: bool = False) -> None:
+    def __init__(self, words: Words, *, interval: float) -> None:
         self._words = words
         self._interval = interval
-        self._is_live = sys.stderr.isatty() and is_colourful(sys.stderr) and not quiet and interval > 0
+        self._is_live = sys.stderr.isatty() and is_colourful(sys.stderr) and not is_hushed() and interval > 0
         self._started = self._shown = self._moved = time.monotonic()
         self._settled = -1
         self._lock = threading.Lock()

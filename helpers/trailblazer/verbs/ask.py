@@ -1,8 +1,14 @@
-"""Find the chunks that answer a question. The vectors of the configured provider and model are searched."""
+"""Find the chunks that answer a question. The vectors of the configured provider and model are searched.
+
+  trailblazer ask "how do I catch an exception" --most 3
+
+The words are the question: a bare name=value is text here, not a flag."""
 
 from __future__ import annotations
 
 import argparse
+
+FREE_TEXT = True
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:

@@ -71,8 +71,6 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         "--no-worker-logs", action="store_true", default=None, help="keep no worker.stdout and worker.stderr"
     )
     seen.add_argument("--log-cap", metavar="SIZE", help="the largest log that is kept (64M)")
-    seen.add_argument("--quiet", action="store_true", help="no words on stderr")
-    seen.add_argument("--verbose", action="store_true", help="a line for every item")
     again.add_argument("--force", action="store_true", help="resume a folder although somebody changed it")
 
 
@@ -85,7 +83,7 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.lanes.items.work import ItemsWork
 
     work = ItemsWork(_request(words))
-    return work.preview(Words(quiet=words.quiet)) if words.dry_run else carry_out(work)
+    return work.preview(Words()) if words.dry_run else carry_out(work)
 
 
 def _request(words: argparse.Namespace) -> Batch:
@@ -108,7 +106,6 @@ def _request(words: argparse.Namespace) -> Batch:
         words.retry_failed,
         dry_run=words.dry_run,
         force=words.force,
-        quiet=words.quiet,
         verbose=words.verbose,
     )
 

@@ -11,8 +11,6 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from trailblazer.streams import tell
-
 if TYPE_CHECKING:
     from trailblazer.config import Config
 
@@ -168,4 +166,6 @@ def _psql(config: Config, words: argparse.Namespace) -> int:
 
 
 def _say(line: str) -> None:
-    tell(f"{line}\n")
+    from trailblazer.events import Words
+
+    Words().say(line)

@@ -5,7 +5,7 @@
   trailblazer dispatch resume=latest
   trailblazer dispatch plan=backlog           what waits in the table of runs
 
-A bare name=value is --name=value, a bare name is --name. Without a plan: the newest bundle with a ready.txt,
+Without a plan: the newest bundle with a ready.txt,
 else var/temp_runs_to_embed.txt. Words go to stderr and var/logs/dispatcher.out, events to stdout (but not to a
 terminal)."""
 
@@ -16,8 +16,6 @@ import argparse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trailblazer.lanes.embed.request import EmbedRequest
-
-BARE_WORDS = True
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +46,6 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     seen = parser.add_argument_group("what is shown")
     seen.add_argument("--monitor-interval", type=float, metavar="S", default=10, help="seconds between lines; 0 is off")
     seen.add_argument("--progress-every", type=int, metavar="N", help="chunks between progress events of one run")
-    seen.add_argument("--quiet", action="store_true", help="no words on stderr")
-    seen.add_argument("--verbose", action="store_true", help="a line for every run")
     seen.add_argument("--status", metavar="DISPATCH", help="print how a dispatch stands as JSON, and do nothing")
 
 
@@ -61,7 +57,7 @@ def run(words: argparse.Namespace) -> int:
         from trailblazer.reports.monitoring import print_status
 
         return print_status(words.status)
-    said = {name: value for name, value in vars(words).items() if name != "status"}
+    said = {name: value for name, value in vars(words).items() if name not in {"status", "quiet"}}
     return carry_out_request(EmbedRequest(**said))
 
 
@@ -74,4 +70,4 @@ def carry_out_request(request: EmbedRequest) -> int:
     work = EmbedWork(request)
     if work.is_empty:
         return 6 if work.unreadable else 0
-    return work.preview(Words(quiet=request.quiet)) if request.dry_run else carry_out(work)
+    return work.preview(Words()) if request.dry_run else carry_out(work)

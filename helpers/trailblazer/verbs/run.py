@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 
-BARE_WORDS = True
-
 
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the words of a run through the backlog."""
@@ -37,8 +35,6 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     seen = parser.add_argument_group("what is shown")
     seen.add_argument("--monitor-interval", type=float, metavar="S", default=10, help="seconds between lines; 0 is off")
     seen.add_argument("--progress-every", type=int, metavar="N", help="chunks between progress events of one run")
-    seen.add_argument("--quiet", action="store_true", help="no words on stderr")
-    seen.add_argument("--verbose", action="store_true", help="a line for every run")
 
 
 def run(words: argparse.Namespace) -> int:
@@ -46,5 +42,6 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.lanes.embed.request import BACKLOG, EmbedRequest, read_phases
     from trailblazer.verbs.dispatch import carry_out_request
 
-    said = {**vars(words), "phases": read_phases(words.phases)}
+    said = {name: value for name, value in vars(words).items() if name != "quiet"}
+    said["phases"] = read_phases(words.phases)
     return carry_out_request(EmbedRequest(plan=BACKLOG, skip_unchanged=True, **said))

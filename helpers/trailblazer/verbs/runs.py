@@ -1,16 +1,13 @@
 """Show and change the table of runs: the state of each run, who holds it, and what waits again.
 
-  trailblazer runs status                                    totals, and who holds which run since when
-  trailblazer runs list status=failed runs='2026-*'
-  trailblazer runs reset scope=embeddings runs='2026-*' dry-run
-
-After list, status, reset and backfill, name=value means --name=value, and name means --name."""
+trailblazer runs status                                    totals, and who holds which run since when
+trailblazer runs list status=failed runs='2026-*'
+trailblazer runs reset scope=embeddings runs='2026-*' dry-run"""
 
 from __future__ import annotations
 
 import argparse
 
-BARE_WORDS = frozenset({"list", "status", "reset", "backfill"})
 SCOPES = ("processed", "embeddings", "all")
 
 

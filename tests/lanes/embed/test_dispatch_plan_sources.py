@@ -86,6 +86,20 @@ def test_a_plan_that_cannot_be_used_is_refused(
     assert not (project.var / "logs" / "dispatch").exists()
 
 
+def test_a_dispatch_of_the_other_lane_is_refused_with_the_right_command(project: Project) -> None:
+    """`resume=latest` on a batch, and of a batch on a dispatch, is exit 4, one line, and names the verb that can."""
+    project.write_plan("alpha")
+    assert 0 == project.run("batch", "run", "--items", "list.txt", "--", "true", "{}").code
+    wrong = project.run("dispatch", "resume=latest")
+    assert (4, True) == (wrong.code, says_one_thing(wrong)), wrong.err
+    assert f"trailblazer batch run --resume {project.dispatch.name}\n" in wrong.err
+    assert 0 == project.run("dispatch", "plan=list.txt").code
+    for word in ("resume=latest", "retry-failed=latest"):
+        wrong = project.run("batch", "run", word)
+        assert (4, True) == (wrong.code, says_one_thing(wrong)), wrong.err
+        assert f"trailblazer dispatch --resume {project.dispatch.name}\n" in wrong.err
+
+
 def test_two_plans_at_once_are_refused(project: Project) -> None:
     """Two plan sources on one command line are words that are not understood."""
     project.write_plan("alpha")

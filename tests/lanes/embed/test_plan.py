@@ -97,6 +97,14 @@ def test_no_file_makes_anything_but_ids(tmp_path: Path, content: bytes) -> None:
         assert all(is_id(item) for item in items)
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\x0b", "\x0c", "\x85", "\x1c", "\r"])
+def test_a_line_of_a_plan_ends_at_a_line_feed_only(tmp_path: Path, mark: str) -> None:
+    """E3: other separators end no line: between two ids they make one wrong line, at its end they are blank space."""
+    assert ["alpha"] == read_items(_write(tmp_path / "list.txt", f"alpha{mark}\n"))
+    with pytest.raises(PlanUnusable, match=r":1: .* is not a run id"):
+        read_items(_write(tmp_path / "list.txt", f"alpha{mark}bravo\ncharlie\n"))
+
+
 def test_an_id_that_ends_like_a_count_is_itself_where_it_can_be(tmp_path: Path) -> None:
     """E3: only what follows a colon is a count; digits, dots and dashes belong to the id."""
     file = _write(tmp_path / "list.txt", "2026-01\n2026-01:7\n2026.01\n20:1\nvar/runs/a:3\n")

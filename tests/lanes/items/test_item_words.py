@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trailblazer.config import load_config
+from trailblazer.errors import WordsWrong
 from trailblazer.lanes.items.request import ItemsRequest
 from trailblazer.lanes.items.words import read_limits, read_provider, read_time_limit
 
@@ -24,6 +25,14 @@ def test_times(text: str, seconds: float) -> None:
 def test_without_a_time_the_configured_limit_applies(words: dict[str, str], seconds: float | None) -> None:
     """P1: items have a time limit unless somebody says 0."""
     assert (seconds, None) == read_time_limit(REQUEST.with_words(words), 60)
+
+
+@pytest.mark.parametrize("name", ["timeout", "delay", "log_cap", "min_free_memory"])
+def test_an_amount_that_no_machine_has_is_refused(name: str) -> None:
+    """A time or a size with twenty digits is exit 2, not an overflow in mid-batch."""
+    request = REQUEST.with_words({name: "9" * 20})
+    with pytest.raises(WordsWrong, match="out of range"):
+        (read_limits(request, 1), read_time_limit(request, 60), read_provider(request, load_config()))
 
 
 def test_a_multiple_of_the_median() -> None:

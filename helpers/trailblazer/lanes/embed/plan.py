@@ -84,12 +84,12 @@ def read_items(file: Path) -> list[str]:
     A line that is none of these is refused with PlanUnusable, naming file and line.
     """
     try:
-        text = file.read_text("utf-8-sig")
+        text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise PlanUnusable(f"cannot read the plan {file}: {error.strerror}", "Look at that path.") from error
     except UnicodeDecodeError as error:
         raise PlanUnusable(f"the plan {file} is not text in UTF-8", "A plan holds one run id a line.") from error
-    return sorted(_ids(text.splitlines(), file))
+    return sorted(_ids(text.split("\n"), file))
 
 
 def _ids(lines: Iterable[str], file: Path) -> set[str]:

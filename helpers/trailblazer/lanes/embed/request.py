@@ -54,7 +54,6 @@ class EmbedRequest:
     no_wait: bool = False
     progress_every: int | None = None
     monitor_interval: float = 10.0
-    quiet: bool = False
     verbose: bool = False
 
     @property

@@ -48,7 +48,7 @@ class EmbedWork:
         self.request = request
         self.config = load_config(request.flags())
         self.force = request.force
-        self.show = Show(request.monitor_interval, request.quiet, request.verbose)
+        self.show = Show(request.monitor_interval, request.verbose)
         self.unreadable: Sequence[str] = ()
         self.resumes: Path | None = None
         self._chosen: plans.Plan | None = None
@@ -97,7 +97,7 @@ class EmbedWork:
         request = self.request
         waiting: Waiting | None = None
         if request.is_backlog:
-            people = Words(self.config.places.logs / "dispatcher.out", quiet=request.quiet)
+            people = Words(self.config.places.logs / "dispatcher.out")
             waiting = scan(self.config, request, people)
             self.unreadable = waiting.unreadable
         self._chosen = _choose_plan(request, self.config.places, waiting)

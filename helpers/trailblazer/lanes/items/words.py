@@ -43,14 +43,18 @@ def read_limits(request: ItemsRequest, workers: int) -> Limits:
 
 
 MOST = 1_000_000
+LARGEST_AMOUNT = 10**15  # a petabyte; in seconds more than a system can wait
 
 
 def read_amount(text: str, units: Mapping[str, int]) -> float:
     """Return the amount that a text like `10m` means, in the smallest unit; another text is refused (exit 2)."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]?)", str(text).strip())
     if not found or found[2] not in units:
-        raise WordsWrong(f"{text!r} is not an amount", f"A number and one of: {' '.join(filter(None, units))}.")
-    return float(found[1]) * units[found[2]]
+        raise WordsWrong(f"{text[:40]!r} is not an amount", f"A number and one of: {' '.join(filter(None, units))}.")
+    amount = float(found[1]) * units[found[2]]
+    if amount > LARGEST_AMOUNT:
+        raise WordsWrong(f"{text[:40]!r} is out of range", "Leave it out where there is no limit.")
+    return amount
 
 
 def read_time_limit(request: ItemsRequest, default_minutes: float) -> tuple[float | None, float | None]:

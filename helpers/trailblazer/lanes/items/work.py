@@ -47,7 +47,6 @@ class Batch:
     retry_failed: str | None = None
     dry_run: bool = False
     force: bool = False
-    quiet: bool = False
     verbose: bool = False
 
 
@@ -69,7 +68,7 @@ class ItemsWork:
         self.request = _with_paths(earlier.with_words(batch.said))
         self.force = batch.force
         results = self.request.results is not None
-        self.show = Show(self.request.monitor_interval, batch.quiet, batch.verbose, events=not results)
+        self.show = Show(self.request.monitor_interval, batch.verbose, events=not results)
         asked = self.request.max_workers
         self._workers = self.config["dispatch.workers"] if asked is None else asked
         self.limits = read_limits(self.request, self._workers)
