@@ -19,6 +19,7 @@ from lanes.embed.project import wait_for
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.lane import Handle, Held, OwnedLane, Running
 from trailblazer.dispatch.settling import Limits
+from trailblazer.errors import ServiceDown
 from trailblazer.paths import Places
 from trailblazer.processes.identity import start_ticks
 from trailblazer.record.folder import JOURNAL, hold, reopen_record
@@ -251,3 +252,30 @@ def test_work_that_survives_a_kill_is_found_by_a_resume(places: Places) -> None:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+class _Probed(ToldLane):
+    """A lane whose provider is away for good from the second item on, or stumbles and answers a probe."""
+
+    def __init__(self, *, is_away: bool) -> None:
+        super().__init__(lambda item, _attempt: FAILED if item.index else DONE)
+        self.is_away, self.probes = is_away, 0
+
+    def probe(self) -> None:
+        """Answer, or not."""
+        self.probes += 1
+        if self.is_away:
+            raise ServiceDown("nobody answers")
+
+
+@pytest.mark.parametrize(("is_away", "code", "probes", "tried"), [(True, 8, 1, 4), (False, 6, 3, 10)])
+def test_a_lane_is_probed_after_failures_alike(
+    places: Places, is_away: bool, code: int, probes: int, tried: int
+) -> None:
+    """In every lane: three failures alike in a row probe the provider once, and a failed probe stops with exit 8."""
+    lane, record = _Probed(is_away=is_away), opened_for(places, 10)
+    with contextlib.closing(record):
+        closing = carry(lane, record, Limits(1, probe_after=3))
+    assert (code, probes, tried) == (closing.exit_code, lane.probes, len(lane.attempts)), closing
+    assert closing.why.endswith("a probe failed: nobody answers") is is_away
+    assert 0 == record.standing.unrun

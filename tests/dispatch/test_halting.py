@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.test_progress import settle
-from trailblazer.dispatch.halting import Halts, read_rule
+from trailblazer.dispatch.halting import Halts, Streak, read_rule
 from trailblazer.errors import WordsWrong
 from trailblazer.record.outcomes import Outcome, Refusal, Status
 from trailblazer.record.standing import Standing
@@ -68,6 +68,17 @@ def test_a_final_no_stops_at_once() -> None:
     verdict = Halts().judge(Outcome(Status.ERROR, "401", Refusal.FINAL), Standing(1))
     assert verdict is not None
     assert (8, False) == (verdict.exit_code, verdict.now)
+
+
+def test_failures_alike_in_a_row() -> None:
+    """One text, or a service that does not answer, so many times in a row; a success or another text begins anew."""
+    streak = Streak(3)
+    away = [Outcome(Status.ERROR, f"no answer to {number}", Refusal.TRANSIENT) for number in range(3)]
+    same, other = Outcome(Status.ERROR, "exit 1"), Outcome(Status.TIMEOUT, "too slow")
+    good, skipped = Outcome(Status.SUCCESS), Outcome(Status.SKIPPED, "refused")
+    seen = [*away, same, skipped, same, other, same, same, good, same, same, same, same]
+    assert [2, 12] == [place for place, outcome in enumerate(seen) if streak.is_reached(outcome)]
+    assert not any(Streak(0).is_reached(same) for _ in range(9))
 
 
 @pytest.mark.parametrize(

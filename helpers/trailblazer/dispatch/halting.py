@@ -47,6 +47,27 @@ def read_rule(text: str) -> Rule:
     return Rule(now=found[1] == "now", same=found[2] == "same", limit=int(found[3]), share=bool(found[4]))
 
 
+class Streak:
+    """Counts attempts in a row that failed with one text, or because a service did not answer; `limit` 0 is never."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._count, self._last = limit, 0, Outcome(Status.SUCCESS)
+
+    def is_reached(self, outcome: Outcome) -> bool:
+        """Take in how an attempt ended, and say whether there are as many as `limit`; then the count begins anew."""
+        if outcome.status is Status.SUCCESS:
+            self._count = 0
+        elif outcome.status in FAILED:
+            is_same = outcome.reason == self._last.reason or (
+                outcome.refusal is self._last.refusal is Refusal.TRANSIENT
+            )
+            self._count, self._last = (self._count + 1 if is_same else 1), outcome
+        if not self._limit or self._count < self._limit:
+            return False
+        self._count = 0
+        return True
+
+
 class Halts:
     """Judges each outcome as it is settled. `fail_fast` 0 is never."""
 

@@ -77,6 +77,9 @@ class Lane(Protocol):
     def let_go(self, held: Held, outcome: Outcome) -> None:
         """Release an item that did not succeed, or mark it as failed."""
 
+    def probe(self) -> None:
+        """Ask whether the provider still answers, after the same failure again and again; else raise Trouble."""
+
     def keep_alive(self) -> None:
         """Keep the claims alive; called every now and then."""
 
@@ -85,7 +88,7 @@ class Lane(Protocol):
 
 
 class OwnedLane:
-    """A lane whose items belong to the dispatch alone: nothing to check, to claim, to keep alive or to release."""
+    """A lane whose items belong to the dispatch alone: nothing to check, claim, probe, keep alive or release."""
 
     group = 1
 
@@ -107,6 +110,9 @@ class OwnedLane:
 
     def let_go(self, held: Held, outcome: Outcome) -> None:
         """Release nothing."""
+
+    def probe(self) -> None:
+        """Ask nobody."""
 
     def keep_alive(self) -> None:
         """Keep nothing alive."""

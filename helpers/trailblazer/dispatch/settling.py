@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from trailblazer.dispatch.halting import Halts, Verdict
+from trailblazer.dispatch.halting import Halts, Streak, Verdict
 from trailblazer.dispatch.lane import Held, Lane
 from trailblazer.dispatch.queue import Queue, Task
 from trailblazer.dispatch.throttle import Throttle
@@ -34,13 +34,15 @@ class Audience(Protocol):
 class Limits:
     """How many slots, how often again, when to stop early, and when the next attempt may start.
 
-    An item is tried again when its refusal is transient; with `retry_failures` after any failure.
+    An item is tried again when its refusal is transient; with `retry_failures` after any failure. After `probe_after`
+    attempts in a row that fail alike the lane's provider is probed, and the dispatch stops when it does not answer.
     """
 
     slots: int
     retries: int = 0
     retry_failures: bool = False
     back_off_seconds: float = 1.0
+    probe_after: int = 0
     halts: Halts = field(default_factory=Halts)
     throttle: Throttle = field(default_factory=Throttle)
 
@@ -62,6 +64,7 @@ class Settling:
         self._is_stopping, self._halt = is_stopping, halt
         self._lock = threading.Lock()
         self._open: dict[int, tuple[Task, Held]] = {}
+        self._streak = Streak(limits.probe_after)
         self._is_abandoned = False
 
     def open(self, task: Task, held: Held) -> None:
@@ -76,6 +79,8 @@ class Settling:
             if self._close(task):
                 self._record.leave(task.item, attempt, answer)
             return
+        if isinstance(answer, Outcome):
+            self._probe_after(answer)
         outcome = Outcome(Status.CANCELLED, answer.reason, usage=answer.usage) if isinstance(answer, Again) else answer
         if held is not None and outcome.status is not Status.SUCCESS:
             self.let_go(held, outcome)
@@ -92,6 +97,18 @@ class Settling:
                 self._queue.put_back(replace(task, tries=task.tries + 1), after)
         else:
             self.settle(task, attempt, outcome)
+
+    def _probe_after(self, outcome: Outcome) -> None:
+        """Probe the provider where attempts fail alike; one that does not answer stops the dispatch (exit 8)."""
+        with self._lock:
+            is_due = self._streak.is_reached(outcome)
+        if not is_due or self._is_stopping():
+            return
+        try:
+            self._lane.probe()
+        except Trouble as trouble:
+            why = f"stopped: {self._limits.probe_after} attempts in a row failed, and a probe failed: {trouble.what}"
+            self._halt(Verdict(why, 8, now=False))
 
     def _may_repeat(self, task: Task, outcome: Outcome) -> bool:
         may = outcome.refusal is Refusal.TRANSIENT or (self._limits.retry_failures and outcome.status in FAILED)

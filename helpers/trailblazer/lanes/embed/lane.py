@@ -188,6 +188,10 @@ class EmbedLane(OwnedLane):
         with contextlib.suppress(ServiceDown), answering(), connect(self._config) as connection:
             drop_index_for_load(connection, key.provider, key.model, key.dimension, self._written)
 
+    def probe(self) -> None:
+        """Ask the provider and the database once more."""
+        check_free(self._config, self.parameters.phases)
+
     def let_go(self, held: Held, outcome: Outcome) -> None:
         """Release the run: it has failed when it failed, and is as before when it was only interrupted."""
         if outcome.status is Status.ERROR:

@@ -60,6 +60,7 @@ class EmbedWork:
         self.limits = Limits(
             self.config["dispatch.workers"],
             self.parameters_.retries,
+            probe_after=self.config["dispatch.probe_after"],
             halts=Halts(
                 self.parameters_.fail_fast, read_rule(self.parameters_.halt) if self.parameters_.halt else None
             ),

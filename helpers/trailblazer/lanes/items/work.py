@@ -71,7 +71,8 @@ class ItemsWork:
         self.show = Show(self.request.monitor_interval, batch.verbose, events=not results)
         asked = self.request.max_workers
         self._workers = self.config["dispatch.workers"] if asked is None else asked
-        self.limits = read_limits(self.request, self._workers)
+        limits = read_limits(self.request, self._workers)
+        self.limits = dataclasses.replace(limits, probe_after=self.config["dispatch.probe_after"])
         self.provider = read_provider(self.request, self.config)
         self.lane = ItemsLane(
             self.provider, *read_time_limit(self.request, self.config["dispatch.item_timeout_minutes"])
