@@ -19,11 +19,11 @@ from trailblazer.streams import is_hushed, put_out, tell
 
 EVENTS = frozenset(
     {
-        *("dispatch.start", "dispatch.complete"),
+        *("dispatch.start", "dispatch.progress", "dispatch.complete"),
         *("runs.start", "runs.settle", "runs.progress", "runs.complete", "runs.claim"),
         *("runs.scan.start", "runs.scan.complete", "runs.reset.start", "runs.reset.complete"),
         *("runs.backfill.start", "runs.backfill.tick", "runs.backfill.complete"),
-        *("items.start", "items.settle", "items.progress"),
+        *("items.start", "items.settle"),
     }
 )
 LARGEST_FILE = 512 << 20

@@ -20,7 +20,7 @@ embedding = Embedding({})
 def ask(name: str) -> Reply:
     """Return what the gate says of a run."""
     task = Task("gate", name)
-    return embedding.answer(Request({}, "", (task,)), task, lambda _done, _of: None)
+    return embedding.answer(Request({}, "", (task,)), task, lambda _reply: None)
 
 
 ask(ready_run)

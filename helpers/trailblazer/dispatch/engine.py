@@ -17,7 +17,7 @@ from trailblazer.dispatch.lane import Held, Lane, Running
 from trailblazer.dispatch.queue import Plan, Queue, Task
 from trailblazer.dispatch.settling import Audience, Limits, Settling
 from trailblazer.errors import StorageTrouble, Trouble
-from trailblazer.plain import one_line
+from trailblazer.plain import counted, one_line
 from trailblazer.record.folder import Record
 from trailblazer.record.outcomes import Outcome, Refusal, Status
 
@@ -205,9 +205,12 @@ class _Engine:
             return self.halted
         standing = self.record.standing
         if standing.failed:
-            return Closing(6, f"{standing.failed} of {standing.planned} items failed")
-        if not standing.good and standing.refused[Refusal.GATE]:
-            return Closing(5, "every item was refused by its gate: nothing was sent, nothing spent")
+            return Closing(6, f"{standing.failed} of {counted(standing.planned, 'item')} failed")
+        refused = standing.refused[Refusal.GATE]
+        if refused and not standing.good:
+            who = "every item" if refused == standing.planned else f"{refused} of {counted(standing.planned, 'item')}"
+            spent = "no item was good" if standing.has_begun else "nothing was sent, nothing spent"
+            return Closing(5, f"{who} was refused by its gate: {spent}")
         return Closing(0)
 
 

@@ -21,7 +21,7 @@ from trailblazer.dispatch.settling import Limits
 from trailblazer.errors import ProofBroken, ServiceDown, Trouble
 from trailblazer.events import Emitter, Words
 from trailblazer.places.local import end_survivors
-from trailblazer.plain import one_line
+from trailblazer.plain import counted, one_line
 from trailblazer.record import proof
 from trailblazer.record.folder import JOURNAL, Record, hold, open_record, reopen_record
 from trailblazer.record.manifest import MANIFEST, Resource, Seed, read_manifest
@@ -287,7 +287,8 @@ class _Story:
 
 def preview(lines: Iterator[str], planned: int, noun: str, source: str, people: Words) -> int:
     """Say what a dispatch would do, in the same words for every lane; print what it would run, a line an item."""
-    people.say(f"Dry run: {source} would dispatch {planned} {noun}; nothing was done", "green")
+    what = counted(planned, noun.removesuffix("s"))
+    people.say(f"Dry run: {source} would dispatch {what}; nothing was done", "green")
     for line in lines:
         print(line)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
 
 RECONNECT_SECONDS = 20.0
-Progressed = Callable[[int, int], None]
+Progressed = Callable[[Reply], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +69,8 @@ class Embedding:
         claim = Claim(task.run, "embed", task.attempt, request.holder)
         since = None if task.since is None else datetime.fromisoformat(task.since)
         done = self.embed(claim, since, progressed)
-        stored = done.stored
-        return Reply(
-            task.run,
-            documents=stored.documents,
-            chunks=stored.chunks,
-            embedded=stored.embedded,
-            kept=stored.kept,
-            tokens=stored.tokens,
-            cost=done.cost,
-            unchanged=since is not None and stored.kept == stored.chunks > 0,
-        )
+        is_unchanged = since is not None and done.stored.kept == done.stored.chunks > 0
+        return replace(_reply(task.run, done), unchanged=is_unchanged)
 
     def diff(self, rid: str) -> tuple[Manifest, Diff]:
         """Return what a run's vectors would be made from now, and how that differs from what they were made from."""
@@ -87,7 +78,7 @@ class Embedding:
         stored, present = self._link.ask(lambda asked: _stored(asked, manifest), patience_seconds=RECONNECT_SECONDS)
         return manifest, compare(stored or read_manifest(self.config.places, rid), manifest, present)
 
-    def embed(self, claim: Claim, since: datetime | None, progressed: Progressed = lambda _done, _of: None) -> Embedded:
+    def embed(self, claim: Claim, since: datetime | None, progressed: Progressed = lambda _reply: None) -> Embedded:
         """Publish the preflight of a run, embed it under a claim that every write checks, and publish its manifest.
 
         Whoever took the claim completes it. Kept are vectors whose text and model are unchanged, with `since` only
@@ -105,6 +96,10 @@ class Embedding:
         if since is None and "TOKENIZER_CHANGE" in diff.reasons:
             since = self._link.ask(_now, patience_seconds=RECONNECT_SECONDS)
         ttl = 60 * self.config["backlog.claim_ttl_minutes"]
+
+        def priced(stored: Stored) -> Embedded:
+            return Embedded(stored, cost_of(self.config, manifest.model, stored.tokens))
+
         stored = self._link.ask(
             lambda connection: store_run(
                 connection,
@@ -114,7 +109,7 @@ class Embedding:
                 batch_size=self.config["embed.batch_size"],
                 kept_since=since,
                 fence=lambda: claims.fence(connection, claim, ttl),
-                progressed=progressed,
+                progressed=lambda stored: progressed(replace(_reply(claim.run_id, priced(stored)), kind="progress")),
             ),
             patience_seconds=RECONNECT_SECONDS,
         )
@@ -125,11 +120,17 @@ class Embedding:
         ):
             raise claims.not_held(claim.run_id)
         publish_manifest(places, manifest)
-        return Embedded(stored, cost_of(self.config, manifest.model, stored.tokens))
+        return priced(stored)
 
     def close(self) -> None:
         """Close the connection."""
         self._link.close()
+
+
+def _reply(rid: str, done: Embedded) -> Reply:
+    """Return what was done to a run as a worker says it."""
+    counts = {name: getattr(done.stored, name) for name in ("documents", "chunks", "embedded", "kept", "tokens")}
+    return Reply(rid, **counts, cost=done.cost)
 
 
 def _key(manifest: Manifest) -> ModelKey:

@@ -33,14 +33,14 @@ class Request:
     flags: Mapping[str, Any]
     holder: str
     tasks: Sequence[Task]
-    progress_every: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What became of one task, or with `kind` progress how far it is. A trouble is named by its class in errors.
 
-    `refused` says why a gate refuses the run, `unchanged` that nothing is to be done; counts are those of the run.
+    `refused` says why a gate refuses the run, `unchanged` that nothing is to be done. `chunks` and `kept` are those of
+    the run; `embedded`, `tokens` and `cost` (US dollars) are what this task has paid for, also when it fails.
     """
 
     run: str

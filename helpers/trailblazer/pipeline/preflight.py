@@ -118,6 +118,14 @@ def cost_of(config: Config, model: str | None, tokens: int) -> float:
     return round(float(tokens * price) / 1_000_000, 6)
 
 
+def has_price(config: Config, model: str | None) -> bool:
+    """Say whether the price of a model of the configured provider is known; what runs on this machine is free."""
+    return (
+        config["embed.provider"] in {"local", "minilm"}
+        or f"{config['embed.provider']}/{model}" in config["embed.prices"]
+    )
+
+
 def _reasons_of_run(folder: Path, inventory: Inventory, config: Config) -> list[tuple[str, str]]:
     """Return the reasons that lie in the run itself, each with its words."""
     reasons = []

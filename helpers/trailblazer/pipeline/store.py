@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from trailblazer.pipeline.embedders import Embedder
 
 ROWS_PER_COMMIT = 16_384
-REPORTED_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +57,22 @@ def store_run(
     batch_size: int,
     kept_since: datetime | None,
     fence: Callable[[], None],
-    progressed: Callable[[int, int], None] = lambda _done, _of: None,
+    progressed: Callable[[Stored], None] = lambda _stored: None,
 ) -> Stored:
     """Embed each chunk that has no vector of its present text.
 
     `kept_since` None keeps every vector whose text is unchanged. A moment of the database's clock keeps only vectors
     made after it, so that an interrupted embedding continues where it stopped. `fence` raises StaleClaim when the
-    claim is lost, and the transaction is rolled back. `progressed` gets how many chunks have a vector, and of how many.
+    claim is lost, and the transaction is rolled back. `progressed` gets what was made so far, after each batch: it is
+    paid for then.
     """
     key = {"run_id": rid, "provider": embedder.provider, "model": embedder.model, "dimension": embedder.dimension}
     present = {chunk.id: chunk.sha256 for chunk in content.chunks}
     present_vectors = connection.execute(statement("vectors_of_run"), {**key, "since": kept_since}).fetchall()
     kept = {chunk_id for chunk_id, sha256 in present_vectors if present.get(chunk_id) == sha256}
     waiting = [chunk for chunk in content.chunks if chunk.id not in kept]
-    tokens = sum(chunk.tokens for chunk in waiting)
-    made = _vector_rows(waiting, embedder, key, batch_size)
-    rows: Iterator[tuple[Any, ...]] = _counted(made, len(kept), len(content.chunks), progressed)
+    so_far = _SoFar(Stored(len(content.documents), len(content.chunks), 0, len(kept), 0), progressed)
+    rows: Iterator[tuple[Any, ...]] = _vector_rows(waiting, embedder, key, batch_size, so_far)
     rows = itertools.chain(list(itertools.islice(rows, 1)), rows)  # a wrong dimension is refused before any write
     with connection.transaction():
         connection.execute(statement("delete_vectors_but"), {**key, "keep": list(kept)})
@@ -89,27 +88,31 @@ def store_run(
                 itertools.islice(rows, ROWS_PER_COMMIT),
             )
             fence()
-    return Stored(len(content.documents), len(content.chunks), len(waiting), len(kept), tokens)
+    return so_far.stored
+
+
+class _SoFar:
+    """What was made of a run so far."""
+
+    def __init__(self, stored: Stored, progressed: Callable[[Stored], None]) -> None:
+        self.stored, self._progressed = stored, progressed
+
+    def add(self, chunks: Sequence[Chunk]) -> None:
+        tokens = sum(chunk.tokens for chunk in chunks)
+        made, spent = self.stored.embedded + len(chunks), self.stored.tokens + tokens
+        self.stored = replace(self.stored, embedded=made, tokens=spent)
+        self._progressed(self.stored)
 
 
 def _vector_rows(
-    chunks: Sequence[Chunk], embedder: Embedder, key: dict[str, Any], batch_size: int
+    chunks: Sequence[Chunk], embedder: Embedder, key: dict[str, Any], batch_size: int, so_far: _SoFar
 ) -> Iterator[tuple[Any, ...]]:
     run_id, provider, model, dimension = key["run_id"], key["provider"], key["model"], key["dimension"]
     for batch in _parts(chunks, batch_size):
         vectors = embedder.embed([chunk.text for chunk in batch])
+        so_far.add(batch)
         for chunk, vector in zip(batch, vectors, strict=True):
             yield run_id, chunk.id, provider, model, dimension, chunk.sha256, vector
-
-
-def _counted(
-    rows: Iterator[tuple[Any, ...]], begin: int, of: int, progressed: Callable[[int, int], None]
-) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows, and report every so many of them."""
-    for number, row in enumerate(rows, begin + 1):
-        yield row
-        if number % REPORTED_ROWS == 0:
-            progressed(number, of)
 
 
 def _replace_texts(connection: Connection, rid: str, content: RunContent) -> None:

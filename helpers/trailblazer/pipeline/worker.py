@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from dataclasses import replace
 from typing import BinaryIO
 
 from trailblazer.errors import Trouble
 from trailblazer.pipeline.embedding import Embedding
-from trailblazer.pipeline.messages import Reply, Request, Task, decode_request, encode_reply
+from trailblazer.pipeline.messages import Reply, Task, decode_request, encode_reply
 from trailblazer.processes.marks import die_with
 
 _RECORDED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "OMP_NUM_THREADS", "TRACEPARENT")
@@ -29,34 +30,36 @@ def main() -> int:
     for line in sys.stdin.buffer:
         request = decode_request(line)
         for task in request.tasks:
+            progress = _Progress(replies, task)
             try:
                 if embedding is None:
                     embedding = Embedding(request.flags)
                 if task.do == "embed" and not is_written:
                     _write_environment(embedding)
                     is_written = True
-                reply = embedding.answer(request, task, _Progress(replies, request, task))
+                reply = embedding.answer(request, task, progress)
             except Trouble as trouble:
-                name = type(trouble).__name__
-                reply = Reply(task.run, "trouble", trouble=name, what=trouble.what, hint=trouble.hint)
+                reply = _told(progress.newest, type(trouble).__name__, trouble.what, trouble.hint)
             except Exception as bug:  # noqa: BLE001 - one run's bug is that run's error; the traceback is in our stderr
                 traceback.print_exc()
-                reply = Reply(task.run, "trouble", trouble="Trouble", what=f"a bug in the worker: {bug!r}")
+                reply = _told(progress.newest, "Trouble", f"a bug in the worker: {bug!r}")
             _send(replies, reply)
     return 0
 
 
 class _Progress:
-    """Says how far one run is, every so many chunks."""
+    """Says how far one run is, and remembers it: what was paid for is said even when the run fails."""
 
-    def __init__(self, replies: BinaryIO, request: Request, task: Task) -> None:
-        self._replies, self._every, self._run = replies, request.progress_every, task.run
-        self._next = self._every
+    def __init__(self, replies: BinaryIO, task: Task) -> None:
+        self._replies, self.newest = replies, Reply(task.run)
 
-    def __call__(self, done: int, of: int) -> None:
-        if self._every and self._next <= done < of:
-            self._next = done + self._every
-            _send(self._replies, Reply(self._run, "progress", embedded=done, chunks=of))
+    def __call__(self, reply: Reply) -> None:
+        self.newest = reply
+        _send(self._replies, reply)
+
+
+def _told(newest: Reply, trouble: str, what: str, hint: str = "") -> Reply:
+    return replace(newest, kind="trouble", trouble=trouble, what=what, hint=hint)
 
 
 def _send(replies: BinaryIO, reply: Reply) -> None:

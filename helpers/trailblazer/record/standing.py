@@ -113,6 +113,10 @@ class Standing:
         """Return the status of an item, None while it has none."""
         return self._CODES[self._codes[index]]
 
+    def refusal_of(self, index: int) -> Refusal:
+        """Return who refused an item, if anybody did."""
+        return self._REFUSALS[self._refused[index]]
+
     def attempt_of(self, index: int) -> int:
         """Return the number of an item's newest attempt, 0 before the first."""
         return self._attempts[index]
@@ -137,6 +141,11 @@ class Standing:
     def running(self) -> int:
         """How many attempts have begun and have no outcome."""
         return len(self._started)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any attempt has ever begun."""
+        return any(self._attempts)
 
     @property
     def settled(self) -> int:

@@ -45,7 +45,7 @@ class Audience:
         self.say_outcome(item, outcome)
         if standing.settled == standing.planned or standing.settled % max(1, standing.planned // 100) == 0:
             percent = 100 * standing.settled // max(1, standing.planned)
-            self._shown.emitter.emit(f"{self._shown.noun}.progress", "tick", percent=percent)
+            self._shown.emitter.emit("dispatch.progress", "tick", percent=percent)
 
     def say_outcome(self, item: Item, outcome: Outcome) -> None:
         """Say an outcome that needs a person."""

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trailblazer import schemas
 from trailblazer.config import load_config
+from trailblazer.errors import DocumentInvalid
 from trailblazer.plain import one_line
 from trailblazer.record.folder import JOURNAL, find_folder
 from trailblazer.record.journal import read_written
@@ -21,6 +23,7 @@ from trailblazer.record.standing import Standing
 from trailblazer.reports.progress import in_words, percent
 
 RECENT = 12
+PROGRESS = "progress.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Watch:
         self.running: dict[int, Running] = {}
         self.failures: list[tuple[str, str]] = []
         self.recent: list[datetime] = []
+        self.work: dict[str, Any] | None = None
         self._position = 0
 
     def read(self) -> dict[str, Any]:
@@ -50,6 +54,7 @@ class Watch:
             self._position = written.place + written.size
             self.standing.follow(written.line, written.place)
             self._follow(written.line)
+        self.work = _read_work(self.folder)
         return self._status(manifest)
 
     def _follow(self, line: Line) -> None:
@@ -78,6 +83,10 @@ class Watch:
         rate = self._rate(now if is_running else ended)
         oldest = min(self.running.values(), key=lambda running: running.since, default=None)
         left = standing.unrun / rate if rate else None
+        done, planned, unit = standing.completed, standing.planned, "items"
+        if self.work is not None:
+            done, planned, unit, left = (self.work[name] for name in ("done", "planned", "unit", "etaSeconds"))
+            rate = (self.work["ratePerMinute"] or 0) / 60
         return {
             "dispatchId": self.folder.name,
             "status": "lost" if manifest.is_lost else manifest.status,
@@ -89,6 +98,7 @@ class Watch:
             "failed": standing.failed,
             "cancelled": standing.counts[Status.CANCELLED],
             "waiting": max(0, standing.unrun - len(self.running)),
+            "work": {"unit": unit, "planned": planned, "done": done, "percent": percent(done, planned)},
             "ratePerMinute": round(60 * rate, 2) if rate else None,
             "etaSeconds": round(left) if left is not None and is_running else None,
             "runtimeSeconds": round((ended - started).total_seconds(), 1),
@@ -111,17 +121,28 @@ class Watch:
         return len(self.recent) / seconds if seconds > 0 else None
 
 
+def _read_work(folder: Path) -> dict[str, Any] | None:
+    """Return what progress.json says of the work behind the items (E11), None where a lane writes none."""
+    try:
+        document: dict[str, Any] = json.loads((folder / PROGRESS).read_bytes())
+        schemas.check_shape("progress", document, PROGRESS)
+    except (OSError, ValueError, AttributeError, DocumentInvalid):
+        return None
+    return document
+
+
 def status_line(status: dict[str, Any]) -> str:
-    """Return how a dispatch stands as one line that suits tmux and a log."""
-    oldest = status["oldestRunning"]
+    """Return how a dispatch stands as one line that suits tmux and a log; percent, rate and ETA are of the work."""
+    oldest, work = status["oldestRunning"], status["work"]
     parts = [
         f"{status['dispatchId']} {status['status']}",
-        f"{status['completed']}/{status['planned']} ({percent(status['completed'], status['planned'])}%)",
+        f"{status['completed']}/{status['planned']} ({work['percent']}%)",
         f"running {status['running']}",
         f"done {status['done']}",
         f"skipped {status['skipped']}",
         f"failed {status['failed']}",
-        f"rate {status['ratePerMinute'] or 0:g}/min",
+        *([f"{work['unit']} {work['done']}/{work['planned']}"] if work["unit"] != "items" else []),
+        f"rate {status['ratePerMinute'] or 0:.6g}/min",
         f"ETA {in_words(status['etaSeconds']) if status['etaSeconds'] is not None else '-'}",
         f"oldest {one_line(oldest['item'], 60)} {in_words(oldest['seconds'])}" if oldest else "oldest -",
     ]
@@ -162,12 +183,18 @@ def _screen(watch: Watch, status: dict[str, Any]) -> Any:
 
     head = Text(status_line(status), overflow="ellipsis", no_wrap=True)
     bar = Padding(
-        ProgressBar(total=max(1, status["planned"]), completed=status["completed"]), 0
+        ProgressBar(total=max(1, status["work"]["planned"]), completed=status["work"]["done"]), 0
     )  # a bar alone ends no line
     now = datetime.now(UTC)
-    running = Table("running", "attempt", "for", box=None, header_style="bold")
+    parts = {one["item"]: f"{percent(one['done'], one['of'])}%" for one in (watch.work or {}).get("running", ())}
+    running = Table("running", "attempt", "for", "done", box=None, header_style="bold")
     for one in sorted(watch.running.values(), key=lambda running: running.since)[:RECENT]:
-        running.add_row(Text(one_line(one.item, 80)), str(one.attempt), in_words((now - one.since).total_seconds()))
+        running.add_row(
+            Text(one_line(one.item, 80)),
+            str(one.attempt),
+            in_words((now - one.since).total_seconds()),
+            parts.get(one.item, ""),
+        )
     failed = Table("failed", "reason", box=None, header_style="bold red")
     for item, reason in watch.failures:
         failed.add_row(Text(one_line(item, 60)), Text(one_line(reason, 200)))

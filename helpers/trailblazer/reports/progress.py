@@ -6,7 +6,8 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from trailblazer.events import Words, is_colourful
 from trailblazer.record.outcomes import Status
@@ -48,10 +49,21 @@ def progress_line(standing: Standing, seconds: float) -> str:
     )
 
 
+def work_line(work: Mapping[str, Any]) -> str:
+    """Return what progress.json adds to a line: ` | Chunks: 3,456/10,000 (35%) | 1,200/min | ETA 5m 27s`."""
+    rate, left, done, planned = work["ratePerMinute"], work["etaSeconds"], work["done"], work["planned"]
+    return (
+        f" | {work['unit'].capitalize()}: {done:,}/{planned:,} ({percent(done, planned)}%)"
+        + (f" | {rate:,.0f}/min" if rate else "")
+        + (f" | ETA {in_words(left)}" if left is not None else "")
+    )
+
+
 class Progress:
     """Shows how a plan stands: every `interval` seconds (0 is never), and always once at the end.
 
     On a terminal one line is written over and over between the words. A stall is said once, and again when it recurs.
+    `more` is what a lane adds to the line.
     """
 
     def __init__(self, words: Words, *, interval: float) -> None:
@@ -62,6 +74,7 @@ class Progress:
         self._settled = -1
         self._lock = threading.Lock()
         self._has_stalled = False
+        self.more = ""
 
     def show(self, standing: Standing) -> None:
         """Show what is due."""
@@ -73,10 +86,10 @@ class Progress:
             self.say(f"Warning: nothing has completed for {in_words(now - self._moved)}", "yellow")
         if self._is_live:
             with self._lock:
-                self._write(progress_line(standing, now - self._started))
+                self._write(progress_line(standing, now - self._started) + self.more)
         elif self._interval and now - self._shown >= self._interval:
             self._shown = now
-            self._words.say(progress_line(standing, now - self._started))
+            self._words.say(progress_line(standing, now - self._started) + self.more)
 
     def say(self, line: str, colour: str = "") -> None:
         """Say a line without tearing the live line."""

@@ -60,7 +60,7 @@ def test_a_bundle_is_read_back_as_it_was_written(runs: Path) -> None:
     config = configured(runs)
     made = write_bundle(config.places, config, ["good-a", "no-chunks"])
     assert made == read_bundle(made.folder)
-    assert Totals(1, 1, made.totals.tokens, 0) == made.totals
+    assert Totals(1, 1, made.totals.tokens, 0, ("local", "l2-supercat-256", 256)) == made.totals
     assert made.folder == newest_bundle(config.places)
 
 
@@ -104,10 +104,12 @@ def test_an_invalid_configuration_blocks_every_run_and_still_makes_a_bundle(runs
 
 
 def test_older_names_of_the_totals_are_read(tmp_path: Path) -> None:
-    """runsReady, runsBlocked and tokens of older bundles are read; a total that is missing or not a number is None."""
+    """Totals of older and of minimal bundles are read by their names (E8); what is missing or no number is None."""
     file = tmp_path / "plan_preflight.json"
     file.write_text(json.dumps({"runsReady": 3, "runsBlocked": 1, "tokens": 99}))
     assert Totals(3, 1, 99, None) == read_totals(tmp_path)
+    file.write_text(json.dumps({"ready": 2, "blocked": 0, "estTokens": 7, "estCostUSD": 0.5}))
+    assert Totals(2, 0, 7, 0.5) == read_totals(tmp_path)
     file.write_text('{"ready_runs": "three", "total_tokens": true}')
     assert Totals(None, None, None, None) == read_totals(tmp_path)
     file.write_text("{")

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trailblazer.lanes.embed.measure import Measure
 from trailblazer.pipeline.messages import Reply
 from trailblazer.record.outcomes import FAILED, Item, Outcome, Refusal, Status
 from trailblazer.record.standing import Standing
 from trailblazer.reports.audience import Audience, Shown
+from trailblazer.reports.progress import percent, work_line
 
 DOING = {"chunk": "Chunked", "embed": "Done"}
 
 
 class RunsAudience(Audience):
-    """Informs of runs. `settled_too` hears each outcome as well."""
+    """Informs of runs. `settled_too` hears each outcome as well; one run has an event every so many chunks."""
 
-    def __init__(self, shown: Shown, settled_too: Callable[[Item, Outcome], None]) -> None:
+    def __init__(
+        self, shown: Shown, settled_too: Callable[[Item, Outcome], None], measure: Measure, progress_every: int
+    ) -> None:
         super().__init__(shown)
-        self._settled_too = settled_too
+        self._settled_too, self._measure, self._every = settled_too, measure, progress_every
+        self._next: dict[str, int] = {}
 
     def started(self, item: Item, attempt: int) -> None:
         """Emit that a run is claimed and begins (B6)."""
@@ -26,14 +31,26 @@ class RunsAudience(Audience):
         self._line(f"Queued: {item.id}" if item.phase == "embed" else f"Queued: {item.id} ({item.phase})")
 
     def progressed(self, item: Item, reply: Reply) -> None:
-        """Emit how far one run is (B6)."""
-        percent = 100 * reply.embedded // max(1, reply.chunks)
-        self.emit("progress", "tick", item, percent=percent, chunks=reply.embedded, of=reply.chunks)
+        """Measure how far one run is, and emit it every so many chunks (B6)."""
+        self._measure.progressed(item, reply)
+        done = reply.embedded + reply.kept
+        if self._every and done >= self._next.get(item.id, self._every):
+            self._next[item.id] = done + self._every
+            self.emit("progress", "tick", item, percent=percent(done, reply.chunks), chunks=done, of=reply.chunks)
+
+    def show(self, standing: Standing) -> None:
+        """Show progress, with the work behind it (E11)."""
+        document = self._measure.write()
+        if document and document["planned"]:
+            self._shown.progress.more = work_line(document)
+        super().show(standing)
 
     def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
         """Emit and say an outcome."""
         super().settled(item, outcome, standing)
         self._settled_too(item, outcome)
+        self._measure.settled(item, outcome)
+        self._next.pop(item.id, None)
 
     def say_outcome(self, item: Item, outcome: Outcome) -> None:
         """Say an outcome in one line, on the terminal too when it needs a person."""

@@ -28,12 +28,16 @@ READY, BLOCKED = "READY", "BLOCKED"
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The totals of a bundle, None where the bundle has none; `cost` is in US dollars."""
+    """The totals of a bundle, None where the bundle has none; `cost` is in US dollars.
+
+    `made_for` is the provider, model and dimension that tokens and cost were estimated for.
+    """
 
     ready: int | None
     blocked: int | None
     tokens: int | None
     cost: float | None
+    made_for: tuple[str, str | None, int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +132,13 @@ def _totals(document: dict[str, Any]) -> Totals:
         values = (document.get(name) for name in names)
         return next((value for value in values if isinstance(value, (int, float)) and value is not True), None)
 
+    provider, model, dimension = (document.get(name) for name in ("provider", "model", "dimension"))
     return Totals(
-        ready=number("ready_runs", "runsReady"),
-        blocked=number("blocked_runs", "runsBlocked"),
+        ready=number("ready_runs", "runsReady", "ready"),
+        blocked=number("blocked_runs", "runsBlocked", "blocked"),
         tokens=number("total_tokens", "tokens", "estTokens"),
         cost=number("estCostUSD", "est_cost_usd"),
+        made_for=(provider, model, dimension) if isinstance(provider, str) else None,
     )
 
 

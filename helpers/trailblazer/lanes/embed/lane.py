@@ -12,19 +12,28 @@ from typing import cast
 
 from trailblazer.config import Config
 from trailblazer.database import claims
-from trailblazer.database.claims import Claim, Counts, HeldBy, Phase
+from trailblazer.database.claims import Claim, HeldBy, Phase
 from trailblazer.database.connection import answering, connect
 from trailblazer.database.holdings import Holdings
 from trailblazer.dispatch.lane import Dispatch, Handle, Held, OwnedLane, Running
-from trailblazer.errors import GateClosed, ServiceDown, StaleClaim, StorageTrouble, Trouble
+from trailblazer.errors import ServiceDown, StaleClaim, StorageTrouble
 from trailblazer.lanes.embed.free import check_free
+from trailblazer.lanes.embed.replies import counts_of, ended, failure, usage_of
 from trailblazer.lanes.embed.request import EmbedParameters
 from trailblazer.pipeline.ask import LOAD_LEAST, drop_index_for_load
 from trailblazer.pipeline.messages import Reply, Request, Task, decode_reply, encode_request
 from trailblazer.places.workers import Exchange, WorkerEnded, Workers, python_module
 from trailblazer.processes.identity import holder_name
 from trailblazer.record.folder import earlier_holders
-from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refusal, Refused, Status, outcome_of
+from trailblazer.record.outcomes import (
+    Again,
+    Item,
+    Left,
+    Outcome,
+    Refusal,
+    Refused,
+    Status,
+)
 
 # A run that waits and was not taken was released a moment after the claim was tried: it is asked for again.
 WAITING = {"chunk": ("normalized", "reset"), "embed": ("chunked", "reset")}
@@ -48,14 +57,12 @@ class EmbedLane(OwnedLane):
         only_changed: bool,
         waiting_only: bool,
         upcoming: dict[str, list[str]],
-        progress_every: int = 0,
     ) -> None:
         self.group = group
         self._config, self.parameters = config, parameters
         self._only_changed, self._waiting_only, self._upcoming = only_changed, waiting_only, upcoming
         self._unasked = {phase: dict.fromkeys(runs) for phase, runs in upcoming.items()}
         self._unchunked, self._lock = set(upcoming.get("chunk", ())), threading.Lock()
-        self._progress_every = progress_every
         self._written, self._load = 0, LOAD_LEAST
         self.failed: set[tuple[str, str]] = set()
         self.progressed: Progressed = lambda _item, _reply: None
@@ -135,7 +142,7 @@ class EmbedLane(OwnedLane):
 
     def _exchange(self, tasks: Sequence[Task]) -> Exchange:
         assert self._workers is not None
-        request = Request(dict(self.parameters.flags), holder_name(), tuple(tasks), self._progress_every)
+        request = Request(dict(self.parameters.flags), holder_name(), tuple(tasks))
         return self._workers.exchange(encode_request(request))
 
     def settle(self, finished: Sequence[tuple[Held, Reply]]) -> Iterator[tuple[Held, Outcome]]:
@@ -144,7 +151,7 @@ class EmbedLane(OwnedLane):
             done = {one.item.id: (one, reply) for one, reply in finished if one.item.phase == phase}
             if not done:
                 continue
-            counts = {run: _counts(phase, reply) for run, (_, reply) in done.items()}
+            counts = {run: counts_of(phase, reply) for run, (_, reply) in done.items()}
             ahead = self._next_runs(phase) if self._waiting_only else []
             lost = self._holdings.settle(counts, ahead, phase)
             if phase == "chunk":
@@ -162,8 +169,7 @@ class EmbedLane(OwnedLane):
         is_first = not self._is_resumed and (item.id, item.phase) not in self.failed
         if reply.unchanged and is_first:  # else an earlier attempt of this dispatch stored the vectors
             return Outcome(Status.UNCHANGED, "another dispatch has embedded it since this one began", details=details)
-        usage = {"tokens": reply.tokens, "chunks": reply.embedded, "estCostUSD": reply.cost}
-        return Outcome(Status.SUCCESS, usage=usage, details=details)
+        return Outcome(Status.SUCCESS, usage=usage_of(reply), details=details)
 
     def _next_runs(self, phase: Phase) -> list[str]:
         """Return the next group of runs that are ready for a phase and that no slot has asked for yet."""
@@ -226,17 +232,20 @@ class _Group:
         When the worker ends, the run that it worked on has that outcome; those behind it go back to the queue.
         """
         waiting, finished = list(self._held), cast("list[tuple[Held, Reply]]", [])
+        newest: Reply | None = None
         try:
             for line in self._exchange.answers():
                 reply = decode_reply(line)
                 if reply.kind == "progress":
+                    newest = reply
                     self._lane.progressed(waiting[0].item, reply)
                     continue
+                newest = None
                 if reply.kind == "done":
                     self._lane.note_written(reply.embedded)
                     finished.append((waiting.pop(0), reply))
                 else:
-                    outcome = _failure(reply)
+                    outcome = failure(reply)
                     yield waiting.pop(0), outcome
                 if not waiting:
                     self._exchange.over()
@@ -246,42 +255,10 @@ class _Group:
             raise
         except (WorkerEnded, ServiceDown) as trouble:
             yield from self._lane.settle(finished)
-            yield from _ended(waiting, trouble)
+            yield from ended(waiting, trouble, newest)
             return
         yield from self._lane.settle(finished)
 
     def end(self, why: str, grace: float) -> None:
         """End the worker; its transactions are rolled back."""
         self._exchange.end(why, grace)
-
-
-def _ended(waiting: Sequence[Held], trouble: WorkerEnded | ServiceDown) -> Iterator[tuple[Held, Outcome | Again]]:
-    outcome = outcome_of(trouble)
-    if isinstance(trouble, WorkerEnded):
-        status = Status.TIMEOUT if trouble.why == "timeout" else Status.CANCELLED
-        outcome = Outcome(status, trouble.what)
-    for number, one in enumerate(waiting):
-        if number == 0 or outcome.status is Status.CANCELLED:
-            yield one, outcome
-        else:
-            yield one, Again(0, f"the worker ended before it began: {trouble.what}")
-
-
-def _failure(reply: Reply) -> Outcome:
-    try:
-        reply.raise_trouble()
-    except StaleClaim as stale:
-        return Outcome(Status.SKIPPED, stale.what, Refusal.HELD)
-    except GateClosed as closed:
-        return Outcome(Status.SKIPPED, closed.what, Refusal.GATE)
-    except StorageTrouble:
-        raise
-    except Trouble as trouble:
-        return outcome_of(trouble)
-    return Outcome(Status.ERROR, "the worker gave no outcome")
-
-
-def _counts(phase: Phase, reply: Reply) -> Counts:
-    if phase == "chunk":
-        return Counts(total_docs=reply.documents, total_chunks=reply.chunks)
-    return Counts(total_docs=reply.documents, total_chunks=reply.chunks, embedded_chunks=reply.chunks)

@@ -23,6 +23,7 @@ FLAGS = {
     "dispatch.workers": "workers",
     "dispatch.retries": "retries",
     "dispatch.fail_fast": "fail_fast",
+    "dispatch.progress_every": "progress_every",
 }
 
 

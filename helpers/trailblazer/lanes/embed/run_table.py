@@ -15,7 +15,7 @@ from trailblazer.database.backlog import Filters, ResetCounts, Run, Scope
 from trailblazer.database.connection import answering, connect
 from trailblazer.errors import PlanUnusable, WordsWrong
 from trailblazer.events import Words, runs_events
-from trailblazer.plain import one_line
+from trailblazer.plain import counted, one_line
 
 WORKING = ("chunking", "embedding")
 
@@ -49,7 +49,7 @@ def print_list(config: Config, filters: Filters, statuses: str | None, limit: in
         return 0
     for run in runs:
         print(_line(run))
-    Words().say(f"{len(runs)} runs")
+    Words().say(counted(len(runs), "run"))
     return 0
 
 
@@ -127,7 +127,7 @@ def fill(config: Config) -> int:
         emitter.close()
     for name in step.unreadable:
         people.say(f"Not readable: {name}", "red")
-    people.say(f"Backfill: {step.found} runs found, {step.added} added, {len(step.unreadable)} not readable")
+    people.say(f"Backfill: {counted(step.found, 'run')} found, {step.added} added, {len(step.unreadable)} not readable")
     return 6 if step.unreadable else 0
 
 

@@ -18,10 +18,11 @@ from trailblazer.dispatch.story import Show, preview
 from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
 from trailblazer.events import Words
 from trailblazer.lanes.embed import plan as plans
+from trailblazer.lanes.embed import words
 from trailblazer.lanes.embed.audience import RunsAudience
-from trailblazer.lanes.embed.bundle import read_totals
 from trailblazer.lanes.embed.grouping import group_size
 from trailblazer.lanes.embed.lane import EmbedLane
+from trailblazer.lanes.embed.measure import Measure
 from trailblazer.lanes.embed.request import BACKLOG, EMBED, EMBED_ONLY, EmbedParameters, EmbedRequest, stored_parameters
 from trailblazer.lanes.embed.runs import PLAN, RunsPlan, Step, read_steps, write_steps
 from trailblazer.lanes.embed.scan import Waiting, scan
@@ -29,7 +30,7 @@ from trailblazer.pipeline.ask import build_index
 from trailblazer.processes.ask import ask_git
 from trailblazer.record.folder import JOURNAL, Record, find_folder
 from trailblazer.record.manifest import Manifest, Resource, Seed, read_manifest
-from trailblazer.record.outcomes import FAILED, GOOD, Refusal, Status
+from trailblazer.record.outcomes import FAILED, GOOD, Status
 from trailblazer.record.proof import archive, archive_file
 from trailblazer.record.standing import read_standing
 from trailblazer.reports.audience import Shown
@@ -77,7 +78,6 @@ class EmbedWork:
             only_changed=self._only_changed,
             waiting_only=is_backlog,
             upcoming=upcoming,
-            progress_every=request.progress_every or self.config["dispatch.progress_every"],
         )
 
     def _resume(self, folder: Path) -> None:
@@ -179,8 +179,8 @@ class EmbedWork:
         seed = record.manifest.seed
         how = "/".join(str(part) for part in (seed.provider, seed.model, seed.dimension, seed.workers, seed.batch_size))
         yield f"Using plan: {self._chosen.source} (planned: {len(self._chosen.items)}; {how})"
-        if self._chosen.bundle and (totals := _totals(self._chosen.bundle)):
-            yield totals
+        if self._chosen.bundle:
+            yield from words.totals_of_bundle(self._chosen.bundle, self.config, seed)
 
     def plan(self, record: Record, people: Progress, interrupts: Interrupts) -> RunsPlan:  # noqa: ARG002 - asks nobody
         """Return the steps. What failed in this dispatch is tried again by a resume."""
@@ -189,24 +189,29 @@ class EmbedWork:
                 self.lane.failed.add((step.run, step.phase))
         if self.resumes is not None:
             self.lane.identity = dataclasses.replace(self.lane.identity, since=self.parameters_.since)
+        embedded = [(index, step.run) for index, step in enumerate(self.steps) if step.phase == "embed"]
+        done = [run for index, run in embedded if record.has_good_result(index)]
+        self._measure = Measure(record.folder, self.config.places, [run for _, run in embedded], done)
         self._plan = RunsPlan(self.config, record, self.steps, waits=self.parameters_.waits, say=people.say)
         return self._plan
 
     def audience(self, shown: Shown, record: Record) -> RunsAudience:  # noqa: ARG002 - the contract's words
         """Return who is informed of each run."""
-        audience = RunsAudience(shown, self._plan.settled)
+        audience = RunsAudience(shown, self._plan.settled, self._measure, self.config["dispatch.progress_every"])
         self.lane.progressed = audience.progressed
         self._shown = shown
         return audience
 
     def finish(self, record: Record, closing: Closing, people: Progress) -> Closing:
         """Make the index after the load; runs that cannot be read leave the exit code 6."""
+        self._measure.write(is_over=True)
+        for line in words.lines_of_unrun(self.steps, record.standing):
+            people.log(line)
         if self.unreadable and not closing.exit_code:
             closing = Closing(6, f"{len(self.unreadable)} in var/runs cannot be read: {', '.join(self.unreadable[:3])}")
         if record.standing.counts[Status.SUCCESS] and "embed" in self.parameters_.phases and closing.exit_code < 128:
             self._index(record.manifest, people)
-        if self.parameters_.lane == BACKLOG:
-            self._shown.emitter.emit("runs.complete", "complete", counts=record.standing.counted())
+        self._shown.emitter.emit("runs.complete", "complete", counts=record.standing.counted())
         return closing
 
     def _index(self, manifest: Manifest, people: Progress) -> None:
@@ -219,21 +224,7 @@ class EmbedWork:
 
     def closing_words(self, record: Record) -> Iterable[str]:
         """Say the counts in the form of E8, and what was spent."""
-        standing = record.standing
-        held, skipped = standing.refused[Refusal.HELD], standing.counts[Status.SKIPPED]
-        unchanged = standing.counts[Status.UNCHANGED]
-        line = (
-            f"Queued: {standing.completed - skipped - unchanged}, Skipped (preflight): {skipped - held}, "
-            f"Skipped (unchanged): {unchanged}, Errors: {standing.failed}/{standing.planned}"
-        )
-        line += f", Skipped (held): {held}" if held else ""
-        left = standing.planned - standing.completed
-        yield line + (f", Not run: {left}" if left else "")
-        if standing.usage.get("chunks"):
-            chunks, tokens = standing.usage["chunks"], standing.usage.get("tokens", 0)
-            yield f"Embedded: {chunks:.0f} chunks, {tokens:.0f} tokens, US$ {standing.usage.get('estCostUSD', 0):.4f}"
-        if unchanged == standing.planned:
-            yield "Nothing has changed since these runs were embedded."
+        return words.closing_words(self.steps, record.standing)
 
 
 def _refuse_contradictions(request: EmbedRequest) -> None:
@@ -258,10 +249,3 @@ def _choose_plan(request: EmbedRequest, places: Any, waiting: Waiting | None) ->
 
 def _source(chosen: plans.Plan | None) -> str:
     return chosen.source if chosen else ""
-
-
-def _totals(bundle: Path) -> str:
-    totals = read_totals(bundle)
-    named = {"ready": totals.ready, "blocked": totals.blocked, "estTokens": totals.tokens, "estCostUSD": totals.cost}
-    known = [f"{name}: {value}" for name, value in named.items() if value is not None]
-    return f"Bundle totals: {', '.join(known)}" if known else ""

@@ -1,0 +1,110 @@
+"""How much of a dispatch of runs is done, measured in chunks: progress.json, for whoever watches (E11)."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from trailblazer import schemas
+from trailblazer.paths import Places, timestamp
+from trailblazer.pipeline.chunk import read_assurance
+from trailblazer.pipeline.messages import Reply
+from trailblazer.record.outcomes import Item, Outcome, Status
+from trailblazer.reports.monitoring import PROGRESS
+
+WRITE_SECONDS = 1.0
+WINDOW = 60  # the rate is that of so many seconds
+
+
+class Measure:
+    """Counts the chunks of the runs that are embedded: all, done, and those that attempts have gone through.
+
+    A run whose chunks nobody has counted yet counts as the mean of the others. `done` are runs that an earlier process
+    of the dispatch has embedded.
+    """
+
+    def __init__(self, folder: Path, places: Places, runs: Iterable[str], done: Collection[str] = ()) -> None:
+        self._file, self._known = folder / PROGRESS, dict[str, int]()
+        self._unknown: set[str] = set()
+        self._settled: dict[str, int] = {}
+        self._running: dict[str, Reply] = {}
+        self._through, self._due, self._written = 0, 0.0, (-1, -1)
+        self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=WINDOW)
+        self._begun = time.monotonic()
+        for run in dict.fromkeys(runs):
+            count = read_assurance(places.run(run)).get("totalChunks")
+            if isinstance(count, int):
+                self._known[run] = count
+            else:
+                self._unknown.add(run)
+        self._settled.update((run, self._known.get(run, 0)) for run in done)
+
+    @property
+    def planned(self) -> int:
+        """Return how many chunks the dispatch is about, as far as anybody knows."""
+        known = sum(self._known.values())
+        return known + (len(self._unknown) * known // len(self._known) if self._known else 0)
+
+    @property
+    def done(self) -> int:
+        """Return how many chunks need no more work in this dispatch."""
+        return sum(self._settled.values()) + sum(one.embedded + one.kept for one in list(self._running.values()))
+
+    def progressed(self, item: Item, reply: Reply) -> None:
+        """Take in how far a run is."""
+        before = self._running.get(item.id)
+        already = before.embedded if before and before.embedded <= reply.embedded else 0  # another attempt begins at 0
+        self._through += reply.embedded - already
+        self._running[item.id] = reply
+        self._settled.pop(item.id, None)
+        self._know(item.id, reply.chunks)
+
+    def settled(self, item: Item, outcome: Outcome) -> None:
+        """Take in what a step came to. What was cancelled is not done."""
+        self._know(item.id, int(outcome.details.get("total_chunks", self._known.get(item.id, 0))))
+        if item.phase != "embed":
+            return
+        self._running.pop(item.id, None)
+        self._unknown.discard(item.id)
+        if outcome.status is not Status.CANCELLED:
+            self._settled[item.id] = self._known.get(item.id, 0)
+
+    def _know(self, run: str, chunks: int) -> None:
+        if chunks and (run in self._unknown or run in self._known):
+            self._unknown.discard(run)
+            self._known[run] = chunks
+
+    def document(self, *, is_over: bool = False) -> dict[str, Any]:
+        """Return what progress.json holds. The rate is that of the last minute, at the end that of the whole."""
+        now, planned, done = time.monotonic(), self.planned, self.done
+        since, through = (self._begun, 0) if is_over else self._samples[0]
+        seconds = now - since
+        rate = (self._through - through) / seconds if seconds > 0 else 0.0
+        left = max(0, planned - done)
+        return {
+            "unit": "chunks",
+            "planned": planned,
+            "done": min(done, planned),
+            "ratePerMinute": round(60 * rate, 1) if rate else None,
+            "etaSeconds": round(left / rate) if rate and not is_over else None,
+            "running": [
+                {"item": run, "done": one.embedded + one.kept, "of": one.chunks}
+                for run, one in sorted(self._running.items())
+            ],
+            "writtenOn": timestamp(),
+        }
+
+    def write(self, *, is_over: bool = False) -> dict[str, Any] | None:
+        """Write progress.json when it is due, once a second at most, and return what was written."""
+        now = time.monotonic()
+        if not is_over and (now < self._due or self._written == (self.planned, self.done)):
+            return None
+        self._due, self._written = now + WRITE_SECONDS, (self.planned, self.done)
+        document = self.document(is_over=is_over)
+        self._samples.append((now, self._through))
+        if document["planned"]:
+            schemas.publish("progress", document, self._file, durable=False, once_per_shape=True)
+        return document
