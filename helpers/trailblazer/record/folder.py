@@ -13,7 +13,7 @@ from typing import Any
 from trailblazer import schemas
 from trailblazer.atomic import make_folder, remove_drafts, sync_folder
 from trailblazer.errors import AlreadyRunning, PlanUnusable, StorageTrouble
-from trailblazer.paths import Places, read_stamp, stamp, timestamp
+from trailblazer.paths import Places, read_moment, read_stamp, stamp, timestamp
 from trailblazer.processes.identity import holder_name
 from trailblazer.processes.lock import Lock
 from trailblazer.record import proof
@@ -254,17 +254,16 @@ def find_folder(places: Places, name: str) -> Path:
 
 
 def dispatch_folders(places: Places) -> list[Path]:
-    """Return the dispatch folders that have a manifest, oldest first."""
+    """Return the dispatch folders that have a manifest, oldest first: by the start that the manifest names."""
     if not places.dispatches.is_dir():
         return []
 
-    def order(folder: Path) -> tuple[Any, int]:
-        return read_stamp(folder.name), int(folder.name.partition("-")[2] or 1)
-
-    found = [
-        folder for folder in places.dispatches.iterdir() if read_stamp(folder.name) and (folder / MANIFEST).is_file()
-    ]
-    return sorted(found, key=order)
+    found = []
+    for folder in places.dispatches.iterdir():
+        moment = read_moment(folder / MANIFEST, "startedOn") or read_stamp(folder.name)
+        if moment is not None and not folder.name.startswith(".") and (folder / MANIFEST).is_file():
+            found.append((moment, len(folder.name), folder.name))
+    return [places.dispatches / name for _, _, name in sorted(found)]
 
 
 def earlier_holders(folder: Path) -> list[str]:

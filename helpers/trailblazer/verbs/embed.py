@@ -44,7 +44,7 @@ def run(words: argparse.Namespace) -> int:
     names = ("provider", "model", "dimension")
     flags = {f"embed.{name}": value for name in names if (value := getattr(words, name)) is not None}
     if words.action == "plan-preflight":
-        return single_runs.plan_preflight(flags, words.plan)
+        return single_runs.plan_preflight(flags, words.plan, verbose=words.verbose)
     if words.action == "preflight":
         return single_runs.preflight(flags, words.run)
     if words.action == "manifest":

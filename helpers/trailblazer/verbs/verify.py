@@ -38,6 +38,7 @@ def run(words: argparse.Namespace) -> int:
     if words.json:
         print(json.dumps({"folder": str(folder), **dataclasses.asdict(verdict)}, indent=2))
     else:
+        print(f"dispatch {folder.name}:")
         for line in verdict.proved:
             print(f"proved: {one_line(line, 2000)}")
         for line in verdict.unproved:

@@ -18,8 +18,8 @@ from trailblazer import schemas
 from trailblazer.atomic import make_folder, sync_folder, write_whole
 from trailblazer.config import Config
 from trailblazer.errors import DocumentInvalid, PlanUnusable, storage_trouble
-from trailblazer.lanes.embed.plan import read_items
-from trailblazer.paths import Places, is_id, read_stamp, stamp, timestamp
+from trailblazer.lanes.embed.plan import made_at, read_items
+from trailblazer.paths import Places, is_id, stamp, timestamp
 from trailblazer.pipeline.preflight import cost_of, examine_run, publish_preflight
 from trailblazer.plain import counted, one_line
 
@@ -106,7 +106,7 @@ def write_bundle(
         "log.out": "".join(line + "\n" for line in log),
     }
     folder = _publish(places, files, moment)
-    return Bundle(folder, read_stamp(folder.name), ready, _totals(document))
+    return Bundle(folder, made_at(folder), ready, _totals(document))
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -115,7 +115,7 @@ def read_bundle(folder: Path) -> Bundle:
         raise PlanUnusable(
             f"{folder} is not a bundle: it has no ready.txt", "Make one: trailblazer embed plan-preflight"
         )
-    return Bundle(folder, read_stamp(folder.name), read_items(folder / "ready.txt"), read_totals(folder))
+    return Bundle(folder, made_at(folder), read_items(folder / "ready.txt"), read_totals(folder))
 
 
 def read_totals(folder: Path) -> Totals:

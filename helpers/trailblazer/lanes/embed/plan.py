@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from trailblazer.errors import PlanUnusable
-from trailblazer.paths import Places, is_id, read_stamp
+from trailblazer.errors import GateClosed, PlanUnusable
+from trailblazer.lanes.embed.reasons import group_reasons, without_codes
+from trailblazer.paths import Places, is_id, read_moment, read_stamp
 
 _LINE = re.compile(r"(?:\S*/)?runs/([^/\s]+)/?$")
 _COUNT = re.compile(r":\d+$")
+BLOCKED = "blocked.txt"
+MOST_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +70,22 @@ def choose_plan(asked: Asked, places: Places) -> Plan:
 
 
 def newest_bundle(places: Places) -> Path | None:
-    """Return the newest folder in var/plan_preflight with a ready.txt, by the moment its name stands for, or None."""
+    """Return the newest bundle in var/plan_preflight that has a ready.txt, or None."""
     if not places.bundles.is_dir():
         return None
     found = [
         (moment, folder.name, folder)
         for folder in places.bundles.iterdir()
-        if (moment := read_stamp(folder.name)) is not None and (folder / "ready.txt").is_file()
+        if (folder / "ready.txt").is_file() and (moment := made_at(folder)) is not None
     ]
     return max(found)[2] if found else None
+
+
+def made_at(folder: Path) -> datetime | None:
+    """Return when a bundle was made: by its plan_preflight.json, else by its name; None when neither says it."""
+    if folder.name.startswith("."):
+        return None
+    return read_moment(folder / "plan_preflight.json", "timestamp") or read_stamp(folder.name)
 
 
 def read_items(file: Path) -> list[str]:
@@ -128,7 +139,31 @@ def _from_bundle(folder: Path, kind: str) -> Plan:
         raise PlanUnusable(
             f"the bundle {folder} has no ready.txt", "Make a new one with `trailblazer embed plan-preflight`."
         )
-    return Plan(f"{kind} {folder.name}", ready, _some(read_items(ready), ready), folder)
+    items = read_items(ready)
+    if not items and (folder / BLOCKED).is_file():
+        _refuse_blocked(folder)
+    return Plan(f"{kind} {folder.name}", ready, _some(items, ready), folder)
+
+
+def blocked_of(folder: Path) -> list[tuple[str, str]]:
+    """Return the blocked runs of a bundle, each with its reason."""
+    lines = (folder / BLOCKED).read_text("utf-8", "replace").split("\n")
+    pairs = [line.partition(" # ") for line in lines if line.strip()]
+    return [(run.rpartition("/")[2], reason) for run, _, reason in pairs]
+
+
+def _refuse_blocked(folder: Path) -> None:
+    """Refuse a bundle in which every run is blocked, with each reason once (exit 5)."""
+    pairs = blocked_of(folder)
+    groups = group_reasons((run, without_codes(reason)) for run, reason in pairs)
+    if not groups:
+        return
+    whys = [why if len(groups) == 1 else f"{why} ({len(runs)})" for why, runs in groups.items()]
+    runs = f"{len(pairs)} run was" if len(pairs) == 1 else f"{len(pairs)} runs were"
+    raise GateClosed(
+        f"0 of {runs} ready: {'; '.join(whys[:MOST_REASONS])}",
+        f"Mend that, then: trailblazer embed plan-preflight. All of it: {folder / BLOCKED}",
+    )
 
 
 def _from_file(file: Path) -> Plan:

@@ -13,11 +13,13 @@ from trailblazer.database.connection import answering, connect, statement
 from trailblazer.database.holdings import Holdings
 from trailblazer.errors import AlreadyRunning, GateClosed, PlanUnusable, Trouble
 from trailblazer.events import Words
+from trailblazer.lanes.embed.reasons import group_reasons
 from trailblazer.pipeline.ask import build_index
 from trailblazer.pipeline.embedders import learn_dimension
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.fingerprint import publish_diff
 from trailblazer.pipeline.preflight import examine_run, publish_preflight
+from trailblazer.plain import counted
 
 
 def preflight(flags: Mapping[str, Any], rid: str) -> int:
@@ -35,10 +37,13 @@ def preflight(flags: Mapping[str, Any], rid: str) -> int:
     return 0 if found.is_ready else GateClosed.exit_code
 
 
-def plan_preflight(flags: Mapping[str, Any], plan: str | None) -> int:
-    """Write a bundle over all runs or those of a plan, print its folder; exit 5 when no run is ready."""
+def plan_preflight(flags: Mapping[str, Any], plan: str | None, *, verbose: bool) -> int:
+    """Write a bundle over all runs or those of a plan, print its folder; exit 5 when no run is ready.
+
+    People are told of each distinct reason once, with `verbose` of each run; log.out has a line for each.
+    """
     from trailblazer.lanes.embed.bundle import write_bundle
-    from trailblazer.lanes.embed.plan import read_items
+    from trailblazer.lanes.embed.plan import blocked_of, read_items
     from trailblazer.pipeline.documents import all_runs
 
     config = load_config(flags)
@@ -49,15 +54,24 @@ def plan_preflight(flags: Mapping[str, Any], plan: str | None) -> int:
             f"there are no runs in {plan or config.places.runs}", "Make some: trailblazer normalize PATH --run RID"
         )
     people = Words()
-    bundle = write_bundle(config.places, config, rids, source=plan or "all runs", say=people.say)
+    bundle = write_bundle(
+        config.places, config, rids, source=plan or "all runs", say=people.say if verbose else _say_nothing
+    )
     totals = bundle.totals
     print(bundle.folder)
+    for reason, runs in group_reasons(blocked_of(bundle.folder)).items():
+        named = ", ".join(runs[:3]) + (", …" if len(runs) > 3 else "")
+        people.say(f"Blocked: {counted(len(runs), 'run')} ({named}): {reason}", "red")
     people.say(
         f"Bundle {bundle.folder.name}: {totals.ready} ready, {totals.blocked} blocked, {totals.tokens} tokens, "
         f"US$ {totals.cost or 0:.4f}",
         "green" if bundle.ready else "red",
     )
     return 0 if bundle.ready else GateClosed.exit_code
+
+
+def _say_nothing(line: str) -> None:
+    """Leave a line to log.out."""
 
 
 def manifest(flags: Mapping[str, Any], rid: str) -> int:
