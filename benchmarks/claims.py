@@ -1,8 +1,9 @@
 """The claims of `run`, `dispatch` and `embed run` against other queues, and in a table of a million runs.
 
-Run as `python benchmarks/claims.py`. One embedded server is made for it, with durable commits, and a database for each
-contestant. Those who are compared take turns, and the ratio is the median of the ratios of their turns. The peers are
-installed into the temporary folder; where no registry has them, their lines say so.
+Run as `python benchmarks/claims.py`, or with `small` for a tenth of the work. Each row names the verbs whose lane asks
+`Holdings` in that way. One embedded server with durable commits has a database for each contestant. Contestants take
+turns; a ratio is the median of the ratios of the turns. The peers are installed into the temporary folder; where no
+registry has a peer, its line says so.
 """
 
 from __future__ import annotations
@@ -27,14 +28,17 @@ from trailblazer.config import Config, load_config
 from trailblazer.database import server
 from trailblazer.database.claims import Claim, Counts
 from trailblazer.database.connection import Connection, connect, open_connection
+from trailblazer.database.embedded import ModelKey
 from trailblazer.database.holdings import Holdings
 from trailblazer.database.statements import statement
+from trailblazer.lanes.embed.grouping import MOST
 
+SCALE = 10 if sys.argv[1:2] == ["small"] else 1
 ROUNDS = 5
-ONE_BY_ONE = 3_000  # by each process and turn
-GROUP = 16
-BATCHED = 100_000  # by all processes together, a turn
-LONG, SHORT, CHURN = 1_000_000, 10_000, 200_000
+ONE_BY_ONE = 3_000 // SCALE  # by each process and turn
+BATCHED = 100_000 // SCALE  # by all processes together, a turn
+LONG, SHORT, CHURN = 1_000_000 // SCALE, 10_000, 200_000 // SCALE
+KEY = ModelKey("local", "l2-supercat-256", 256)  # lanes name the model that runs may lack
 STEPS = 300  # steps that are timed in a turn
 TTL = 600.0
 INSTALLING = 90.0
@@ -59,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="trailblazer-bench-") as name:
         bench = Bench(Path(name))
         try:
-            print(f"{'what (jobs/s, or ms a claim)':<61} {'ours':>9} {'theirs':>9} {'ratio':>7}   reach")
+            print(f"{'what (runs/s, or ms a step)':<71} {'ours':>9} {'theirs':>9} {'ratio':>7}   reach")
             one_by_one(bench)
             batches(bench)
             long_table(bench)
@@ -83,7 +87,7 @@ def put_runs(connection: Connection, waiting: int, done: int = 0) -> None:
 
 def show(what: str, found: Compared, reach: str, form: str = ",.0f") -> None:
     """Print a line of the table."""
-    print(f"{what:<61} {found.ours:>9{form}} {found.theirs:>9{form}} {found.ratio:>6.2f}x   {reach}", flush=True)
+    print(f"{what:<71} {found.ours:>9{form}} {found.theirs:>9{form}} {found.ratio:>6.2f}x   {reach}", flush=True)
 
 
 CLAIM = """
@@ -101,7 +105,7 @@ RETURNING run_id, attempt
 
 
 def one_by_one(bench: Bench) -> None:
-    """Complete a run and take the next of the plan, as `run` and `dispatch` do, against pgbench with two commits."""
+    """Claim and complete as verbs do, against pgbench that claims a run and completes it in two commits."""
     bench.make_database("single")
     finished = "jsonb_build_object(:run_id::text, jsonb_build_array(:attempt::integer, NULL, NULL, 1))"
     script = bench.folder / "two.sql"
@@ -124,9 +128,10 @@ def one_by_one(bench: Bench) -> None:
             return bench.crowd(_ours(bench.config("single"), shape, size, PROCESSES * ONE_BY_ONE), "single")
 
         for what, shape, size, reach in (
-            ("run, dispatch: one at a time, the next taken with it", "ahead", 1, ">= 1.1 x"),
-            (f"run, dispatch: groups of {GROUP}", "ahead", GROUP, "(for information)"),
-            ("embed run: taken, then completed", "two", 1, "(for information)"),
+            ("run, large runs: one, the next with it", "ahead", 1, ">= 1.1 x"),
+            (f"run, small runs: {MOST}, the next with them", "ahead", MOST, "(for information)"),
+            ("dispatch, large runs; embed run: one, then its end", "again", 1, "(for information)"),
+            (f"dispatch, small runs: {MOST}, then their end", "again", MOST, "(for information)"),
         ):
             show(f"{what} / pgbench", compare(functools.partial(ours, shape, size), pgbench, ROUNDS), reach)
 
@@ -136,8 +141,11 @@ def _ours(config: Config, shape: str, size: int, waiting: int) -> list[str]:
 
 
 def _work(url: str, shape: str, size: int, waiting: int) -> None:
-    """Work through a share of the plan in groups of a size, as a dispatcher does; the words of `crowd`."""
-    holdings = Holdings(lambda: connect(load_config({"db.url": url})), TTL, 3)
+    """Work through a share of the plan in groups of a size, as one slot of a dispatcher does; the words of `crowd`.
+
+    The shape is `ahead` (run: what waits, and each completion claims the next group) or `again` (a named plan).
+    """
+    holdings = Holdings(lambda: connect(load_config({"db.url": url})), TTL, 3, KEY)
     holdings.show([])
     print("ready", flush=True)
     share = waiting // PROCESSES
@@ -146,7 +154,7 @@ def _work(url: str, shape: str, size: int, waiting: int) -> None:
     groups = [plan[at : at + size] for at in range(0, len(plan), size)]
     first = time.time()
     for group, following in zip(groups, [*groups[1:], []], strict=True):
-        taken = holdings.take(group, "embed", again=False)
+        taken = holdings.take(group, "embed", again=shape == "again")
         assert len(group) == sum(isinstance(claim, Claim) for claim in taken.values())
         lost = holdings.settle(dict.fromkeys(group, Counts(embedded_chunks=1)), following if shape == "ahead" else ())
         assert not lost
@@ -155,32 +163,27 @@ def _work(url: str, shape: str, size: int, waiting: int) -> None:
 
 
 def batches(bench: Bench) -> None:
-    """Claim and complete in batches, against each peer at its best."""
+    """Claim and complete in the largest groups that `run` makes, against each peer at its best size."""
     bench.make_database("batched")
 
-    def ours(size: int) -> float:
+    def ours() -> float:
         with connect(bench.config("batched")) as connection:
             put_runs(connection, BATCHED)
-        return bench.crowd(_ours(bench.config("batched"), "ahead", size, BATCHED), "batched")
+        return bench.crowd(_ours(bench.config("batched"), "ahead", MOST, BATCHED), "batched")
 
-    best = fastest(ours, (100, 500, 1000))
     peers = (
-        ("PgQueuer", _install_pgqueuer, "worker", (500, 1000, 2000), ">= 3 x"),
-        ("Graphile Worker", _install_graphile, "work", (500, 1000, 2000), ">= 2 x"),
-        ("PgQueuer's bare statements", _install_pgqueuer, "statements", (500, 1000), "(for information)"),
+        ("PgQueuer", _install_pgqueuer, ">= 3 x"),
+        ("Graphile Worker", _install_graphile, ">= 2 x"),
     )
-    for name, install, word, sizes, reach in peers:
+    for name, install, reach in peers:
         try:
-            turn = functools.partial(install(bench), word)
+            turn = install(bench)
         except Absent as absent:
-            print(f"batches: {name} cannot be had here ({absent}): not measured; {reach}")
+            print(f"run, small runs: {name} cannot be had here ({absent}): not measured; {reach}")
             continue
-        size = fastest(turn, sizes)
-        show(
-            f"run: groups of {best} / {name}, {size}",
-            compare(lambda: ours(best), functools.partial(turn, size), ROUNDS),
-            reach,
-        )
+        size = fastest(turn, (500, 1000, 2000))
+        theirs = functools.partial(turn, size)
+        show(f"run, small runs: {MOST} / {name}, {size}", compare(ours, theirs, ROUNDS), reach)
 
 
 def fastest(rate: Callable[[int], float], sizes: Sequence[int]) -> int:
@@ -195,8 +198,7 @@ def _install(command: Sequence[str], folder: Path) -> None:
         raise Absent(f"{Path(command[0]).name} does not bring it: {type(error).__name__}") from error
 
 
-@functools.cache
-def _install_pgqueuer(bench: Bench) -> Callable[[str, int], float]:
+def _install_pgqueuer(bench: Bench) -> Callable[[int], float]:
     folder = bench.folder / "pgqueuer"
     _install([sys.executable, "-m", "venv", str(folder)], bench.folder)
     _install([str(folder / "bin/pip"), "install", "-q", "pgqueuer[asyncpg]", "uvloop"], bench.folder)
@@ -205,15 +207,15 @@ def _install_pgqueuer(bench: Bench) -> Callable[[str, int], float]:
     environment = bench.environment("pgqueuer")
     subprocess.run([*words, "install", "0"], check=True, env=environment)
 
-    def turn(word: str, size: int) -> float:
+    def turn(size: int) -> float:
         subprocess.run([*words, "fill", str(BATCHED)], check=True, env=environment)
         _tidy(bench, "pgqueuer")
-        return bench.crowd([*words, word, str(size)], "pgqueuer")
+        return bench.crowd([*words, "work", str(size)], "pgqueuer")
 
     return turn
 
 
-def _install_graphile(bench: Bench) -> Callable[[str, int], float]:
+def _install_graphile(bench: Bench) -> Callable[[int], float]:
     folder = bench.folder / "graphile"
     folder.mkdir()
     npm, node = shutil.which("npm"), shutil.which("node")
@@ -224,11 +226,11 @@ def _install_graphile(bench: Bench) -> Callable[[str, int], float]:
     bench.make_database("graphile")
     subprocess.run([*words, "install", "1"], check=True, env=bench.environment("graphile"))
 
-    def turn(word: str, size: int) -> float:
+    def turn(size: int) -> float:
         with open_connection(bench.config("graphile")) as connection:
             connection.execute(FILL_GRAPHILE, (BATCHED,))
         _tidy(bench, "graphile")
-        return bench.crowd([*words, word, str(size)], "graphile")
+        return bench.crowd([*words, "work", str(size)], "graphile")
 
     return turn
 
@@ -241,7 +243,7 @@ def _tidy(bench: Bench, database: str) -> None:
 
 
 def long_table(bench: Bench) -> None:
-    """Time a step of a dispatcher where nearly all is done, and where much has been done since the last vacuum."""
+    """Time a step of `run` in a table of which nearly all is done, and in one that needs a vacuum."""
     for name in ("short", "long"):
         bench.make_database(name)
     with connect(bench.config("short")) as short, connect(bench.config("long")) as long:
@@ -258,7 +260,12 @@ def long_table(bench: Bench) -> None:
 
         put_runs(short, SHORT)
         put_runs(long, SHORT, LONG - SHORT)
-        show(f"a step at {LONG:,} runs, 99 % done / at {SHORT:,}", times(LONG - SHORT + 1), "<= 1.2 x", ",.3f")
+        show(
+            f"run, large runs: a step at {LONG:,} runs, {100 - 100 * SHORT // LONG} % done / at {SHORT:,}",
+            times(LONG - SHORT + 1),
+            "<= 1.2 x",
+            ",.3f",
+        )
         put_runs(short, SHORT)
         put_runs(long, SHORT + CHURN, LONG - SHORT - CHURN)
         walk(bench.config("long"), plan_from(LONG - SHORT - CHURN + 1), CHURN // 500 - 1, 500)
@@ -278,7 +285,7 @@ def walk(config: Config, plan: Iterator[str], steps: int, size: int) -> float:
         connection.execute("SET synchronous_commit = off")  # the disk would hide the difference
         return connection
 
-    holdings = Holdings(without_disk, TTL, 3)
+    holdings = Holdings(without_disk, TTL, 3, KEY)
     group, times = list(itertools.islice(plan, size)), []
     holdings.take(group, "embed", again=False)
     for _ in range(steps):

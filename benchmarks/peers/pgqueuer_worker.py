@@ -1,18 +1,16 @@
-"""PgQueuer with its worker, and with its statements alone; speaks as benchmarks/claims.py listens.
+"""PgQueuer with its worker; it speaks as benchmarks/claims.py expects.
 
-Run as `python pgqueuer_worker.py install|fill COUNT|worker SIZE|statements SIZE`, with libpq's variables.
+Run as `python pgqueuer_worker.py install|fill COUNT|work SIZE`, with libpq's variables.
 """
 
 import json
 import sys
 import time
-import uuid
 from datetime import timedelta
 
 import asyncpg
 import uvloop
 from pgqueuer.db import AsyncpgDriver
-from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.qm import QueueManager
 from pgqueuer.queries import Queries
 from pgqueuer.types import QueueExecutionMode
@@ -21,7 +19,7 @@ PART = 20_000
 
 
 async def main() -> None:
-    """Do one of the four."""
+    """Do one of the three."""
     word, number = sys.argv[1], int(sys.argv[2])
     queries = Queries(AsyncpgDriver(await asyncpg.connect()))
     if word == "install":
@@ -31,11 +29,11 @@ async def main() -> None:
             size = min(PART, number - start)
             await queries.enqueue(["work"] * size, [None] * size, [0] * size)
     else:
-        await work(queries, word, number)
+        await work(queries, number)
 
 
-async def work(queries, word, size) -> None:
-    """Empty the line and print what it took."""
+async def work(queries, size) -> None:
+    """Empty the queue and print what it took."""
     count, first, last = 0, 0.0, 0.0
     manager = QueueManager(queries)
 
@@ -48,14 +46,7 @@ async def work(queries, word, size) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     first = time.time()
-    if word == "worker":
-        await manager.run(batch_size=size, mode=QueueExecutionMode.drain, dequeue_timeout=timedelta(seconds=1))
-    else:
-        me, entry = uuid.uuid4(), {"work": EntrypointExecutionParameter(0)}
-        while jobs := await queries.dequeue(size, entry, me, None, timedelta(minutes=10)):
-            await queries.log_jobs([(job, "successful", None) for job in jobs])
-            count += len(jobs)
-            last = time.time()
+    await manager.run(batch_size=size, mode=QueueExecutionMode.drain, dequeue_timeout=timedelta(seconds=1))
     print(json.dumps({"done": count, "first": first, "last": last}))
 
 

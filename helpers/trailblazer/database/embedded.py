@@ -29,7 +29,9 @@ class Embedded:
 
 def key_parameters(key: ModelKey | None) -> dict[str, Any]:
     """Return a key as statements take it; without one no run lacks vectors of a model."""
-    return {"provider": None, "model": None, "dimension": None} if key is None else asdict(key)
+    if key is None:
+        return {"provider": None, "model": None, "dimension": None}
+    return {"provider": key.provider, "model": key.model, "dimension": key.dimension}
 
 
 def read_embedded(connection: Connection, run_id: str, key: ModelKey) -> dict[str, Any] | None:

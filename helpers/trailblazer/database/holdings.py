@@ -171,6 +171,7 @@ class Holdings:
     def _opened(self) -> Connection:
         connection = self._connect()
         connection.execute(statement("keep_one_plan"))
+        connection.prepare_threshold = 0  # a plan takes longer than its statement: prepare it at the first use
         return connection
 
     def _terms(self, phase: Phase, again: bool) -> Terms:
