@@ -40,7 +40,7 @@ class Bench:
             connection.execute(f"CREATE DATABASE {database}")
 
     def environment(self, database: str) -> dict[str, str]:
-        """Return the environment of whoever reads libpq's variables."""
+        """Return the environment of a program that reads libpq's variables."""
         socket = re.findall(r"host='([^']+)'", server.start(self.base))[0]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "TRAILBLAZER_"))}
         known = {"PGHOST": socket, "PGPORT": str(vitals.PORT), "PGUSER": vitals.NAME, "PGDATABASE": database}

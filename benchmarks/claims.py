@@ -1,9 +1,8 @@
 """The claims of `run`, `dispatch` and `embed run` against other queues, and in a table of a million runs.
 
-Run as `python benchmarks/claims.py`, or with `small` for a tenth of the work. Each row names the verbs whose lane asks
-`Holdings` in that way. One embedded server with durable commits has a database for each contestant. Contestants take
-turns; a ratio is the median of the ratios of the turns. The peers are installed into the temporary folder; where no
-registry has a peer, its line says so.
+The word `small` makes it a tenth of the work. Each row names the verbs whose lane asks `Holdings` in that way. One
+embedded server with durable commits has a database for each contestant. Contestants take turns; a ratio is the median
+of the ratios of the turns. The peers are installed into the temporary folder; a missing peer has a line that says so.
 """
 
 from __future__ import annotations
@@ -171,10 +170,7 @@ def batches(bench: Bench) -> None:
             put_runs(connection, BATCHED)
         return bench.crowd(_ours(bench.config("batched"), "ahead", MOST, BATCHED), "batched")
 
-    peers = (
-        ("PgQueuer", _install_pgqueuer, ">= 3 x"),
-        ("Graphile Worker", _install_graphile, ">= 2 x"),
-    )
+    peers = (("PgQueuer", _install_pgqueuer, ">= 3 x"), ("Graphile Worker", _install_graphile, ">= 2 x"))
     for name, install, reach in peers:
         try:
             turn = install(bench)
@@ -182,8 +178,7 @@ def batches(bench: Bench) -> None:
             print(f"run, small runs: {name} cannot be had here ({absent}): not measured; {reach}")
             continue
         size = fastest(turn, (500, 1000, 2000))
-        theirs = functools.partial(turn, size)
-        show(f"run, small runs: {MOST} / {name}, {size}", compare(ours, theirs, ROUNDS), reach)
+        show(f"run, small runs: {MOST} / {name}, {size}", compare(ours, functools.partial(turn, size), ROUNDS), reach)
 
 
 def fastest(rate: Callable[[int], float], sizes: Sequence[int]) -> int:

@@ -19,7 +19,7 @@ SEARCHABLE = 0o001
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account that can run the server: who owns its files, and what a command needs to run as it."""
+    """An account that can run the server: its user, its group, and what a command needs to run as this account."""
 
     name: str
     uid: int
@@ -42,9 +42,9 @@ class Account:
 def choose_account(base: Path, binaries: Path) -> Account:
     """Return the account that runs the server of a folder that exists.
 
-    A plain user runs it as himself. Root runs it as the owner of its data, else as postgres, else as nobody, after
-    trying that this account can really enter the folder and run the programs; else in a user namespace of its own,
-    where root is nobody; else with `var/` made searchable and, where need be, with a copy of the programs.
+    A plain user runs the server as this user. Root tries these accounts in order: the owner of the data, postgres,
+    nobody. The first one that can enter the folder and run the programs is taken. If none can, root tries a
+    user namespace of its own. The last resort is a searchable `var/`, with a copy of the programs if need be.
     """
     if os.geteuid() != 0:
         return Account("this user", os.geteuid(), os.getegid(), binaries, (), {"cwd": "/"})
@@ -67,7 +67,7 @@ def choose_account(base: Path, binaries: Path) -> Account:
 
 
 def refuse_foreign(base: Path) -> None:
-    """Refuse a base that belongs to somebody else, unless this is root, who acts as its owner."""
+    """Refuse a base that belongs to another user. Root is not refused: it acts as the owner."""
     owner = base.stat().st_uid
     if os.geteuid() not in {0, owner}:
         raise ServiceDown(
@@ -97,7 +97,7 @@ def _candidates(base: Path, binaries: Path) -> list[Account]:
 
 
 def _can(account: Account, base: Path) -> bool:
-    """Say whether an account can reach the base, which anybody may enter who gets as far as its door."""
+    """Say whether an account can reach the base. The mode of the base itself lets everybody in."""
     return _succeeds(account, [*account.prefix, "test", "-x", str(base)])
 
 
@@ -122,7 +122,7 @@ def _succeeds(account: Account, command: list[str]) -> bool:
 
 
 def _make_searchable(folder: Path) -> None:
-    """Let others pass through var/ (not list it): what is inside keeps its own rights."""
+    """Let others pass through var/ without listing it. The files inside keep their own rights."""
     if folder.stat().st_uid == os.geteuid():
         folder.chmod(stat.S_IMODE(folder.stat().st_mode) | SEARCHABLE)
 

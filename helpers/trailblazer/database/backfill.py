@@ -1,4 +1,4 @@
-"""Puts the runs that lie in var/runs into the table, once."""
+"""Adds the runs of var/runs to the table, each once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """What the files of one run say: chunks is None where there are none of the present text."""
+    """What the files of one run say. `chunks` is None when the present text has no chunks."""
 
     run_id: str
     source: str
@@ -48,10 +48,10 @@ class _Folder:
 
 
 def backfill(connection: Connection, places: Places) -> Iterator[Step]:
-    """Put every run that has a normalize/normalized.ndjson and is not in the table into it, and yield the steps.
+    """Add every run that has a normalize/normalized.ndjson to the table, and yield the steps.
 
-    What the table knows already is left as it is, so a second time adds nothing. A run whose chunks are newer than
-    its text is chunked; one that has vectors and a manifest newer than its chunks is embedded.
+    A run that the table has already stays as it is, so a second backfill adds nothing. A run whose chunks are newer
+    than its text is chunked. A run that has vectors and a manifest newer than its chunks is embedded.
     """
     names = sorted(file.parent.parent.name for file in places.runs.glob("[!.]*/normalize/normalized.ndjson"))
     unreadable = tuple(name for name in names if not is_id(name))
@@ -70,9 +70,9 @@ def backfill(connection: Connection, places: Places) -> Iterator[Step]:
 
 
 def record_normalized(connection: Connection, places: Places, rid: str, *, is_changed: bool) -> bool:
-    """Let a run that has just been normalised wait for chunking (B2), and say whether its row was changed.
+    """Let a run that was just normalised wait for chunking (B2), and say whether its row was changed.
 
-    A text that stayed as it was leaves a run alone that the table has known since that text was written.
+    The row stays as it is when the text did not change and the row is newer than the text.
     """
     text = places.run(rid) / "normalize" / "normalized.ndjson"
     known = show_run(connection, rid)
@@ -120,7 +120,7 @@ def _read(name: str, folder: Path) -> _Folder:
 
 
 def _source_of(line: bytes, *, is_first: bool) -> set[str]:
-    """Return the source that a document names, if it names one; one that cannot be read is refused when it is first."""
+    """Return the source that a document names, if any. A first line that cannot be read is a ValueError."""
     try:
         source = parse_json(line).get("source_system")
     except (ValueError, AttributeError):
@@ -152,7 +152,7 @@ def _register(connection: Connection, folders: Sequence[_Folder]) -> int:
 
 
 def _adopt_manifests(connection: Connection, places: Places, names: Sequence[str]) -> None:
-    """Take over what embed/manifest.json says of embedded runs of which the table does not know the model."""
+    """Read embed/manifest.json of each embedded run whose model the database does not know, and keep it."""
     found = {}
     for name in runs_without_model(connection, names):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):

@@ -19,7 +19,7 @@ STATUSES = ("normalized", "chunking", "chunked", "embedding", "embedded", "faile
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which runs are meant: of one source, with ids that match a glob, normalised in a span of time."""
+    """Which runs are chosen: by source, by a glob of the id, by the time of normalising."""
 
     source: str | None = None
     glob: str | None = None
@@ -27,7 +27,7 @@ class Filters:
     until: datetime | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return what the statements take; `until` itself lies outside the span."""
+        """Return the parameters of the statements; `until` itself lies outside the span."""
         pattern = None if self.glob is None else _pattern(self.glob)
         return {"source": self.source, "pattern": pattern, "since": self.since, "until": self.until}
 
@@ -37,7 +37,7 @@ EVERY_RUN = Filters()
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that the table says of a run; `waiting_for` is the phase that it waits for, or is in."""
+    """All columns of a run. `waiting_for` is the phase that the run waits for, or the phase of its claim."""
 
     run_id: str
     source: str
@@ -65,7 +65,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits: how many runs, first and last moment of normalising, the first ten run ids."""
+    """The runs that wait: how many, the first and last moment of normalising, the first ten ids."""
 
     total: int
     first_normalized_at: datetime | None
@@ -75,7 +75,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class ResetCounts:
-    """What a reset or forgetting changed, or would change: runs that wait again or are gone, rows deleted."""
+    """What a reset or a deletion changed, or would change: runs that wait again or are gone, and rows deleted."""
 
     runs: int
     embeddings: int
@@ -93,20 +93,20 @@ class _Rows:
 def upsert_run(
     connection: Connection, run_id: str, *, source: str | None = None, total_docs: int | None = None
 ) -> None:
-    """Let a run that has just been normalised wait for chunking, whatever has been done to its former text.
+    """Let a run that was just normalised wait for chunking, in whatever state it was.
 
-    Its history stays; an attempt that is at work on the former text has lost its claim. Without a source the row keeps
-    the one it has, and a new one is `unknown`.
+    Its history stays. An attempt that works on the former text loses its claim. Without a source an old row keeps its
+    source, and a new row has the source `unknown`.
     """
     connection.execute(statement("upsert_run"), {"run_id": run_id, "source": source, "total_docs": total_docs})
 
 
 def reset(connection: Connection, scope: Scope, filters: Filters = EVERY_RUN, *, dry_run: bool = False) -> ResetCounts:
-    """Let runs wait again, whoever holds them, and return what that changed.
+    """Let runs wait again, claimed or not, and return what changed.
 
-    processed: the runs are done anew from chunking on, and nothing is deleted; embeddings: their vectors are deleted
-    and made anew from the chunks they have; all: vectors, chunks and documents are deleted. With `dry_run` nothing
-    is changed and the same numbers are returned.
+    processed: the runs are chunked and embedded again, and nothing is deleted. embeddings: the vectors are deleted, and
+    the runs are embedded again from their chunks. all: vectors, chunks and documents are deleted. With `dry_run`
+    nothing is changed and the same numbers are returned.
     """
     with connection.waiting_up_to(LONG_WAIT_SECONDS), connection.transaction():
         parameters = {"keeps_chunks": scope == "embeddings", **filters.parameters()}
@@ -125,10 +125,10 @@ def reset(connection: Connection, scope: Scope, filters: Filters = EVERY_RUN, *,
 
 
 def forget(connection: Connection, run_ids: Sequence[str], *, dry_run: bool = False) -> ResetCounts:
-    """Delete all that the database has of runs, whoever holds them, and return what that was.
+    """Delete all rows of runs, claimed or not, and return how many rows were deleted.
 
-    Documents, chunks and vectors go too where the table of runs lacks the run. With `dry_run` nothing is changed
-    and the same numbers are returned. A run whose folder is still there is found again by the next backfill.
+    Documents, chunks and vectors are deleted even if the table of runs lacks the run. With `dry_run` nothing is changed
+    and the same numbers are returned. The next backfill adds a run again whose folder still exists.
     """
     given = {"run_ids": list(run_ids)}
     with connection.waiting_up_to(LONG_WAIT_SECONDS), connection.transaction():
@@ -161,7 +161,7 @@ def measure_backlog(
     *,
     key: ModelKey | None = None,
 ) -> Backlog:
-    """Return what waits for any of these phases, held by somebody or not.
+    """Measure the runs that wait for any of these phases, claimed or not.
 
     With a `key` an embedded run without vectors of that model waits for embedding as well.
     """
@@ -177,13 +177,13 @@ def waiting_runs(
     limit: int | None = None,
     key: ModelKey | None = None,
 ) -> list[str]:
-    """Return the ids of what waits for any of these phases (see `measure_backlog`), in order."""
+    """Return the ids of the runs that wait for any of these phases (see `measure_backlog`), in order."""
     given = {"phases": list(phases), "limit": limit, **filters.parameters(), **key_parameters(key)}
     return [row[0] for row in connection.execute(statement("waiting_runs"), given)]
 
 
 def unheld_runs(connection: Connection, run_ids: Sequence[str]) -> list[str]:
-    """Return those of the runs that nobody works on any more, whatever became of them."""
+    """Return those of the runs without a valid claim, in any state."""
     return [row[0] for row in connection.execute(statement("unheld_runs"), {"run_ids": list(run_ids)})]
 
 
@@ -200,12 +200,12 @@ def list_runs(
 
 
 def show_run(connection: Connection, run_id: str) -> Run | None:
-    """Return one run, or None when the table does not know it."""
+    """Return one run, or None when the table lacks it."""
     return show_runs(connection, [run_id]).get(run_id)
 
 
 def show_runs(connection: Connection, run_ids: Sequence[str]) -> dict[str, Run]:
-    """Return runs by their ids, in order; those that the table does not have are left out."""
+    """Return runs by their ids, in order, without those that the table lacks."""
     found = fetch(connection, "runs_by_id", Run, {"run_ids": list(run_ids)})
     return {run.run_id: run for run in found}
 

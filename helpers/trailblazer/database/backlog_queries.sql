@@ -8,7 +8,7 @@ AND (%(since)s::timestamptz IS NULL OR normalized_at >= %(since)s::timestamptz)
 AND (%(until)s::timestamptz IS NULL OR normalized_at < %(until)s::timestamptz)
 
 -- name: upsert_run
--- A run that is normalised again waits again; who worked on its former text is fenced off, what happened before stays.
+-- A run that is normalised again waits again. Attempts at its former text are fenced off. Its history stays.
 INSERT INTO processed_runs AS run (run_id, source, total_docs, normalized_at, updated_at)
 VALUES (%(run_id)s, coalesce(%(source)s, 'unknown'), %(total_docs)s, statement_timestamp(), statement_timestamp())
 ON CONFLICT (run_id) DO UPDATE SET
@@ -25,8 +25,8 @@ ON CONFLICT (run_id) DO UPDATE SET
 SELECT run_id FROM processed_runs WHERE run_id = ANY (%(run_ids)s::text[])
 
 -- name: register_runs
--- What was done before this table existed counts: files say what was chunked, vectors say what was embedded. A file's
--- time may lie ahead of the database's; nothing here does.
+-- Work from before this table existed counts: files prove chunks, vectors prove an embedding. The time of a file may be
+-- later than the database's clock; no time in this table is.
 INSERT INTO processed_runs (
     run_id, source, total_docs, normalized_at, chunk_completed_at, total_chunks, embed_completed_at,
     embedded_chunks, status
@@ -58,8 +58,8 @@ ON CONFLICT (run_id) DO NOTHING
 RETURNING run_id
 
 -- name: reset_runs
--- Any state ends here. What is kept decides what the run waits for: with its chunks, for embedding. Rows are
--- locked in the order in which those who settle many claims lock them.
+-- From any state. A run that keeps its chunks waits for embedding. The rows are locked in the
+-- order in which settle_and_take locks them.
 WITH chosen AS (
     SELECT run_id FROM processed_runs WHERE {in_scope} ORDER BY run_id FOR NO KEY UPDATE
 )
@@ -81,7 +81,7 @@ WHERE run.run_id = chosen.run_id
 RETURNING run.run_id
 
 -- name: forget_runs
--- A holder of one of them finds at its next write that it has lost its claim.
+-- The holder of such a run loses its claim and learns it at its next write.
 DELETE FROM processed_runs WHERE run_id = ANY (%(run_ids)s::text[]) RETURNING run_id
 
 -- name: runs_in_scope
@@ -89,7 +89,7 @@ DELETE FROM processed_runs WHERE run_id = ANY (%(run_ids)s::text[]) RETURNING ru
 SELECT run_id FROM processed_runs WHERE {in_scope}
 
 -- name: count_rows_of_runs
--- What a reset of these runs would delete, or has to.
+-- What a reset of these runs deletes.
 SELECT
     (SELECT count(*) FROM chunk_embeddings WHERE run_id = ANY (%(run_ids)s::text[])) AS embeddings,
     (SELECT count(*) FROM chunks WHERE run_id = ANY (%(run_ids)s::text[])) AS chunks,
@@ -108,7 +108,7 @@ DELETE FROM chunks WHERE run_id = ANY (%(run_ids)s::text[])
 DELETE FROM documents WHERE run_id = ANY (%(run_ids)s::text[])
 
 -- name: run_columns
--- A part of others: all that is told of a run.
+-- A part of others: all columns that people see of a run.
 SELECT
     run_id, source, status, waiting_for, attempt, normalized_at, chunk_started_at, chunk_completed_at, embed_started_at,
     embed_completed_at, total_docs, total_chunks, embedded_chunks, claimed_by, claimed_at, claim_expires_at,
@@ -161,7 +161,7 @@ ORDER BY run_id
 LIMIT %(limit)s
 
 -- name: unheld_runs
--- Of these runs those that nobody works on any more: done, given back, failed, or held by somebody who died.
+-- Those of these runs without a valid claim: done, released, failed, or held under an expired claim.
 SELECT run_id
 FROM processed_runs
 WHERE

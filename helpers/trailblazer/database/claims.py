@@ -1,4 +1,4 @@
-"""The exclusive right to work on a run: taken, kept alive, fenced, settled and given back in Postgres."""
+"""The exclusive right to work on a run: taken, kept alive, fenced, settled and released in Postgres."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class HeldBy:
-    """Why a run could not be claimed, or whose it is: how it stands, and who holds it since when, if anybody does.
+    """The state of a run that could not be claimed, and its holder, if any.
 
-    Its text goes on after "the run is". The status of a run that the table does not have is `unknown`.
+    Its text follows the words "the run is". The status of a run that the table lacks is `unknown`.
     """
 
     run_id: str
@@ -71,7 +71,7 @@ class HeldBy:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one statement did, by run id: of claims lost how the run stands, what was taken, and what could not be."""
+    """What one statement did, by run id: claims lost, runs taken, and runs that could not be taken."""
 
     lost: dict[str, HeldBy]
     taken: dict[str, Claim]
@@ -80,11 +80,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms runs are claimed: for which phase, in whose name (host/pid), for how long.
+    """How runs are claimed: for which phase, by which holder (host/pid), for how many seconds.
 
-    With `again` any run that nobody holds is taken, whatever has been done to it. `process` is who the holder is, so
-    that others on its host know when it is dead. With a `key` an embedded run without vectors of that model waits for
-    embedding as well.
+    With `again` any run without a holder is taken, in any state. `process` identifies the holder's process, so that
+    other processes of its host can see that it is dead. With a `key` an embedded run without vectors of that model
+    waits for embedding as well.
     """
 
     phase: Phase
@@ -96,10 +96,10 @@ class Terms:
 
 
 def take(connection: Connection, wanted: Sequence[str], terms: Terms) -> dict[str, Claim | HeldBy]:
-    """Claim runs by their ids and return for each of them the claim, or how it stands instead.
+    """Claim runs by their ids and return the claim of each, or the state of a run that could not be claimed.
 
-    Taken are runs that wait for the phase: failed ones once their pause is over, and those whose holder let his claim
-    expire; on the terms of `again` others too, and a run that the table does not have is added.
+    A run is taken when it waits for the phase. A failed run waits once its pause is over, and a claimed run once its
+    claim has expired. With `again` other runs are taken too, and a run that the table lacks is added.
     """
     step = settle_and_take(connection, [], {}, wanted, terms)
     answers: dict[str, Claim | HeldBy] = {**step.taken, **step.refused}
@@ -107,7 +107,7 @@ def take(connection: Connection, wanted: Sequence[str], terms: Terms) -> dict[st
     if rest and terms.again:
         rows = connection.execute(statement("add_and_take"), _taking(rest, terms)).fetchall()
         answers |= {run_id: Claim(run_id, terms.phase, attempt, terms.holder) for run_id, attempt in rows}
-        if others := [run_id for run_id in rest if run_id not in answers]:  # added by somebody else meanwhile
+        if others := [run_id for run_id in rest if run_id not in answers]:  # another process added them meanwhile
             found = fetch(connection, "standing_of", HeldBy, {"run_ids": others})
             answers |= {held.run_id: held for held in found}
     return answers | {run_id: HeldBy(run_id, "unknown") for run_id in rest if run_id not in answers}
@@ -118,8 +118,8 @@ def settle_and_take(
 ) -> Step:
     """Complete claims and claim other runs in one statement: one round trip and one commit instead of two.
 
-    A claim that was lost changes nothing, and the others are settled all the same. No run may be in both. What is
-    neither taken nor refused is a run that the table does not have.
+    A lost claim changes nothing, and the other claims are settled all the same. No run may be both finished and wanted.
+    A wanted run that is neither taken nor refused is unknown to the table.
     """
     parameters = _settling(finished, counts) | _taking(sorted(set(wanted)), terms)
     row = connection.execute(statement("settle_and_take"), parameters).fetchone()
@@ -134,7 +134,7 @@ def settle_and_take(
 def heartbeat(connection: Connection, claims: Sequence[Claim], ttl_seconds: float) -> list[str]:
     """Move the expiry of claims forward and return the runs whose claims are lost.
 
-    Never waits for a worker that has fenced the run in a long transaction: such a claim is safe while that lasts.
+    It never waits for a worker that has fenced the run in a long transaction: that transaction keeps the claim safe.
     """
     rows = connection.execute(statement("move_expiry"), _naming(claims) | {"ttl": timedelta(seconds=ttl_seconds)})
     held = {row[0] for row in rows}
@@ -142,22 +142,22 @@ def heartbeat(connection: Connection, claims: Sequence[Claim], ttl_seconds: floa
 
 
 def fence(connection: Connection, claim: Claim, ttl_seconds: float) -> None:
-    """Make sure, until the caller's transaction ends, that nobody else takes or resets the run; else StaleClaim.
+    """Lock a claimed run until the caller's transaction ends; a lost claim is a StaleClaim.
 
-    Called last before the commit it locks the run for the shortest time.
+    Call it last before the commit: then the run is locked for the shortest time.
     """
     rows = connection.execute(statement("fence_claims"), _naming([claim]) | {"ttl": timedelta(seconds=ttl_seconds)})
     _refuse_lost(connection, claim, {row[0] for row in rows})
 
 
 def release(connection: Connection, claims: Sequence[Claim]) -> list[str]:
-    """Give claims back unused and return the runs whose claims are lost. Each other run is what it was before."""
+    """Release claims and return the runs whose claims are lost. Each released run has its former state again."""
     released = {row[0] for row in connection.execute(statement("release_claims"), _naming(claims))}
     return [claim.run_id for claim in claims if claim.run_id not in released]
 
 
 def release_of(connection: Connection, holders: Sequence[str], run_ids: Sequence[str]) -> list[str]:
-    """Give back, of these runs, what holders that are known to be gone still hold; return which, sorted."""
+    """Release the claims of holders that are known to be gone, on these runs; return the released runs, sorted."""
     parameters = {"holders": list(holders), "run_ids": list(run_ids)}
     return sorted(row[0] for row in connection.execute(statement("release_of_holders"), parameters).fetchall())
 
@@ -170,7 +170,7 @@ def fail(
     max_attempts: int = MOST_ATTEMPTS,
     pause_seconds: float = PAUSE.total_seconds(),
 ) -> None:
-    """Settle a claim as failed, with its reason; a claim that was lost changes nothing and is told by StaleClaim.
+    """Settle a claim as failed, with its reason; a lost claim changes nothing and is a StaleClaim.
 
     The run waits again after a pause that doubles with each failed attempt; after `max_attempts` of them in a
     row it waits for a reset.
@@ -188,7 +188,7 @@ def fail(
 
 
 def stale_claim(claim: Claim, held: HeldBy) -> StaleClaim:
-    """Return what to say of a claim that was lost, from how its run stands now."""
+    """Return the refusal of a lost claim, with the present state of its run."""
     return StaleClaim(
         f"attempt {claim.attempt} at {claim.run_id} has lost its claim: the run is {held}",
         NOTHING_KEPT,
@@ -196,7 +196,7 @@ def stale_claim(claim: Claim, held: HeldBy) -> StaleClaim:
 
 
 def not_held(run_id: str) -> StaleClaim:
-    """Return the refusal of a claim that was lost, where nobody asked who holds the run now."""
+    """Return the refusal of a lost claim, without the present holder of its run."""
     return StaleClaim(f"the claim on {run_id} was lost", NOTHING_KEPT)
 
 
@@ -233,7 +233,7 @@ def _settling(claims: Sequence[Claim], counts: Mapping[str, Counts]) -> dict[str
 
 
 def _lost(connection: Connection, claims: Sequence[Claim], settled: set[str]) -> dict[str, HeldBy]:
-    """Return of the claims that are lost how their runs stand now."""
+    """Return the present state of each run whose claim is lost."""
     lost = [claim.run_id for claim in claims if claim.run_id not in settled]
     found = fetch(connection, "standing_of", HeldBy, {"run_ids": lost}) if lost else []
     return {run_id: HeldBy(run_id, "unknown") for run_id in lost} | {held.run_id: held for held in found}
@@ -245,7 +245,7 @@ def _refuse_lost(connection: Connection, claim: Claim, settled: set[str]) -> Non
 
 
 def _held_by(document: Mapping[str, Any]) -> HeldBy:
-    """Return how a run stands from the statement's JSON, whose moments are text."""
+    """Return the state of a run from the statement's JSON, whose moments are text."""
     moments = {
         name: datetime.fromisoformat(document[name]) if document[name] else None
         for name in ("claimed_at", "next_attempt_at")

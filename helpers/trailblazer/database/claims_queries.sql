@@ -1,8 +1,8 @@
--- Every statement on claims. Time is the database's, and that of the statement: a claim that is taken at the
--- end of a long transaction must not be born old. Lists of claims travel in binary: a third of the client's work.
+-- Every statement on claims. Time is the database's time at the statement: a claim that is taken late in a long
+-- transaction has its full time to live. Lists of claims travel in binary, which saves a third of the client's work.
 
 -- name: keep_one_plan
--- For a connection that does nothing but claims: planning one of these statements takes longer than carrying it out.
+-- For a connection that does nothing but claims: to plan one of these statements takes longer than to execute it.
 SET plan_cache_mode = force_generic_plan
 
 -- name: unclaimed
@@ -29,22 +29,22 @@ WHERE
     AND run.status IN ('chunking', 'embedding')
 
 -- name: is_claimable
--- A part of others. Expired claims and failed runs whose pause is over wait like what never began.
+-- A part of others. A run with an expired claim can be claimed, and so can a failed run whose pause is over.
 status IN ('normalized', 'chunked', 'reset')
 OR (status IN ('chunking', 'embedding') AND claim_expires_at < statement_timestamp())
 OR (status = 'failed' AND next_attempt_at <= statement_timestamp())
 
 -- name: working
--- A part of others: the state of a run that is worked on for a phase.
+-- A part of others: the state of a run that is claimed for a phase.
 CASE %(phase)s WHEN 'chunk' THEN 'chunking' ELSE 'embedding' END
 
 -- name: standing
--- A part of others: how a run stands, for whoever does not hold it.
+-- A part of others: the state of a run, for a process that does not hold it.
 run_id, status, attempt, claimed_by, claimed_at, failure_reason, next_attempt_at
 
 -- name: take_chosen
--- The attempt number is the fencing token; what the claim was taken from is kept, also over a claim that expired. By key
--- and not by a join: statistics that have not seen the backlog grow would make it read the whole table.
+-- A part of others. The attempt number is the fencing token. claimed_from keeps the state before the first of several
+-- claims. The rows are found by key: a join with old statistics would read the whole table.
 UPDATE processed_runs AS run
 SET
     status = {working},
@@ -86,9 +86,8 @@ WHERE
 RETURNING run.run_id
 
 -- name: settle_and_take
--- Completion and the next claims in one round trip and one commit. A plan names its runs: nothing outside it is taken. With
--- `again` any run that nobody holds may be taken, whatever has been done to it, and an unknown one is added and taken. What
--- could not be taken is answered as it was when the statement began.
+-- Completion and the next claims in one round trip and one commit. Only wanted runs are taken. With `again` any run
+-- without a holder is taken. A run that could not be taken is returned as it was when the statement began.
 WITH
 settled AS (
     {settle_claims}
@@ -127,7 +126,7 @@ SELECT
     (SELECT jsonb_agg(to_jsonb(refused)) FROM refused) AS refused
 
 -- name: add_and_take
--- Runs that the table does not have are claimed as they are added; those that somebody else has just added are left out.
+-- Adds runs that the table lacks, and claims them. A run that another process has just added is left out.
 INSERT INTO processed_runs (
     run_id, status, attempt, claimed_by, claimed_at, claim_expires_at, claimed_from, claimed_ticks, claimed_boot,
     claimed_namespace, chunk_started_at, embed_started_at, code_version
@@ -151,8 +150,8 @@ ON CONFLICT (run_id) DO NOTHING
 RETURNING run_id, attempt
 
 -- name: move_expiry
--- A sign of life. A row that this holder's own worker has locked is passed over, never waited for: its lock keeps others
--- away for as long. Answers which runs the attempts still hold.
+-- A sign of life. It skips a row that this holder's own worker has locked: that lock keeps others away. It returns the
+-- runs that the attempts still hold.
 WITH
 held AS (
     SELECT run.run_id
@@ -179,14 +178,14 @@ moved AS (
 SELECT run_id FROM held
 
 -- name: fence_claims
--- For a transaction that writes: until it ends, nobody else can take or reset these runs.
+-- For a transaction that writes: until its end no other process can take or reset these runs.
 UPDATE processed_runs AS run
 SET claim_expires_at = statement_timestamp() + %(ttl)s, updated_at = statement_timestamp()
 {of_attempts}
 RETURNING run.run_id
 
 -- name: release_claims
--- Back to what it was before, so that an interrupted re-embedding of an embedded run leaves it embedded.
+-- The run has its former state again: an interrupted re-embedding of an embedded run leaves it embedded.
 UPDATE processed_runs AS run
 SET
     status = run.claimed_from,
@@ -196,7 +195,7 @@ SET
 RETURNING run.run_id
 
 -- name: release_of_holders
--- What processes that are known to be gone left behind; the same as release_claims, without waiting for the expiry.
+-- The same as release_claims, by holder: for the claims of processes that are known to be gone.
 UPDATE processed_runs
 SET
     status = claimed_from,
@@ -209,7 +208,7 @@ WHERE
 RETURNING run_id
 
 -- name: held_here
--- A part of others: the claims of processes of this host that said which process they are.
+-- A part of others: the claims of processes of this host that recorded their start time.
 SELECT run_id, attempt, claimed_by, claimed_ticks, claimed_boot, claimed_namespace
 FROM processed_runs
 WHERE
@@ -218,7 +217,7 @@ WHERE
     AND claimed_ticks IS NOT NULL
 
 -- name: claims_on_host
--- What is held waits in the index.
+-- A claimed run has a waiting_for too: the condition on it makes this an index scan.
 {held_here}
     AND waiting_for IN ('chunk', 'embed')
 ORDER BY run_id
@@ -247,7 +246,7 @@ WHERE run_id = %(run_id)s AND attempt = %(attempt)s AND status IN ('chunking', '
 RETURNING run_id
 
 -- name: standing_of
--- Who holds a run now, for whoever does not.
+-- The present state and holder of runs, for a process that does not hold them.
 SELECT {standing}
 FROM processed_runs
 WHERE run_id = ANY (%(run_ids)b::text[])

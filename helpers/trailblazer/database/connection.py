@@ -1,4 +1,4 @@
-"""Which server is used, brought up to date before it is, and a connection that is made anew when it broke."""
+"""Connections to the configured server: its tables are up to date, and a broken connection is replaced."""
 
 from __future__ import annotations
 
@@ -66,17 +66,17 @@ def open_connection(config: Config) -> Connection:
 
 
 class Link:
-    """A connection that is made when it is first needed, and made anew when it broke. One thread at a time asks it."""
+    """A connection that opens at its first use and is replaced when it breaks. One thread at a time may use it."""
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
         self._connect = connect
         self._connection: Connection | None = None
 
     def ask(self, question: Callable[[Connection], Answer], *, patience_seconds: float = 0) -> Answer:
-        """Return what a question answers that is asked over the connection; a failure of the database is ServiceDown.
+        """Return the answer of a question that is asked over the connection; a failure of the database is ServiceDown.
 
-        A database that is lost is asked the same question again, from its beginning, until `patience_seconds` have
-        passed since it was first lost: the question must bear that.
+        When the connection is lost, the same question is asked again over a new one, until `patience_seconds` have
+        passed since the first loss. So a question must be safe to repeat.
         """
         deadline: float | None = None
         while True:

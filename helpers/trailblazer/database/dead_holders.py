@@ -1,4 +1,4 @@
-"""Releases what processes of this host hold that no longer live."""
+"""Releases the claims of processes of this host that are dead."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from trailblazer.processes.identity import Identity, boot_id, holder_name, is_ru
 
 
 def release_of_the_dead(connection: Connection, run_ids: Sequence[str] | None = None) -> list[str]:
-    """Release the claims of processes of this host that no longer live, of these runs or of all; return which, sorted.
+    """Release the claims of dead processes of this host, on these runs or on all; return the released runs, sorted.
 
-    What another host holds is never touched, nor what this host cannot judge: a process of another container, or one
-    that did not say when it started.
+    Claims of other hosts stay. So do claims that this host cannot judge: those of processes in another container, and
+    those without a start time.
     """
     host = {"host": holder_name(pid=0).removesuffix("0")}
     if run_ids is None:
@@ -28,7 +28,7 @@ def release_of_the_dead(connection: Connection, run_ids: Sequence[str] | None = 
 
 @dataclass(frozen=True, slots=True)
 class _HeldHere:
-    """A claim of a process of this host, and which process that is."""
+    """A claim of a process of this host, with the identity of that process."""
 
     run_id: str
     attempt: int
@@ -38,7 +38,7 @@ class _HeldHere:
     claimed_namespace: str
 
     def is_dead(self) -> bool:
-        """Say whether the process is known to live no longer."""
+        """Say whether the process is known to be dead."""
         if self.claimed_boot == boot_id() and self.claimed_namespace != pid_namespace():
             return False
         pid = self.claimed_by.rpartition("/")[2]

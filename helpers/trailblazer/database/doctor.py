@@ -18,7 +18,7 @@ OLDEST = 150000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was examined: whether it is well, what was found, and what to do when it is not."""
+    """One check: whether it passed, what was found, and the remedy when it failed."""
 
     name: str
     well: bool
@@ -43,10 +43,10 @@ class Facts:
 
 
 def examine(config: Config) -> list[Finding]:
-    """Return everything that was examined, in order; what depends on something missing is left out.
+    """Return all checks, in order, without those that need something missing.
 
-    Starts the embedded server, as every other command does, but changes nothing in the database. A db.url that is no
-    DSN is ConfigWrong (exit 3), as everywhere.
+    It starts the embedded server, as every other command does, and changes nothing in the database. A malformed db.url
+    is ConfigWrong (exit 3), as everywhere.
     """
     return [replace(finding, remedy="") if finding.well else finding for finding in _findings(config)]
 

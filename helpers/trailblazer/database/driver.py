@@ -1,4 +1,4 @@
-"""The only place that knows psycopg: connections whose every wait has a limit, and what goes through them."""
+"""The only place that knows psycopg: connections with a limit on every wait, and the types they carry."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ Answer = TypeVar("Answer")
 CONNECT_SECONDS = 10
 WAIT_SECONDS = 60.0
 LONG_WAIT_SECONDS = 600.0
-"""For what may take long although all is well: an index, a migration, a statement on many runs."""
+"""For work that is slow by nature: an index, a migration, a statement on many runs."""
 WAKE_SECONDS = 0.1
 HINTS = {
     "password authentication failed": "Look at user and password in db.url, or set PGPASSWORD or ~/.pgpass.",
     "no password supplied": "Put a password into db.url, or set PGPASSWORD or ~/.pgpass.",
-    "no pg_hba.conf entry": "The server lets nobody in from here: its pg_hba.conf needs a line for this host and user.",
+    "no pg_hba.conf entry": "The server refuses this host or user: add a line for them to its pg_hba.conf.",
     "SSL": "Set sslmode in db.url to what the server offers (disable, prefer, require).",
     "role ": "Look at the user in db.url.",
     "database ": "Make that database, or look at the name in db.url.",
     "resolve": "Look at the host in db.url, and whether this machine can resolve names.",
     "Connection refused": "Is the server up, and are host and port in db.url right?",
     "No such file": "Is the server up, and is the socket's folder in db.url right?",
-    "timeout": "Is the server up, and does a firewall stand between? Look at host and port in db.url.",
+    "timeout": "Is the server up, and does a firewall block it? Look at host and port in db.url.",
     "invalid": "Look at that part of db.url.",
     "too many clients": "The server has no connection left: use fewer workers, or raise its max_connections.",
     "No space left": "The server's disk is full: free some space, then run the same command again.",
@@ -50,20 +50,20 @@ MALFORMED = re.compile(
     r"(connection to server .* failed: )?invalid (port|integer|SCRAM|\"?\w+\"? value)"
     r"|could not (match \d|parse network address)|weak sslmode"
 )
-DOCTOR = "trailblazer db doctor tells what is missing and what to do."
+DOCTOR = "trailblazer db doctor says what is missing and what to do."
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection to Postgres. No single wait for the server takes longer than `limit_seconds`.
 
-    Past the limit the connection is closed and the question fails as it does when the server went away: whether the
-    server did what it was asked is not known.
+    After the limit the connection is closed and the statement fails, as if the server went away. Nobody knows then
+    whether the server carried out the statement.
     """
 
     limit_seconds = WAIT_SECONDS
 
     def wait(self, gen: PQGen[Answer], interval: float = WAKE_SECONDS, timeout: float | None = None) -> Answer:
-        """Drive one exchange with the server to its end; psycopg calls this for all it does."""
+        """Drive one exchange with the server to its end. psycopg calls this for every exchange."""
         limit = min(timeout or self.limit_seconds, self.limit_seconds)
         try:
             return super().wait(gen, interval, limit)
@@ -84,7 +84,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 def open_dsn(dsn: str, origin: str) -> Connection:
     """Return an autocommit connection to a server by its DSN; `origin` says where the DSN was configured.
 
-    What is no DSN is ConfigWrong (exit 3), a server that does not answer ServiceDown (exit 8). No password is shown.
+    A malformed DSN is ConfigWrong (exit 3). A server that does not answer is ServiceDown (exit 8). No password is
+    shown.
     """
     given = parse_dsn(dsn, origin)
     known: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "fallback_application_name": "trailblazer"} | given
@@ -105,7 +106,7 @@ def open_dsn(dsn: str, origin: str) -> Connection:
 
 
 def parse_dsn(dsn: str, origin: str) -> dict[str, str]:
-    """Return the parts of a DSN by libpq's names; what cannot be read, or in two ways, is ConfigWrong (exit 3)."""
+    """Return the parts of a DSN by libpq's names; a malformed or ambiguous DSN is ConfigWrong (exit 3)."""
     address = re.match(r"postgres(?:ql)?://(?:[^@/]*@)?([^?]*)", dsn)
     if address and "@" in address[1]:
         raise _no_dsn("an @ or / in a user or password is written as %40 or %2F", origin)
@@ -119,7 +120,7 @@ def parse_dsn(dsn: str, origin: str) -> dict[str, str]:
 
 
 def shown_dsn(dsn: str) -> str:
-    """Return a DSN as people may see it: where it leads, and which other parts it has; *** where it is no DSN."""
+    """Return a DSN with *** for each part that is not an address, or *** alone for a malformed DSN."""
     try:
         parts = parse_dsn(dsn, "")
     except ConfigWrong:
@@ -140,7 +141,7 @@ def is_secret(name: str) -> bool:
 
 
 def _no_dsn(said: str, origin: str) -> ConfigWrong:
-    """Return the refusal of a DSN, without what the reason quotes: it may be the password."""
+    """Return the refusal of a DSN. It leaves out what the reason quotes: that may be the password."""
     words = re.sub(r"^connection to server .* failed: ", "", one_line(said, 200))
     if not words.startswith(("an @", 'missing "="')):
         words = re.split(r"""["'«»„“:(\\]""", words)[0].strip()
@@ -152,10 +153,10 @@ def _no_dsn(said: str, origin: str) -> ConfigWrong:
 
 @contextlib.contextmanager
 def answering() -> Iterator[None]:
-    """Turn a database that went away, or that refuses by rights or for want of pgvector, into ServiceDown (exit 8).
+    """Raise ServiceDown (exit 8) when the database goes away, lacks pgvector, or refuses for want of rights.
 
-    Everything that talks to the database runs inside it, so that no other module knows psycopg's exceptions.
-    A mistake in a statement stays what it is: a bug.
+    All database work runs inside this block, so that no other module knows psycopg's exceptions. A mistake in a
+    statement stays a bug.
     """
     try:
         yield
@@ -228,7 +229,7 @@ class _VectorTextLoader(Loader):
 
 
 def teach_types(connection: Connection) -> None:
-    """Teach a connection to take numpy arrays as vectors and dicts as jsonb, and to give vectors as numpy arrays."""
+    """Let a connection send numpy arrays as vectors and dicts as jsonb, and return vectors as numpy arrays."""
     connection.adapters.register_dumper(dict, JsonbBinaryDumper)
     oids = connection.execute(statement("find_vector_type")).fetchone()
     if oids is None or oids[0] is None:

@@ -12,7 +12,7 @@ from trailblazer.database.statements import statement
 
 @dataclass(frozen=True, slots=True)
 class ModelKey:
-    """What tells vectors apart: who made them, by which model, with how many numbers each."""
+    """The identity of vectors: their provider, their model, and how many numbers each vector has."""
 
     provider: str
     model: str
@@ -21,14 +21,14 @@ class ModelKey:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The vectors of a run by one model; `manifest` is what embed/manifest.json says of them."""
+    """The vectors of a run by one model; `manifest` is the content of embed/manifest.json."""
 
     key: ModelKey
     manifest: Mapping[str, Any]
 
 
 def key_parameters(key: ModelKey | None) -> dict[str, Any]:
-    """Return a key as statements take it; without one no run lacks vectors of a model."""
+    """Return a key as parameters of statements. Without a key no run lacks the vectors of a model."""
     if key is None:
         return {"provider": None, "model": None, "dimension": None}
     return {"provider": key.provider, "model": key.model, "dimension": key.dimension}
@@ -52,12 +52,12 @@ def record_embedded(connection: Connection, made: Mapping[str, Embedded], attemp
 
 
 def adopt_manifests(connection: Connection, found: Mapping[str, Embedded]) -> None:
-    """Write down what manifests on the disk say of embedded runs, where vectors of that model are really stored."""
+    """Record the manifests on the disk of embedded runs whose vectors of that model are stored."""
     connection.execute(statement("adopt_models"), {"made": _rows(found, dict.fromkeys(found, 0))})
 
 
 def runs_without_model(connection: Connection, run_ids: Sequence[str]) -> list[str]:
-    """Return those of the runs that are embedded, with no word of which model."""
+    """Return those of the runs that are embedded and have no recorded model."""
     return [row[0] for row in connection.execute(statement("runs_without_model"), {"run_ids": list(run_ids)})]
 
 

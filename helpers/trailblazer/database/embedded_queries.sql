@@ -1,7 +1,7 @@
 -- The statements on the models that runs have vectors of.
 
 -- name: lacks_model
--- A part of others: an embedded run without vectors of its present chunks by this model. Without a key no run lacks any.
+-- A part of others: an embedded run without vectors of its present chunks by this model. Without a key: no run.
 %(provider)s::text IS NOT NULL
 AND status = 'embedded'
 AND NOT EXISTS (
@@ -16,7 +16,7 @@ AND NOT EXISTS (
 )
 
 -- name: manifest_of_model
--- What a diff compares with: the vectors of the same model, never of the newest one.
+-- A diff compares with the vectors of the same model, not with the newest vectors.
 SELECT manifest FROM run_models WHERE {of_model}
 
 -- name: models_given
@@ -26,7 +26,7 @@ jsonb_to_recordset(%(made)s::jsonb -> 'rows') AS given (
 )
 
 -- name: record_models
--- Fenced like every write: a row is written only while the attempt holds the run, and the run is locked until the commit.
+-- Fenced like every write: a row is written only while the attempt holds the run, which is locked until the commit.
 INSERT INTO run_models (run_id, provider, model, dimension, manifest, embedded_chunks, attempt, completed_at)
 SELECT
     run.run_id,
@@ -79,7 +79,7 @@ WHERE
 ON CONFLICT DO NOTHING
 
 -- name: runs_without_model
--- Of what was embedded before this table was there.
+-- Runs that were embedded before this table existed.
 SELECT run_id
 FROM processed_runs
 WHERE
@@ -89,5 +89,5 @@ WHERE
 ORDER BY run_id
 
 -- name: delete_models_of_runs
--- With their vectors goes what is said of them.
+-- The records of vectors are deleted with the vectors.
 DELETE FROM run_models WHERE run_id = ANY (%(run_ids)s::text[])

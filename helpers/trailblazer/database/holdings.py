@@ -1,4 +1,4 @@
-"""The claims that one dispatcher holds: taken, kept alive, settled and given back over one connection."""
+"""The claims that one dispatcher holds: taken, kept alive, settled and released over one connection."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ HEARTBEAT_SECONDS = 10.0
 
 
 class Holdings:
-    """Claims on runs, for any number of threads. A connection that broke is made anew at the next question.
+    """Claims on runs, for any number of threads. A broken connection is replaced at the next question.
 
-    Whether the database did what it was asked when it went away is not known: such a run is in doubt. It is released
-    before it is claimed again, or at the end; if that fails too, the claim expires by itself. No run is lost. With a
+    A run is in doubt when the database went away before it answered: the claim may exist or not. Such a run is released
+    before it is claimed again, or at the end. If that fails too, the claim expires by itself. No run is lost. With a
     `key` an embedded run without vectors of that model waits for embedding as well.
     """
 
@@ -41,10 +41,10 @@ class Holdings:
         self._moved = time.monotonic()
 
     def take(self, wanted: Sequence[str], phase: Phase, *, again: bool) -> dict[str, Claim | HeldBy]:
-        """Claim runs in one round trip and return for each of them the claim, or how it stands instead.
+        """Claim runs in one round trip and return the claim of each, or the state of a run that could not be claimed.
 
-        With `again` any run that nobody holds is taken, and one that the table does not have is added; without it only
-        what waits for the phase. Runs that `settle` took ahead for the same phase and `again` need no round trip.
+        Without `again` only runs that wait for the phase are taken. With it any run without a holder is taken, and an
+        unknown run is added. Runs that `settle` took ahead for the same phase and `again` need no round trip.
         """
         with self._lock:
             known = {run_id: self._ahead[run_id] for run_id in wanted if run_id in self._ahead}
@@ -71,10 +71,10 @@ class Holdings:
     def settle(
         self, finished: Mapping[str, Counts], ahead: Sequence[str] = (), phase: Phase = "embed", *, again: bool = False
     ) -> dict[str, StaleClaim]:
-        """Complete the claims on runs, and claim those that come next in the same statement; return the claims lost.
+        """Complete the claims on runs, claim the next runs in the same statement, and return the lost claims.
 
-        Nothing of a lost claim is settled. What could be claimed ahead is answered by a later `take`. When the database
-        goes away (ServiceDown) the claims are still held, and the same call may be repeated.
+        A lost claim is not settled. A later `take` returns the runs that were claimed ahead. When the database goes
+        away (ServiceDown) the claims are still held, and the same call may be repeated.
         """
         with self._lock:
             settling = {run_id: self._held[run_id] for run_id in finished if run_id in self._held}
@@ -106,12 +106,12 @@ class Holdings:
             return lost
 
     def release(self, run_ids: Sequence[str]) -> None:
-        """Give runs back as they were before; those that are not held, or not any more, are left alone."""
+        """Release runs to their former state. A run that is not held stays as it is."""
         with self._lock:
             self._release(run_ids)
 
     def fail(self, run_id: str, attempt: int, reason: str) -> None:
-        """Settle a run that this attempt holds as failed; one that is not held, or not any more, is left alone."""
+        """Settle a run that this attempt holds as failed. A run that is not held stays as it is."""
         with self._lock:
             claim = self._held.get(run_id)
             if claim is None or claim.attempt != attempt:
@@ -125,15 +125,15 @@ class Holdings:
             self._link.ask(question)
 
     def show(self, run_ids: Sequence[str]) -> dict[str, Run]:
-        """Return what the table says of runs now, by their ids; what it does not have is left out."""
+        """Return the present rows of runs by their ids, without those that the table lacks."""
         with self._lock:
             return self._link.ask(lambda connection: show_runs(connection, run_ids))
 
     def keep_alive(self) -> None:
-        """Move the expiry of all that is held forward, in one statement, three times within the time it lasts.
+        """Move the expiry of all claims forward in one statement, at most three times in each time to live.
 
-        When another thread is asking the database, the next call does it, unless that becomes urgent. A database that
-        does not answer is no failure here: the next question says so.
+        While another thread uses the connection, the next call does it, unless half the time has passed. A database
+        that does not answer is no failure here: the next question reports it.
         """
         passed = time.monotonic() - self._moved
         if passed < self._ttl / 3:
@@ -158,7 +158,7 @@ class Holdings:
             self._lock.release()
 
     def close(self) -> None:
-        """Release what is in doubt and what was taken ahead and never used, and close the connection."""
+        """Release the runs in doubt and the unused claims that were taken ahead, then close the connection."""
         with self._lock:
             unused = sorted(self._doubtful | self._ahead.keys())
             self._ahead.clear()
@@ -178,7 +178,7 @@ class Holdings:
         return Terms(phase, self._holder, self._ttl, again, self._process, self._key)
 
     def _take(self, connection: Connection, wanted: Sequence[str], terms: Terms) -> dict[str, Claim | HeldBy]:
-        """Take runs, and at once those that a dead process of this host still holds."""
+        """Take runs, and then those whose holder is a dead process of this host."""
         answers = claims.take(connection, wanted, terms)
         held = [run_id for run_id, answer in answers.items() if isinstance(answer, HeldBy) and answer.claimed_by]
         freed = claims.release_of_the_dead(connection, held) if held else []
@@ -199,7 +199,7 @@ class Holdings:
     def _in_doubt(
         self, connection: Connection, run_ids: Collection[str] = (), taking: Sequence[str] = ()
     ) -> Iterator[None]:
-        """Keep runs in doubt until the block has ended well. Those to be taken are released first if they were."""
+        """Keep runs in doubt until the block has ended well. A run to be taken that is in doubt is released first."""
         if orphans := self._doubtful.intersection(taking):
             claims.release_of(connection, [self._holder], sorted(orphans))
         touched = {*run_ids, *taking}

@@ -1,4 +1,4 @@
--- Every statement that trailblazer sends, by name; a test fails on a name that nobody uses or nobody wrote.
+-- Statements on migrations, the server, vectors and dispatches. A test fails on an unused or unknown name.
 
 -- name: has_migrations
 -- Asked first, so that a fresh database is no error. to_regclass() may answer from a cache that is older than the lock.
@@ -11,7 +11,7 @@ SELECT EXISTS (
 SELECT number, sha256 FROM schema_migrations ORDER BY number
 
 -- name: lock_migrations
--- One process at a time migrates a database; the number is the ASCII of "trailbla", and the lock ends with the transaction.
+-- One process at a time migrates a database. The number is "trailbla" in ASCII. The lock ends with the transaction.
 SELECT pg_advisory_xact_lock(8390876161162505313)
 
 -- name: record_migration
@@ -53,7 +53,7 @@ SELECT now()
 run_id = %(run_id)s AND provider = %(provider)s AND model = %(model)s AND dimension = %(dimension)s
 
 -- name: vectors_of_run
--- What need not be embedded again: vectors of one model, with the digest of the text they were made of.
+-- The vectors of one model, with the digest of their text: these need not be embedded again.
 SELECT chunk_id, content_sha256
 FROM chunk_embeddings
 WHERE {of_model}
@@ -74,13 +74,13 @@ WHERE {of_model}
     AND EXISTS (SELECT FROM deleted)
 
 -- name: count_vectors
--- Whether the vectors that a manifest speaks of are really there.
+-- Whether the vectors that a manifest counts are stored.
 SELECT count(*)
 FROM chunk_embeddings
 WHERE {of_model}
 
 -- name: nearest_chunks
--- The cast makes the expression the one that the model's HNSW index stands on.
+-- The cast makes the expression equal to the one of the model's HNSW index.
 WITH nearest AS MATERIALIZED (
     SELECT run_id, chunk_id, embedding::vector(__dimension__) <=> %(question)s::vector(__dimension__) AS distance
     FROM chunk_embeddings
@@ -110,7 +110,7 @@ WHERE pg_class.relname = %(name)s AND pg_index.indisvalid
 SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'chunk_embeddings'::regclass
 
 -- name: keep_dispatch
--- The seal's digest stands here, where whoever can change the folder cannot change it.
+-- The digest of the seal is kept here: write access to the folder is no access to this table.
 INSERT INTO dispatches (dispatch_id, started_at, finished_at, status, folder, seal_sha256, counts)
 VALUES (
     %(dispatch_id)s, %(started_at)s, %(finished_at)s, %(status)s, %(folder)s, %(seal_sha256)s, %(counts)s
@@ -127,5 +127,5 @@ ON CONFLICT (dispatch_id) DO UPDATE SET
 UPDATE dispatches SET seal_sha256 = NULL, status = 'running', finished_at = NULL WHERE dispatch_id = %(dispatch_id)s
 
 -- name: kept_seal
--- What verify holds a folder's SHA256SUMS against.
+-- verify compares the SHA256SUMS of a folder with it.
 SELECT seal_sha256 FROM dispatches WHERE dispatch_id = %(dispatch_id)s

@@ -53,8 +53,8 @@ def find_binaries() -> Path:
 def start(base: Path, binaries: Path | None = None) -> str:
     """Start the server unless it runs already, wait until it is ready, and return its DSN.
 
-    Any number of processes may call it at once; the server outlives all of them. What is left of a server that was
-    killed (a pid file, sockets, a half-made data folder) is cleared away first.
+    Any number of processes may call it at once; the server outlives all of them. The remains of a killed
+    server (a pid file, sockets, a half-made data folder) are removed first.
     """
     binaries = binaries or find_binaries()
     make_folder(base)
@@ -106,7 +106,7 @@ def _stop(base: Path, account: Account) -> None:
 
 
 def _clear_sockets(base: Path) -> None:
-    """Leave nothing of a server that is gone in /tmp."""
+    """Remove the sockets of a stopped server from /tmp."""
     with contextlib.suppress(OSError, ServiceDown):
         owner = (base / "data").lstat().st_uid
         folder = vitals.socket_folder(base, owner)
@@ -182,7 +182,7 @@ def _run(account: Account, program: str, *arguments: str, stdin: object = subpro
 def _launch(base: Path, account: Account, deadline: float) -> None:
     """Start the postmaster in a session of its own and wait until it is ready.
 
-    It is started here and not by pg_ctl: no shell reads the path, and it inherits the lock that says it lives.
+    pg_ctl does not start it: so no shell reads the path, and the server inherits the lock that marks it as alive.
     """
     log = base / "server.log"
     (base / "data" / "postmaster.pid").unlink(missing_ok=True)
@@ -196,11 +196,11 @@ def _launch(base: Path, account: Account, deadline: float) -> None:
         if time.monotonic() > deadline:
             raise _not_ready(base)
         time.sleep(0.01)
-    process.returncode = 0  # it outlives this process on purpose: nobody waits for it
+    process.returncode = 0  # the server outlives this process on purpose
 
 
 def _spawn(base: Path, log: Path, command: list[str], account: Account) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the postmaster with the lock in hand; return its process and where in the log its words begin."""
+    """Start the postmaster with the lock; return its process and the offset in the log where its output begins."""
     with contextlib.suppress(OSError):
         if log.stat().st_size > LOG_LIMIT:
             log.replace(log.with_suffix(".log.1"))
@@ -242,6 +242,6 @@ def _not_ready(base: Path) -> ServiceDown:
 
 
 def _telling(lines: list[str]) -> str:
-    """Return the last lines that were said, without their times: what went wrong is among them."""
+    """Return the last lines of the output without their times: the reason is among them."""
     said = [_TIME.sub("", line) for line in lines if line.strip() and "system is shut down" not in line]
     return one_line(" / ".join(said[-3:]), 400) if said else "it said nothing"
