@@ -54,6 +54,12 @@ monitor *words:
 status dispatch="latest":
     @trailblazer dispatch --status "$1"
 
+# Say which agents can work now, and why not: just providers check claude
+[group("watch")]
+[no-cd]
+providers *words:
+    @trailblazer providers "$@"
+
 # Show the table of runs: just runs list status=failed, just runs status
 [group("watch")]
 [no-cd]

@@ -25,6 +25,7 @@ VERBS = {
     "chunk": "cut the documents of runs into chunks under a token cap",
     "embed": "preflight, plan-preflight, manifest, diff, reembed-if-changed, run",
     "ask": "find the chunks that answer a question",
+    "providers": "list and check who can do the work: agents, dx-runner",
     "monitor": "show how a dispatch is getting on",
     "verify": "prove that a sealed dispatch folder is unchanged",
     "prompts": "index the prompts, and archive files with other names",

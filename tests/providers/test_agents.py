@@ -11,15 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailblazer.config import load_config, read_yaml
+from trailblazer.config import load_config
 from trailblazer.errors import ConfigWrong, WordsWrong
 from trailblazer.paths import CONFIG_NAME
-from trailblazer.providers import agents as agents_module
-from trailblazer.providers.agents import KNOWN, Agent, Answer, Kind, load_agents, mistakes_in, read_answer
+from trailblazer.providers.agents import (
+    KNOWN,
+    RUNNER,
+    Agent,
+    Answer,
+    Kind,
+    load_agents,
+    mistakes_in,
+    read_answer,
+    shipped_entries,
+)
 from trailblazer.providers.selectors import events_in
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
-SHIPPED = read_yaml(Path(agents_module.__file__).with_name("agents.yaml"))
+SHIPPED = {name: entry for name, entry in shipped_entries().items() if entry.get("kind") != RUNNER}
 LIMIT = "You've hit your usage limit"
 
 
@@ -42,10 +51,10 @@ def lines(*events: dict[str, Any]) -> bytes:
     return b"\n".join(json.dumps(event).encode() for event in events) + b"\n"
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", shipped_entries())
 def test_shipped_entries_are_right(name: str) -> None:
     """What is shipped holds against the schema that the configuration is held against."""
-    assert [] == list(mistakes_in(SHIPPED[name]))
+    assert [] == list(mistakes_in(shipped_entries()[name]))
 
 
 def test_words_are_for_what_is_known(agents: dict[str, Agent]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ __all__ = ["KNOWN", "Agent", "Answer", "Kind", "load_agents", "read_answer"]
 
 # What the words of an agent may hold in braces: agents.yaml says what each is.
 KNOWN = ("model", "tree", "session", "resume", "budget_usd", "turns", "schema", "schema_file", "prompt", "prompt_file")
-_MARK = re.compile(r"\{([a-z_]+)\}")
+# … and those of a preflight, where a word whose name is not known is left out.
+KNOWN_BEFORE = ("model", "model_provider", "provider")
+RUNNER = "dx-runner"
+MARK = re.compile(r"\{([a-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,9 @@ class Agent:
             known = {name: value for name, value in known.items() if name != "session"}
         words = list(self.resume_command if "resume" in known and self.resume_command else self.command)
         for group in [*(group for name, group in self.optional.items() if name in known), self.prompt_words]:
-            if all(name in known for word in group for name in _MARK.findall(word)):
+            if all(name in known for word in group for name in MARK.findall(word)):
                 words += group
-        return tuple(_MARK.sub(lambda mark: self._value(mark, known), word) for word in words)
+        return tuple(MARK.sub(lambda mark: self._value(mark, known), word) for word in words)
 
     def _value(self, mark: re.Match[str], known: Mapping[str, str]) -> str:
         name = mark[1]
@@ -62,12 +66,11 @@ class Agent:
         return value
 
 
-def load_agents(config: Config) -> dict[str, Agent]:
-    """Return the agents by name: those that are shipped, then those of providers.agents; the same name replaces.
+def read_entries(config: Config) -> dict[str, dict[str, Any]]:
+    """Return the entries by name: those that are shipped, then those of providers.agents; the same name replaces.
 
     Every mistake in the configuration is refused with ConfigWrong (exit 3), all of them at once.
     """
-    shipped = read_yaml(Path(__file__).with_name("agents.yaml"))
     configured = config["providers.agents"]
     origin = config.settings["providers.agents"].origin
     mistakes = [
@@ -78,7 +81,19 @@ def load_agents(config: Config) -> dict[str, Agent]:
     if mistakes:
         hint = "The format: schemas/agent.schema.json. Examples: agents.yaml in the package's providers/."
         raise ConfigWrong(mistakes[0], "\n".join([*mistakes[1:], hint]))
-    return {name: _agent(name, entry) for name, entry in {**shipped, **configured}.items()}
+    return {**shipped_entries(), **configured}
+
+
+@functools.cache
+def shipped_entries() -> dict[str, dict[str, Any]]:
+    """Return the entries of agents.yaml by name, in its order."""
+    entries: dict[str, dict[str, Any]] = read_yaml(Path(__file__).with_name("agents.yaml"))
+    return entries
+
+
+def load_agents(config: Config) -> dict[str, Agent]:
+    """Return the agents of read_entries by name; a runner is none."""
+    return {name: _agent(name, entry) for name, entry in read_entries(config).items() if entry.get("kind") != RUNNER}
 
 
 def mistakes_in(entry: Any) -> Iterator[str]:
@@ -87,11 +102,13 @@ def mistakes_in(entry: Any) -> Iterator[str]:
     yield from violations
     if violations:
         return
-    parts = {key: entry.get(key, ()) for key in ("command", "resume_command", "prompt_words")}
-    parts |= {f"optional.{name}": words for name, words in entry.get("optional", {}).items()}
-    for place, words in parts.items():
-        for name in (name for word in words for name in _MARK.findall(word) if name not in KNOWN):
-            yield f"$.{place}: {{{name}}} is not known; there are: {', '.join(KNOWN)}"
+    parts: dict[str, tuple[Any, tuple[str, ...]]]
+    parts = {key: (entry.get(key, ()), KNOWN) for key in ("command", "resume_command", "prompt_words")}
+    parts |= {f"optional.{name}": (words, KNOWN) for name, words in entry.get("optional", {}).items()}
+    parts["preflight.command"] = entry.get("preflight", {}).get("command", ()), KNOWN_BEFORE
+    for place, (words, known) in parts.items():
+        for name in (name for word in words for name in MARK.findall(word) if name not in known):
+            yield f"$.{place}: {{{name}}} is not known; there are: {', '.join(known)}"
     needed = {"argument": "{prompt}", "file": "{prompt_file}"}.get(entry.get("prompt"))
     if needed and not any(needed in word for word in entry.get("prompt_words", ())):
         yield f"$.prompt_words: no word holds {needed}"

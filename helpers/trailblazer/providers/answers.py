@@ -28,7 +28,7 @@ from trailblazer.providers.selectors import (
 
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _SESSION = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]{0,199}")  # it becomes a word of a command and part of a path
-_COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}m")
+COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}m")
 _ENDING_SIGNALS = {1, 2, 9, 15}  # HUP, INT, KILL, TERM: somebody ended it; any other signal is a crash
 _ENDING_EXITS = {128 + number for number in _ENDING_SIGNALS}  # how a program says that a signal ended it
 _STDERR_BYTES = 1 << 16
@@ -233,14 +233,14 @@ def _reason(kind: Kind, seen: Seen, stderr: bytes, ending: Ending, denied: int) 
         how = f"ended before it was done ({ending})"
     elif kind is Kind.FAILED and seen.final is None:
         how = f"{ending} without a final event"
-    said = _complaint(stderr)
+    said = complaint_in(stderr)
     return f"{how}: {said}" if said else how
 
 
-def _complaint(stderr: bytes) -> str:
+def complaint_in(stderr: bytes) -> str:
     """Return the line of stderr that says what is wrong: the first that begins with error or unknown, else the last."""
     read = stderr if len(stderr) <= 2 * _STDERR_BYTES else stderr[:_STDERR_BYTES] + b"\n" + stderr[-_STDERR_BYTES:]
-    lines = [line.strip() for line in _COLOUR.sub("", read.decode("utf-8", "replace")).split("\n") if line.strip()]
+    lines = [line.strip() for line in COLOUR.sub("", read.decode("utf-8", "replace")).split("\n") if line.strip()]
     wrong = (line for line in lines if line[:7].casefold().startswith(("error", "unknown")))
     return next(wrong, lines[-1] if lines else "")
 
@@ -249,22 +249,23 @@ def _resets_at(reading: Reading, seen: Seen, session: str, environment: Mapping[
     """Return when the allowance comes back, in epoch seconds: from the output, else from the agent's session log."""
     found = seen.values("resets_at")
     if not found and _SESSION.fullmatch(session):
-        for log in _session_logs(reading.session_log, {**environment, "session": session}):
+        for log in files_like(reading.session_log, {**environment, "session": session}):
             gathering = Gathering(reading.find.get("resets_at", ()))
-            for event in events_in(_end_of(log)):
+            for event in events_in(end_of_file(log)):
                 gathering.see(event)
             found = found or gathering.values(reading.find.get("resets_at", ()))
     return float(found[-1]) if found and is_number(found[-1]) else None
 
 
-def _session_logs(patterns: Iterable[str], known: Mapping[str, str]) -> Iterator[str]:
+def files_like(patterns: Iterable[str], known: Mapping[str, str]) -> Iterator[str]:
+    """Yield the files that match patterns in which every {name} is known."""
     for pattern in patterns:
         if all(name in known for name in _VARIABLE.findall(pattern)):
             filled = _VARIABLE.sub(lambda mark: glob.escape(known[mark[1]]), pattern)
             yield from glob.iglob(filled)  # noqa: PTH207 - Path.glob takes no whole path
 
 
-def _end_of(file: str) -> bytes:
+def end_of_file(file: str) -> bytes:
     """Return the end of a plain file; nothing where it cannot be read."""
     with contextlib.suppress(OSError, ValueError), os.fdopen(os.open(file, _READ), "rb") as opened:
         about = os.fstat(opened.fileno())

@@ -21,8 +21,7 @@ Path = tuple[str, ...]  # the steps of a dotted path; `*` is every value of an o
 _ESCAPES = re.compile(
     r"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
-
-
+_DOT = re.compile(r"(?<!\\)\.")
 _MOST_MENDED = 8 << 20  # bytes; a longer text that is not quite JSON is not JSON
 
 
@@ -76,6 +75,11 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
     yield from (part for part in (value if isinstance(value, list) else [value]) if isinstance(part, dict))
 
 
+def read_path(written: str) -> Path:
+    """Return the steps of a dotted path; a dot that belongs to a key has a backslash before it."""
+    return tuple(step.replace("\\.", ".") for step in _DOT.split(written))
+
+
 def values_at(document: Any, path: Path) -> list[Any]:
     """Return the values that stand at a path; null counts as not there."""
     if len(path) == 1 and path[0] != "*" and isinstance(document, dict):  # most paths; this is asked for every event
@@ -115,7 +119,7 @@ def read_where(written: Mapping[str, Any]) -> Where:
 @functools.cache
 def _read_where(written: str) -> Where:
     """Return one and the same object for the same conditions, so that an event is held against them once."""
-    return Where(tuple((tuple(path.split(".")), _condition(wanted)) for path, wanted in json.loads(written).items()))
+    return Where(tuple((read_path(path), _condition(wanted)) for path, wanted in json.loads(written).items()))
 
 
 def _condition(wanted: Any) -> Callable[[list[Any]], bool]:
@@ -161,7 +165,7 @@ def read_selectors(written: Any) -> tuple[Selector, ...]:
     return tuple(
         Selector(
             read_where(one.get("where", {})),
-            tuple(tuple(path.split(".")) for path in _listed(one["path"])),
+            tuple(read_path(path) for path in _listed(one["path"])),
             one.get("take", "last"),
         )
         for one in _listed(written)
