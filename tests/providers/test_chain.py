@@ -153,6 +153,14 @@ def test_an_unknown_name_is_exit_2(fakes: Fakes, capsys: pytest.CaptureFixture[s
     assert [] == fakes.calls("claude")
 
 
+def test_a_model_is_never_an_option(fakes: Fakes, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model that begins with a dash is refused with exit 2 before a program sees it."""
+    fakes.program("opencode", "exit 0")
+    assert 2 == main(["providers", "check", "opencode", "--model=--yolo/x"])
+    assert "providers: --yolo/x is no model\n" in capsys.readouterr().err
+    assert [] == fakes.calls("opencode")
+
+
 def test_check_is_one_document_for_machines(fakes: Fakes, capsys: pytest.CaptureFixture[str]) -> None:
     """--json prints every field, the chain and the choice, also when nobody can work."""
     fakes.program("claude", CLAUDE_OUT)

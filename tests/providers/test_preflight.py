@@ -87,6 +87,12 @@ def test_the_version_is_what_the_program_says(fakes: Fakes) -> None:
     assert None is check("gemini").version
 
 
+def test_a_preflight_has_the_environment_of_its_entry(fakes: Fakes) -> None:
+    """What an entry sets for its program, such as no update by itself, holds for the preflight as well."""
+    fakes.program("claude", 'echo "updates off: $DISABLE_AUTOUPDATER" >&2; exit 1')
+    assert "exit 1: updates off: 1" == check("claude").reason
+
+
 def test_a_missing_program_is_not_installed(fakes: Fakes) -> None:
     """What is not on the PATH is said at once, for an agent and for each provider of a runner."""
     assert not list(fakes.bin.iterdir())

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from trailblazer.errors import WordsWrong
 from trailblazer.plain import one_line
 from trailblazer.processes.ask import Answer, ask
 from trailblazer.providers.agents import MARK, RUNNER, Agent, read_answer
@@ -110,6 +111,8 @@ class _Check:
         self._provider, self._over = provider, over
         self._known = {"provider": provider.name.partition(":")[2]} if provider.kind == RUNNER else {}
         if model:
+            if model.startswith("-") or "\0" in model:
+                raise WordsWrong(f"{one_line(model, 60)} is no model", "A program would take it for an option.")
             self._known["model"] = model
             self._known |= {"model_provider": model.partition("/")[0]} if "/" in model else {}
         self._deadline = time.monotonic() + provider.seconds
@@ -181,7 +184,8 @@ def check_provider(
 ) -> Health:
     """Return how a provider is, within its time limit whatever its program does; setting `over` ends the check.
 
-    One line goes to `log`: `[preflight/NAME] …`. Only with `paid` is a model asked.
+    One line goes to `log`: `[preflight/NAME] …`. Only with `paid` is a model asked. A model that a program would take
+    for an option is refused with WordsWrong (exit 2).
     """
     began = time.monotonic()
     if not provider.is_installed:
