@@ -14,7 +14,7 @@ import argparse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from trailblazer.providers.preflight import Health, Provider
 
@@ -72,7 +72,7 @@ def _check(providers: Sequence[Provider], chain: Sequence[str], words: argparse.
     from trailblazer.providers.chain import check_together, choose_provider
     from trailblazer.providers.preflight import check_provider
 
-    log = Words(quiet=not words.verbose).say
+    log: Callable[[str], None] = Words().say if words.verbose else lambda _line: None
     found = check_together(
         providers,
         lambda provider, over: check_provider(provider, model=words.model, paid=words.paid, log=log, over=over),
