@@ -29,7 +29,6 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--model", metavar="M", help="the model that is wanted")
     check.add_argument("--paid", action="store_true", help="let the model answer; costs a little")
     check.add_argument("--json", action="store_true", help="the same as one JSON object")
-    check.add_argument("--verbose", action="store_true", help="a line as soon as a check ends")
 
 
 def run(words: argparse.Namespace) -> int:
