@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 VERBS = {
     "dispatch": "carry out a plan of embedding runs: gate, claim, run, prove",
     "run": "work through everything that is normalised and unprocessed",
-    "runs": "list, show, status, reset, backfill of the table of runs",
+    "runs": "list, show, status, reset, forget, backfill of the table of runs",
     "batch": "run one command or agent over a list of items",
     "normalize": "turn md, txt, rst and html files into runs",
     "chunk": "cut the documents of runs into chunks under a token cap",

@@ -25,6 +25,7 @@ from trailblazer.plain import counted, one_line
 from trailblazer.record import proof
 from trailblazer.record.folder import JOURNAL, Record, hold, open_record, reopen_record
 from trailblazer.record.manifest import MANIFEST, Resource, Seed, read_manifest
+from trailblazer.record.pruning import clean_leftovers
 from trailblazer.record.seals import keep_seal, kept_seal, place_for_seal, withdraw_seal
 from trailblazer.record.standing import read_standing
 from trailblazer.record.verification import verify_folder
@@ -111,6 +112,8 @@ def carry_out(work: Work) -> int:
 
 def _open(work: Work) -> Record:
     """Return the record of a new dispatch with its archive, or of the one that is carried on."""
+    with contextlib.suppress(OSError):
+        clean_leftovers(work.config.places)
     if work.resumes is not None:
         return _reopen(work.resumes, work.config, force=work.force)
     parameters = dict(work.parameters())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -22,6 +23,21 @@ def find_old(places: Places, days: float) -> list[Path]:
     loose = [*places.logs.glob("embed_env.*.json"), *places.logs.glob("runs_events.*.ndjson")]
     files = [file for file in loose if file.stat().st_mtime < before and not _is_live(file)]
     return sorted([*(folder for folder in folders if not _is_running(folder)), *left, *files])
+
+
+def clean_leftovers(places: Places) -> int:
+    """Delete what processes of this host left behind when they died, and return how many files that were.
+
+    The items of a batch that was killed before it had a folder, and the settings of embedding workers (E6).
+    """
+    gone = [file for file in places.logs.glob("embed_env.*.json") if not _is_live(file)]
+    for file in places.dispatches.glob(".items-*.ndjson"):
+        host, _, pid = file.name.removeprefix(".items-").removesuffix(".ndjson").rpartition("-")
+        if host in {"", os.uname().nodename} and pid.isdigit() and not Path("/proc", pid).exists():
+            gone.append(file)
+    for file in gone:
+        file.unlink(missing_ok=True)
+    return len(gone)
 
 
 def remove(places: Places, path: Path) -> bool:

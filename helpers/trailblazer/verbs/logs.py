@@ -24,7 +24,8 @@ def run(words: argparse.Namespace) -> int:
     """Print what is old, one path a line. Delete it with --yes."""
     from trailblazer.config import load_config
     from trailblazer.events import Words
-    from trailblazer.record.pruning import find_old, remove
+    from trailblazer.plain import counted
+    from trailblazer.record.pruning import clean_leftovers, find_old, remove
 
     places = load_config().places
     old = find_old(places, words.days)
@@ -35,5 +36,7 @@ def run(words: argparse.Namespace) -> int:
         Words().say(f"Older than {words.days:g} days: {len(old)}; nothing was deleted{hint}")
         return 0
     gone = sum(remove(places, path) for path in old)
+    if left := clean_leftovers(places):
+        Words().say(f"Deleted: {counted(left, 'file')} of processes that are gone", "green")
     Words().say(f"Deleted: {gone} of {len(old)}", "green")
     return 0

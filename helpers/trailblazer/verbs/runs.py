@@ -2,7 +2,8 @@
 
 trailblazer runs status                                    totals, and who holds which run since when
 trailblazer runs list status=failed runs='2026-*'
-trailblazer runs reset scope=embeddings runs='2026-*' dry-run"""
+trailblazer runs reset scope=embeddings runs='2026-*' dry-run
+trailblazer runs forget 2026-11-20 yes                     a run whose folder is gone"""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ SCOPES = ("processed", "embeddings", "all")
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
-    """Add the five actions, and the filters that three of them share."""
+    """Add the six actions, and the filters that three of them share."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="one line a run")
     _add_filters(listing)
@@ -35,6 +36,10 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     _add_filters(reset)
     reset.add_argument("--dry-run", action="store_true", help="say what would be deleted, and change nothing")
     reset.add_argument("--yes", action="store_true", help="delete; without it nothing is deleted")
+    forget = actions.add_parser("forget", help="forget a run that is gone: its row, and with --yes all that is stored")
+    forget.add_argument("run", metavar="RID", nargs="+", help="the run")
+    forget.add_argument("--dry-run", action="store_true", help="say what would be deleted, and change nothing")
+    forget.add_argument("--yes", action="store_true", help="delete its vectors, chunks and documents too")
     actions.add_parser("backfill", help="enter the runs of var/runs that the table does not know")
 
 
@@ -53,6 +58,8 @@ def run(words: argparse.Namespace) -> int:
     config = load_config()
     if words.action == "backfill":
         return run_table.fill(config)
+    if words.action == "forget":
+        return run_table.forget_runs(config, words.run, dry_run=words.dry_run, is_sure=words.yes)
     if words.action == "show":
         return run_table.show(config, words.run, as_json=words.json)
     filters = run_table.read_filters(words.source, words.runs, words.since, words.until)

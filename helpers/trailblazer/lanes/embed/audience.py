@@ -45,12 +45,19 @@ class RunsAudience(Audience):
             self._shown.progress.more = work_line(document)
         super().show(standing)
 
+    def _end_progress(self, item: Item, outcome: Outcome) -> None:
+        """Emit that a run is whole, unless the last event said so."""
+        said = self._next.pop(item.id, self._every) - self._every
+        total = int(outcome.details.get("total_chunks", 0))
+        if self._every and outcome.status is Status.SUCCESS and item.phase == "embed" and said < total:
+            self.emit("progress", "tick", item, percent=100, chunks=total, of=total)
+
     def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
         """Emit and say an outcome."""
         super().settled(item, outcome, standing)
         self._settled_too(item, outcome)
         self._measure.settled(item, outcome)
-        self._next.pop(item.id, None)
+        self._end_progress(item, outcome)
 
     def say_outcome(self, item: Item, outcome: Outcome) -> None:
         """Say an outcome in one line, on the terminal too when it needs a person."""

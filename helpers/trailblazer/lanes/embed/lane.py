@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -117,8 +117,17 @@ class EmbedLane(OwnedLane):
                 if wanted:
                     self._note_asked(phase, wanted)
                     taken = self._holdings.take(list(wanted), phase, again=again)
+                    if reset := self._reset_runs(taken, phase):
+                        taken = {**taken, **self._holdings.take(reset, phase, again=True)}
                     answers += [self._answer(wanted[run], answer) for run, answer in taken.items()]
         return answers
+
+    def _reset_runs(self, taken: Mapping[str, Claim | HeldBy], phase: str) -> list[str]:
+        """Return runs that wait for chunking after a reset, where only embedding was asked for: they have chunks."""
+        if phase == "chunk" or "chunk" in self.parameters.phases:
+            return []
+        refused = {run: answer for run, answer in taken.items() if isinstance(answer, HeldBy)}
+        return [run for run, answer in refused.items() if answer.status == "reset" and answer.claimed_by is None]
 
     def _again(self, item: Item) -> bool:
         return not self._waiting_only or (item.id, item.phase) in self.failed

@@ -15,6 +15,7 @@ from trailblazer.database.backlog import Filters, ResetCounts, Run, Scope
 from trailblazer.database.connection import answering, connect
 from trailblazer.errors import PlanUnusable, WordsWrong
 from trailblazer.events import Words, runs_events
+from trailblazer.paths import is_id
 from trailblazer.plain import counted, one_line
 
 WORKING = ("chunking", "embedding")
@@ -111,6 +112,26 @@ def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool,
     if dry_run:
         return 0
     raise WordsWrong("nothing was deleted: --yes is missing", "Look at the numbers above, then say it again with yes.")
+
+
+def forget_runs(config: Config, rids: Sequence[str], *, dry_run: bool, is_sure: bool) -> int:
+    """Delete all that the database has of runs. Where more than their rows would go, a yes is needed (exit 2)."""
+    people = Words()
+    with answering(), connect(config) as connection:
+        would_be = backlog.forget(connection, rids, dry_run=True)
+        if not any(asdict(would_be).values()):
+            raise PlanUnusable(f"the database knows no run {', '.join(rids)}", "See: trailblazer runs list")
+        deletes = would_be.embeddings or would_be.chunks or would_be.documents
+        if dry_run or (deletes and not is_sure):
+            people.say(f"This would forget {_counted(would_be)}; nothing was changed", "yellow")
+            if dry_run:
+                return 0
+            raise WordsWrong("nothing was deleted: --yes is missing", "Look at the numbers above, then add yes.")
+        people.say(f"Forgotten: {_counted(backlog.forget(connection, rids))}", "green")
+    for rid in rids:
+        if is_id(rid) and config.places.run(rid).is_dir():
+            people.say(f"{config.places.run(rid)} is still there: the next `trailblazer run` finds it again", "yellow")
+    return 0
 
 
 def fill(config: Config) -> int:

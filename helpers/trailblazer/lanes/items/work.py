@@ -80,7 +80,9 @@ class ItemsWork:
         self._source, self.planned, self._draft = "", 0, Path()
         self._audience: ItemAudience | None = None
         if self.resumes is None:
-            self._draft = make_folder(self.config.places.dispatches) / f".items-{os.getpid()}.ndjson"
+            self._draft = (
+                make_folder(self.config.places.dispatches) / f".items-{os.uname().nodename}-{os.getpid()}.ndjson"
+            )
             self.planned, self._source = _spool(batch.items, self.request.format, self._draft)
 
     def preview(self, people: Words) -> int:
