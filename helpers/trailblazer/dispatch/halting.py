@@ -48,13 +48,13 @@ def read_rule(text: str) -> Rule:
 
 
 class Streak:
-    """Counts attempts in a row that failed with one text, or because a service did not answer; `limit` 0 is never."""
+    """Counts items in a row that failed with one text, or because a service did not answer; `limit` 0 is never."""
 
     def __init__(self, limit: int) -> None:
         self._limit, self._count, self._last = limit, 0, Outcome(Status.SUCCESS)
 
     def is_reached(self, outcome: Outcome) -> bool:
-        """Take in how an attempt ended, and say whether there are as many as `limit`; then the count begins anew."""
+        """Take in an outcome, and say whether there are as many as `limit`; then the count begins anew."""
         if outcome.status is Status.SUCCESS:
             self._count = 0
         elif outcome.status in FAILED:

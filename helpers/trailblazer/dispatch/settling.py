@@ -35,7 +35,7 @@ class Limits:
     """How many slots, how often again, when to stop early, and when the next attempt may start.
 
     An item is tried again when its refusal is transient; with `retry_failures` after any failure. After `probe_after`
-    attempts in a row that fail alike the lane's provider is probed, and the dispatch stops when it does not answer.
+    items in a row that fail alike the lane's provider is probed, and the dispatch stops when it does not answer.
     """
 
     slots: int
@@ -79,8 +79,6 @@ class Settling:
             if self._close(task):
                 self._record.leave(task.item, attempt, answer)
             return
-        if isinstance(answer, Outcome):
-            self._probe_after(answer)
         outcome = Outcome(Status.CANCELLED, answer.reason, usage=answer.usage) if isinstance(answer, Again) else answer
         if held is not None and outcome.status is not Status.SUCCESS:
             self.let_go(held, outcome)
@@ -97,6 +95,7 @@ class Settling:
                 self._queue.put_back(replace(task, tries=task.tries + 1), after)
         else:
             self.settle(task, attempt, outcome)
+            self._probe_after(outcome)
 
     def _probe_after(self, outcome: Outcome) -> None:
         """Probe the provider where attempts fail alike; one that does not answer stops the dispatch (exit 8)."""
@@ -107,7 +106,7 @@ class Settling:
         try:
             self._lane.probe()
         except Trouble as trouble:
-            why = f"stopped: {self._limits.probe_after} attempts in a row failed, and a probe failed: {trouble.what}"
+            why = f"stopped: {self._limits.probe_after} items in a row failed, and a probe failed: {trouble.what}"
             self._halt(Verdict(why, 8, now=False))
 
     def _may_repeat(self, task: Task, outcome: Outcome) -> bool:

@@ -31,7 +31,7 @@ def test_a_provider_that_dies_in_mid_dispatch_is_probed_and_stops_it(
     settings = {"embed_max_retries": "0", "dispatch_probe_after": "2"}
     done = project.run("dispatch", "plan=list.txt", "workers=1", "retries=0", **settings)
     assert 8 == done.code, done.err
-    assert "Exit 8: stopped: 2 attempts in a row failed, and a probe failed: " in done.err
+    assert "Exit 8: stopped: 2 items in a row failed, and a probe failed: " in done.err
     assert ["success", "error", "error", "cancelled"] == [project.statuses[rid] for rid in STOCK]
     assert "probe" in str(service.requests[-1]["input"])
     service.behaviour = "ok"

@@ -15,7 +15,7 @@ from trailblazer.record.outcomes import Again, Outcome, Refusal, Status, Usage, 
 
 def usage_of(reply: Reply | None) -> Usage:
     """Return what a task has paid for, nothing when it has made no vector."""
-    if reply is None or not reply.embedded:
+    if reply is None or (not reply.embedded and reply.kind == "trouble"):
         return {}
     return {"tokens": reply.tokens, "chunks": reply.embedded, "estCostUSD": reply.cost}
 
