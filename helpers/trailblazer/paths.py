@@ -47,18 +47,6 @@ def read_stamp(name: str) -> datetime | None:
         return None
 
 
-def read_moment(file: Path, name: str) -> datetime | None:
-    """Return the moment that a field of a JSON document holds, UTC where it names no zone; None when it has none."""
-    import orjson
-
-    try:
-        document = orjson.loads(file.read_bytes())
-        moment = datetime.fromisoformat(document[name])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def timestamp() -> str:
     """Return the present moment as documents and events write it: 2026-11-20T22:30:00.123Z."""
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,6 +125,15 @@ def read_json(target: Path) -> Any:
         raise DocumentInvalid(f"cannot read {target}: {error.strerror}", "Check that path.") from error
     except ValueError as error:
         raise DocumentInvalid(f"{target} is not JSON: {error}", "Repair or remove that file.") from error
+
+
+def read_moment(target: Path, name: str) -> datetime | None:
+    """Return the moment that a field of a JSON document holds, UTC where it names no zone; None when it has none."""
+    try:
+        moment = datetime.fromisoformat(read_json(target)[name])
+    except (DocumentInvalid, ValueError, KeyError, TypeError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def read_lines(target: Path) -> Iterator[dict[str, Any]]:

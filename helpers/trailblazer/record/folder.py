@@ -13,7 +13,7 @@ from typing import Any
 from trailblazer import schemas
 from trailblazer.atomic import make_folder, remove_drafts, sync_folder
 from trailblazer.errors import AlreadyRunning, PlanUnusable, StorageTrouble
-from trailblazer.paths import Places, read_moment, read_stamp, stamp, timestamp
+from trailblazer.paths import Places, read_stamp, stamp, timestamp
 from trailblazer.processes.identity import holder_name
 from trailblazer.processes.lock import Lock
 from trailblazer.record import proof
@@ -260,7 +260,7 @@ def dispatch_folders(places: Places) -> list[Path]:
 
     found = []
     for folder in places.dispatches.iterdir():
-        moment = read_moment(folder / MANIFEST, "startedOn") or read_stamp(folder.name)
+        moment = schemas.read_moment(folder / MANIFEST, "startedOn") or read_stamp(folder.name)
         if moment is not None and not folder.name.startswith(".") and (folder / MANIFEST).is_file():
             found.append((moment, len(folder.name), folder.name))
     return [places.dispatches / name for _, _, name in sorted(found)]

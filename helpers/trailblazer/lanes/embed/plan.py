@@ -10,7 +10,8 @@ from pathlib import Path
 
 from trailblazer.errors import GateClosed, PlanUnusable
 from trailblazer.lanes.embed.reasons import group_reasons, without_codes
-from trailblazer.paths import Places, is_id, read_moment, read_stamp
+from trailblazer.paths import Places, is_id, read_stamp
+from trailblazer.schemas import read_moment
 
 _LINE = re.compile(r"(?:\S*/)?runs/([^/\s]+)/?$")
 _COUNT = re.compile(r":\d+$")

@@ -1,0 +1,127 @@
+"""Every command of the README and of the help works when it is typed, in bash and in zsh."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fixtures.embedding_server import EmbeddingServer
+from lanes.embed.project import LIMIT, Project, write_documents
+from repo.documented import documented
+from repo.tree import BINARIES, CHECKOUT
+from trailblazer.cli import as_flags, parser_for
+
+LINES = documented()
+SHELLS = [shell for shell in ("bash", "zsh") if subprocess.run(["which", shell], capture_output=True).returncode == 0]
+RECORDER = """#!/bin/sh
+[ "${0##*/}" = cat ] || printf '%s\\0' "${0##*/}" "$@" "" >>"$RECORD"
+"""
+RECIPES = {"preflight": ["embed", "plan-preflight"], "reset": ["runs", "reset"], "status": ["dispatch", "--status"]}
+TOO_MUCH = ("make ", "just bench", "just test", "just lint", "just fmt", "scripts/bootstrap.sh", "scripts/test.sh")
+ENDLESS = ("--provider claude", "catalog-scraper")  # they would call an agent
+
+
+def _recorded(folder: Path, shell: str, line: str) -> list[list[str]]:
+    """Return the programs that a shell calls for a line, each with its words."""
+    record = folder / "record"
+    record.write_bytes(b"")
+    path = f"{folder}/bin:/usr/bin:/bin"
+    done = subprocess.run(
+        [shell, "-c", line],
+        cwd=folder,
+        env={"PATH": path, "RECORD": str(record), "HOME": str(folder)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert (0, "") == (done.returncode, done.stderr), f"{shell}: {line}"
+    calls = record.read_text().split("\0\0")
+    return [call.split("\0") for call in calls if call]
+
+
+@pytest.fixture
+def stubs(tmp_path: Path) -> Path:
+    """A folder in which every program only writes down how it was called."""
+    for name in ("bin/trailblazer", "bin/just", "bin/make", "bin/psql", "bin/cat"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(RECORDER)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "scripts").mkdir()
+    for script in (CHECKOUT / "scripts").glob("*.sh"):
+        (tmp_path / "scripts" / script.name).write_text(RECORDER)
+        (tmp_path / "scripts" / script.name).chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize("where", sorted(LINES))
+def test_both_shells_pass_on_the_words_that_are_meant(stubs: Path, where: str) -> None:
+    """Quoting, globs and braces mean the same in bash and zsh, and the verb understands every word."""
+    for line in LINES[where]:
+        calls = [_recorded(stubs, shell, line) for shell in SHELLS]
+        assert all(call == calls[0] for call in calls), line
+        for program, *words in calls[0]:
+            if program == "just" and words[0] in {"dispatch", "run", "runs", "normalize", "chunk", *RECIPES}:
+                words = [*RECIPES.get(words[0], words[:1]), *words[1:]]
+            elif program != "trailblazer":
+                continue
+            if "--help" not in words and words[0] != "ask":
+                parser_for(words[0]).parse_args(as_flags(words[1:], parser_for(words[0])))
+
+
+def _prepare(project: Project) -> dict[str, str]:
+    """Make what the examples speak of, and return the environment in which they are typed."""
+    write_documents(project.folder, "2026-11-20", ["a text"])
+    folder = project.folder
+    (folder / "docs").mkdir()
+    (folder / "docs" / "page.md").write_text("# A page\n\nIt says how an exception is caught.\n")
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "scrape.md").write_text("Scrape {{ item }}\n")
+    for name, text in (
+        ("urls.txt", "one\ntwo\n"),
+        ("items.json", '["one"]'),
+        ("ids", '{"id": 1}\n'),
+        ("list.txt", "alpha\n"),
+        ("report.sql", "SELECT 1\n"),
+        ("work.py", "import sys\nopen(sys.argv[4], 'w').write(sys.argv[2])\n"),
+        ("scrape.sh", "#!/bin/sh\necho $1\n"),
+    ):
+        (folder / name).write_text(text)
+    (folder / "scrape.sh").chmod(0o755)
+    (folder / "scripts").symlink_to(CHECKOUT / "scripts")
+    assert 0 == project.run("runs", "backfill").code
+    bundle = Path(project.run("embed", "plan-preflight").where)
+    bundle.rename(bundle.with_name("20261121T003642Z"))
+    (project.var / "retrieval_qc" / "20261120T090000Z").mkdir(parents=True)
+    assert 0 == project.run("dispatch", "plan=latest").code
+    path = f"{BINARIES}:{os.environ['PATH']}"
+    return project.settings(PATH=path, JUST_JUSTFILE=str(CHECKOUT / "justfile"))
+
+
+@pytest.mark.parametrize(("where", "shell"), [(where, SHELLS[-(where == "README")]) for where in sorted(LINES)])
+def test_every_command_works_when_it_is_typed(
+    make_project: Callable[[EmbeddingServer | None], Project], where: str, shell: str
+) -> None:
+    """In a project that has what they speak of all commands end with 0; what would call an agent is a dry run."""
+    project = make_project(None)
+    environment = _prepare(project)
+    for line in LINES[where]:
+        if line.startswith(TOO_MUCH) or line == "make":
+            continue
+        typed = line + " --dry-run" if any(word in line for word in ENDLESS) else line
+        done = subprocess.run(
+            [shell, "-c", typed],
+            cwd=project.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        assert 0 == done.returncode, f"{shell}: {typed}\n{done.stdout}{done.stderr}"
