@@ -123,7 +123,7 @@ def as_flags(words: list[str], parser: argparse.ArgumentParser) -> list[str]:
     if any(action.nargs == argparse.REMAINDER for action in named):
         return words
     flags: list[str] = []
-    takes_value = False
+    takes_value = may_take_value = False
     for position, word in enumerate(words):
         if word == "--":
             return flags + words[position:]
@@ -134,8 +134,10 @@ def as_flags(words: list[str], parser: argparse.ArgumentParser) -> list[str]:
         if word.startswith("-"):
             flags.append(word)
             takes_value = is_alone and (option is None or option.nargs != 0)
+            may_take_value = option is not None and option.nargs == "?"
             continue
-        is_value, takes_value = takes_value and is_alone, False
+        is_value = takes_value and is_alone and not (may_take_value and option is not None)
+        takes_value = False
         is_flag = not named or (option is not None and (not is_alone or option.nargs in {0, "?"}))
         flags.append("--" + word if is_flag and not is_value else word)
     return flags

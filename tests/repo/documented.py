@@ -8,15 +8,20 @@ from repo.tree import CHECKOUT
 from trailblazer.cli import VERBS, parser_for
 
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_CRON = re.compile(r"^[\d*]+ [\d*]+ \* \* \*  ")
 _INLINE = re.compile(r"`([^`\n]+)`")
-_COMMAND = re.compile(r"(just|make|trailblazer|psql|scripts/\w+\.sh|cat)( |$)")
+_COMMAND = re.compile(r"((just|make|trailblazer|scripts/\w+\.sh)( |$)|cat |psql |cd )")
 _PLACEHOLDER = re.compile(r"<|…|\b(VERB|NAME|PATH|TS)\b")
 
 
 def lines_of_readme() -> list[str]:
     """Return the commands of README.md: lines of its blocks, and code inside sentences; RID is a run of the tests."""
     text = (CHECKOUT / "README.md").read_text()
-    lines = [line.removeprefix("$ ").split("  #")[0] for block in _FENCE.findall(text) for line in block.splitlines()]
+    lines = [
+        _CRON.sub("", line.removeprefix("$ ").split("  #")[0])
+        for block in _FENCE.findall(text)
+        for line in block.splitlines()
+    ]
     return _commands([*lines, *_INLINE.findall(_FENCE.sub("", text))])
 
 

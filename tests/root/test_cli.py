@@ -60,6 +60,8 @@ VALUE = some.text(max_size=8).filter(lambda text: not text.startswith("-"))
         ("db", "status json", "status --json"),
         ("db", "psql yes=no -c x=1", "psql yes=no -c x=1"),
         ("batch", "run items=a.txt resume yes -- work.sh yes", "run --items=a.txt --resume --yes -- work.sh yes"),
+        ("batch", "run --resume dry-run", "run --resume --dry-run"),
+        ("batch", "run --resume latest dry-run", "run --resume latest --dry-run"),
         ("batch", "run skill [1] say=x timeout=9", "run skill [1] say=x --timeout=9"),
     ],
 )

@@ -200,3 +200,17 @@ def test_one_is_one(project: Project) -> None:
     assert "Exit 6: 1 of 1 item failed" in failed.err
     assert 0 == project.run("runs", "backfill").code
     assert "1 run" == project.run("runs", "list", "limit=1").err.strip()
+
+
+def test_a_dry_run_of_a_resume_shows_the_runs_that_are_left(project: Project, service: EmbeddingServer) -> None:
+    """`resume=latest dry-run` lists what has no good result, in the words of every dry run, and does nothing."""
+    project.write_plan(*STOCK)
+    service.behaviour, service.well = "500", 4
+    words = ("dispatch", "plan=list.txt", "workers=1", "retries=0", "halt=now,fail=1")
+    assert 8 == project.run(*words, embed_max_retries="0").code
+    service.behaviour = "ok"
+    journal = project.journal
+    done = project.run("dispatch", "resume=latest", "dry-run")
+    assert (0, "bravo\ncharlie\ndelta\n") == (done.code, done.out)
+    assert f"Dry run: dispatch {project.dispatch.name} would dispatch 3 runs; nothing was done\n" == done.err
+    assert journal == project.journal

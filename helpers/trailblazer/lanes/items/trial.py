@@ -6,14 +6,18 @@ import os
 import select
 import sys
 import time
+from pathlib import Path
 
 from trailblazer.dispatch.halting import Halted
 from trailblazer.dispatch.interrupts import Interrupts
-from trailblazer.lanes.items.lane import first_words
+from trailblazer.errors import DocumentInvalid
+from trailblazer.lanes.items.lane import RESULT, first_words
 from trailblazer.lanes.items.request import ItemsRequest
+from trailblazer.plain import one_line
 from trailblazer.record.folder import Record
 from trailblazer.record.outcomes import Item
 from trailblazer.reports.progress import Progress
+from trailblazer.schemas import read_json
 
 SHOWN_CHARACTERS = 500
 QUESTION_SECONDS = 30 * 60
@@ -36,6 +40,10 @@ class Trial:
             return self._halted("interrupted after pre-flight", others)
         attempt = self._record.standing.attempt_of(first.index)
         said = first_words(self._record.folder, first.index, attempt, SHOWN_CHARACTERS)
+        if not is_good:
+            reason = self._reason(first.index, attempt)
+            kind = reason.partition(":")[0]  # "exit 3", "timeout": what it printed follows
+            said = one_line(reason if said == "(no output)" else f"{kind}: {said}", SHOWN_CHARACTERS)
         what = f"Pre-flight: {first.id}: {'success' if is_good else 'failed'}: {said}"
         self._people.say(what, "green" if is_good else "red")
         if not others:
@@ -46,6 +54,14 @@ class Trial:
         if rule == "ask" and self._is_agreed(is_good, others):
             return None
         return self._halted("stopped after pre-flight" if is_good else "the first item failed in pre-flight", others)
+
+    def _reason(self, index: int, attempt: int) -> str:
+        """Return why the first item failed, as its result.json says it."""
+        folder = Path(self._record.attempt_folder(index, attempt))
+        try:
+            return str(read_json(folder / RESULT)["reason"])
+        except (DocumentInvalid, KeyError, TypeError):
+            return "no result"
 
     def _halted(self, why: str, others: int) -> Halted:
         rest = "the other item was" if others == 1 else f"the other {others} items were"
