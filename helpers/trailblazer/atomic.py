@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -85,6 +86,28 @@ def remove_drafts(folder: Path) -> None:
     for file in folder.iterdir():
         if _DRAFT.fullmatch(file.name):
             _remove_draft(file)
+
+
+def read_regular(file: Path | str, most: int, *, cut: bool = False, follow_links: bool = True) -> bytes:
+    """Return what a file holds. Kind and size are looked at before anything is read.
+
+    A pipe, a device, a folder and a file of more than `most` bytes is an OSError; `cut` returns the beginning instead.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow_links else os.O_NOFOLLOW)
+    handle = os.open(file, flags)
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(file))
+        if not cut and found.st_size > most:
+            raise OSError(errno.EFBIG, f"it is too large: {found.st_size} bytes, at most {most} are read", str(file))
+        pieces, left = [], min(found.st_size, most)
+        while left > 0 and (piece := os.read(handle, left)):
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(handle)
 
 
 def write_whole(target: Path, content: bytes | str, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:

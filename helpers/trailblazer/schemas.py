@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from trailblazer.atomic import write_whole
+from trailblazer.atomic import read_regular, write_whole
 from trailblazer.errors import DocumentInvalid
+from trailblazer.plain import one_line
 
 Record = TypeVar("Record")
 
 _HERE = Path(__file__).resolve()
 # What others nest more deeply is refused: writing, checking and comparing a value recurse.
 DEEPEST = 100
+MOST_BYTES = 1 << 30  # in one document that is read whole
+MOST_ERRORS = 100  # in a user's document: the first of them is shown
 
 
 def folder() -> Path:
@@ -26,26 +31,9 @@ def folder() -> Path:
     return checkout if checkout.is_dir() else _HERE.parent / "_schemas"
 
 
-_ADDED: dict[str, dict[str, Any]] = {}
-
-
-def add(name: str, file: Path) -> None:
-    """Add a schema of the user under a name. A file that is not a JSON Schema is refused with DocumentInvalid."""
-    import jsonschema
-
-    schema = read_json(file)
-    try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        raise DocumentInvalid(f"{file} is not a JSON Schema: {_message(error)}", "Use draft 2020-12.") from None
-    _ADDED[name] = schema
-
-
 @functools.cache
 def load(name: str) -> dict[str, Any]:
     """Return the schema of that name, from schemas/NAME.schema.json."""
-    if name in _ADDED:
-        return _ADDED[name]
     schema: dict[str, Any] = json.loads((folder() / f"{name}.schema.json").read_text())
     return schema
 
@@ -67,9 +55,67 @@ def violations_in(name: str) -> Any:
 
 
 def _message(error: Any) -> str:
-    from trailblazer.plain import one_line
-
     return one_line(str(error.message), 300)
+
+
+def user_schema(file: Path) -> Callable[[Any], str]:
+    """Return a function from a document to the first way in which it breaks a user's schema, empty when it does not.
+
+    A schema that breaks the draft, or needs what is not in the file (nothing is fetched), is refused with
+    DocumentInvalid. The function may take for ever, because of a pattern: call it where it can be ended.
+    """
+    import jsonschema
+    from jsonschema_specifications import REGISTRY
+    from referencing.exceptions import Unresolvable
+
+    schema = read_json(file)
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+        _check_parts(schema)
+        validator = jsonschema.Draft202012Validator(schema, registry=REGISTRY)
+        validator.is_valid(None)  # no pattern looks at null, and a schema that needs itself is found out
+    except jsonschema.SchemaError as error:
+        raise DocumentInvalid(f"{file} is not a JSON Schema: {_message(error)}", "Use draft 2020-12.") from None
+    except (Unresolvable, ValueError, OverflowError, RecursionError) as error:
+        why = "it needs itself without end" if isinstance(error, RecursionError) else one_line(str(error), 300)
+        why = f"it refers to what is not in it: {why}" if isinstance(error, Unresolvable) else why
+        raise DocumentInvalid(f"{file} cannot be used as a JSON Schema: {why}", "Nothing is fetched.") from None
+
+    def first_violation(document: Any) -> str:
+        errors = itertools.islice(validator.iter_errors(document), MOST_ERRORS)
+        first = min(errors, key=lambda error: list(map(str, error.path)), default=None)
+        return f"{first.json_path}: {_message(first)}" if first else ""
+
+    return first_violation
+
+
+def _check_parts(schema: Any) -> None:
+    """Look up every reference and compile every pattern in a schema; what fails is a ValueError or Unresolvable."""
+    from jsonschema_specifications import REGISTRY
+    from referencing.jsonschema import DRAFT202012
+
+    root = DRAFT202012.create_resource(schema)
+    waiting = [(root, REGISTRY.with_resource(root.id() or "", root).resolver_with_root(root))]
+    seen: set[int] = set()
+    while waiting:
+        part, resolver = waiting.pop()
+        if not isinstance(part.contents, dict) or id(part.contents) in seen:
+            continue
+        seen.add(id(part.contents))
+        for pattern in (part.contents.get("pattern", ""), *part.contents.get("patternProperties", ())):
+            _check_pattern(pattern)
+        for word in ("$ref", "$dynamicRef"):
+            if word in part.contents:
+                found = resolver.lookup(part.contents[word])
+                waiting.append((DRAFT202012.create_resource(found.contents), found.resolver))
+        waiting += [(below, resolver.in_subresource(below)) for below in part.subresources()]
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"the pattern {pattern[:80]!r} is wrong: {error}") from None
 
 
 def check(name: str, document: Any, where: str) -> None:
@@ -120,7 +166,7 @@ def publish(
 def read_json(target: Path) -> Any:
     """Return the content of a JSON file. A file that is missing or not JSON is refused with DocumentInvalid."""
     try:
-        return parse_json(target.read_bytes())
+        return parse_json(read_regular(target, MOST_BYTES))
     except OSError as error:
         raise DocumentInvalid(f"cannot read {target}: {error.strerror}", "Check that path.") from error
     except ValueError as error:

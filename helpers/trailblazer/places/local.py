@@ -26,7 +26,7 @@ class Local:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._mark = mark_of(folder)
-        self._children = Children(self._mark)
+        self.children = Children(self._mark)
         self._added = dict(environment)
         self._blocks: dict[tuple[str, ...], Block] = {}
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -42,7 +42,7 @@ class Local:
         try:
             logs = self._open_logs(order)
             began = time.monotonic()
-            child = self._children.start(
+            child = self.children.start(
                 order.argv,
                 stdin=stdin,
                 stdout=logs[0],
@@ -94,7 +94,7 @@ class Local:
 
     def wait(self, child: Child, logs: tuple[int, int], began: float) -> Finished:
         """Wait for a child; return how it ended and what its logs hold."""
-        ended = self._children.wait(child)
+        ended = self.children.wait(child)
         sizes, truncated = [0, 0], False
         if logs[0] != self._null:
             sizes = [os.fstat(log).st_size for log in logs]
@@ -126,12 +126,12 @@ class Local:
 
     def end(self, child: Child, why: str, grace: float) -> None:
         """Ask a child to end."""
-        self._children.end(child, why, grace)
+        self.children.end(child, why, grace)
 
     def close(self) -> None:
         """End whatever of the dispatch still lives."""
         self._over.set()
-        self._children.close()
+        self.children.close()
         os.close(self._null)
 
 

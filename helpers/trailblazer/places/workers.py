@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from trailblazer.errors import ServiceDown, Trouble
 from trailblazer.places.local import mark_of
-from trailblazer.processes.children import Child, Children
+from trailblazer.processes.children import Child, Children, Ended
 from trailblazer.processes.spawning import environment_block
 
 
@@ -27,23 +27,36 @@ class WorkerEnded(Trouble):
 class Workers:
     """Processes of one command that answer lines with lines. `folder` is that of the dispatch and gets their stderr.
 
-    A worker that gives no sign of life for `limit_seconds` is ended.
+    A worker that gives no sign of life for `limit_seconds` is ended. A dispatch that has other children as well gives
+    its `children`: only one may wait for them.
     """
 
-    def __init__(self, argv: list[str], folder: Path, environment: Mapping[str, str], limit_seconds: float) -> None:
-        self._argv, self._folder, self._limit = argv, folder, limit_seconds
-        self._children = Children(mark_of(folder))
+    def __init__(
+        self,
+        argv: list[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        limit_seconds: float,
+        *,
+        children: Children | None = None,
+        name: str = "worker",
+    ) -> None:
+        self._argv, self._folder, self._limit, self._name = argv, folder, limit_seconds, name
+        self._children = children or Children(mark_of(folder))
         self._environment = environment_block(environment)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._all: list[_Worker] = []
         self._started = 0
 
-    def exchange(self, request: bytes) -> Exchange:
-        """Send a line to a worker and return at once; the answers come from the exchange."""
+    def exchange(self, request: bytes, limit_seconds: float | None = None) -> Exchange:
+        """Send a line to a worker and return at once; the answers come from the exchange.
+
+        The first answer may have another limit than the others.
+        """
         with self._lock:
             worker = self._idle.pop() if self._idle else self._start()
-        worker.child.limit(self._limit)
+        worker.child.limit(limit_seconds or self._limit)
         with contextlib.suppress(OSError):  # a worker that died answers nothing: the exchange notices
             worker.requests.write(request)
             worker.requests.flush()
@@ -52,7 +65,7 @@ class Workers:
     def _start(self) -> _Worker:
         self._started += 1
         log = os.open(
-            self._folder / f"worker_{self._started}.stderr",
+            self._folder / f"{self._name}_{self._started}.stderr",
             os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC,
             0o600,
         )
@@ -65,7 +78,7 @@ class Workers:
                 stdout=their_stdout,
                 stderr=log,
                 environment=self._environment,
-                name=f"worker-{self._started}",
+                name=f"{self._name}-{self._started}",
             )
         finally:
             for handle in (their_stdin, their_stdout, log):
@@ -90,26 +103,29 @@ class Workers:
             if worker in self._all:
                 self._all.remove(worker)
         worker.close()
-        ended = self._children.wait(worker.child)
+        ended = worker.wait(self._children)
         if ended.why == "timeout":
             return WorkerEnded(f"took longer than {self._limit:g} s and was ended", "timeout")
         if ended.why:
             return WorkerEnded("ended before it was done", "cancelled")
         by = f"signal {ended.signal}" if ended.signal else f"exit code {ended.exit_code}"
-        return ServiceDown(f"the worker process died ({by})", f"See worker_*.stderr in {self._folder}.")
+        return ServiceDown(f"the {self._name} process died ({by})", f"See {self._name}_*.stderr in {self._folder}.")
 
     def end(self, worker: _Worker, why: str, grace: float) -> None:
         """Ask a worker to end."""
         self._children.end(worker.child, why, grace)
 
-    def close(self) -> None:
-        """Let every worker end, and wait for it."""
+    def close(self, *, at_once: bool = False) -> None:
+        """Let every worker end, `at_once` also one that is busy, and wait for it."""
         with self._lock:
             workers, self._all, self._idle = self._all, [], []
         for worker in workers:
-            worker.requests.close()
+            if at_once:
+                self._children.end(worker.child, "cancelled", 0)
+            else:
+                worker.requests.close()
         for worker in workers:
-            self._children.wait(worker.child)
+            worker.wait(self._children)
             worker.close()
         self._children.close()
 
@@ -149,6 +165,14 @@ class Exchange:
 class _Worker:
     def __init__(self, child: Child, requests: IO[bytes], replies: IO[bytes]) -> None:
         self.child, self.requests, self.replies = child, requests, replies
+        self._lock = threading.Lock()
+        self._ended: Ended | None = None
+
+    def wait(self, children: Children) -> Ended:
+        """Wait until it has ended; two may wait at once: whoever closes, and whoever was asking."""
+        with self._lock:
+            self._ended = self._ended or children.wait(self.child)
+            return self._ended
 
     def close(self) -> None:
         for stream in (self.requests, self.replies):

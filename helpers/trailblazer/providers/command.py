@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,12 @@ from trailblazer.providers.agents import Agent, Answer, Kind, read_answer
 from trailblazer.providers.outputs import MOST_BYTES, Unreadable, last_bytes, read_file, read_log
 from trailblazer.providers.templates import Render
 from trailblazer.record.outcomes import Outcome, Refusal, Status
-from trailblazer.schemas import check_shape, parse_json, violations_in
+from trailblazer.schemas import check_shape, parse_json
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the output must be: `json` must parse, `schema` names a schema (schemas.add) that it must satisfy."""
+    """What the output must be: `json` must parse, `schema` is the file of a schema that it must satisfy."""
 
     json: bool = False
     schema: str | None = None
@@ -74,6 +74,10 @@ class Finished:
     truncated: bool
 
 
+# Returns what is wrong with a document, empty when nothing is; it may take so many seconds, None is no limit.
+Check = Callable[[Any, float | None], str]
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A command, or an agent with words behind its own. `prompt` becomes a file that goes in as the agent says."""
@@ -108,8 +112,8 @@ class Command:
         own = tuple(render(values) for render in self.words)
         return (*self.agent.words(known), *own) if self.agent else own
 
-    def judge(self, order: Order, ended: Finished) -> Outcome:
-        """Return what an order that has run came to."""
+    def judge(self, order: Order, ended: Finished, check: Check) -> Outcome:
+        """Return what an order that has run came to; `check` holds its output against the schema."""
         details: dict[str, Any] = {"truncated": True} if ended.truncated else {}
         if ended.why == "timeout":
             return Outcome(Status.TIMEOUT, f"ended after {ended.seconds:.1f} s", details=details)
@@ -126,7 +130,7 @@ class Command:
             details["output_sha256"] = hashlib.sha256(content).hexdigest()
         if answer is not None:
             details |= {name: value for name in ("session", "model") if (value := getattr(answer, name))}
-        reason = self._failure(order, ended, answer) or _unexpected(order.expects, content, details)
+        reason = self._failure(order, ended, answer) or _unexpected(order, ended, content, details, check)
         if reason and ended.truncated and answer is not None:
             reason = one_line(f"{reason} (its log was cut at {order.log_cap} bytes)", 300)
         refusal = Refusal.FINAL if answer is not None and answer.kind in _FINAL else Refusal.NONE
@@ -163,9 +167,9 @@ def _last_line(order: Order, ended: Finished) -> str:
     return ""
 
 
-def _unexpected(expects: Expectation, content: bytes, details: dict[str, Any]) -> str:
+def _unexpected(order: Order, ended: Finished, content: bytes, details: dict[str, Any], check: Check) -> str:
     """Return why the output is not what was expected, and note the status that the output itself states."""
-    if not expects.json:
+    if not order.expects.json:
         return ""
     try:
         document = parse_json(content)
@@ -173,8 +177,10 @@ def _unexpected(expects: Expectation, content: bytes, details: dict[str, Any]) -
         return one_line(f"the output is not JSON: {error}" if content else "there is no output", 300)
     if isinstance(document, dict) and isinstance(document.get("status"), str):
         details["domain_status"] = one_line(document["status"], 60)
-    found = violations_in(expects.schema)(document) if expects.schema else []
-    return one_line(f"the output breaks its schema: {found[0]}", 300) if found else ""
+    if not order.expects.schema:
+        return ""
+    left = None if order.limit_seconds is None else order.limit_seconds - ended.seconds
+    return one_line(check(document, left), 300)
 
 
 def _content(made: bytes | None, stdout: bytes, answer: Answer | None) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
+from trailblazer.atomic import read_regular
 from trailblazer.errors import Trouble
 
 MOST_BYTES = 64 << 20
@@ -17,12 +18,12 @@ class Unreadable(Trouble):
 
 def read_file(file: str) -> bytes | None:
     """Return what an output file holds, None where there is none; one over 64 MiB is Unreadable."""
-    return _read(file)
+    return _read(file, MOST_BYTES, cut=False)
 
 
 def read_log(file: str, size: int, most: int = MOST_BYTES) -> bytes:
     """Return the first bytes, at most so many, of a log of so many bytes."""
-    return (_read(file, most) or b"") if size else b""
+    return (_read(file, most, cut=True) or b"") if size else b""
 
 
 def last_bytes(file: str, size: int, most: int) -> bytes:
@@ -39,26 +40,11 @@ def last_bytes(file: str, size: int, most: int) -> bytes:
         os.close(handle)
 
 
-def _read(file: str, cut: int | None = None) -> bytes | None:
-    """Return what a regular file holds, its first `cut` bytes where that is given; None when there is no file."""
+def _read(file: str, most: int, *, cut: bool) -> bytes | None:
+    """Return what a regular file holds, None when there is none."""
     try:
-        handle = os.open(file, _READ)
+        return read_regular(file, most, cut=cut, follow_links=False)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Unreadable(f"the output file is no file that can be read: {error.strerror}") from error
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise Unreadable("the output file is no regular file")
-        if cut is None and found.st_size > MOST_BYTES:
-            raise Unreadable(f"the output file is too large: {found.st_size} bytes, at most {MOST_BYTES} are read")
-        pieces, left = [], min(found.st_size, cut or MOST_BYTES)
-        while left > 0 and (piece := os.read(handle, left)):
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces)
-    except OSError as error:
-        raise Unreadable(f"the output file cannot be read: {error.strerror}") from error
-    finally:
-        os.close(handle)
+        raise Unreadable(f"{os.path.basename(file)} cannot be read: {error.strerror}") from error  # noqa: PTH119 - hot

@@ -84,7 +84,7 @@ def test_a_terabyte_of_nothing_is_that_items_error(batches: Batches) -> None:
     began = time.monotonic()
     done = batches.batch(["x"], "hole", "{{ output_file }}", flags=GO + "--expect json")
     assert 6 == done.code, done.err
-    assert f"the output file is too large: {1 << 40} bytes, at most {64 << 20} are read" == batches.why()
+    assert f"output cannot be read: it is too large: {1 << 40} bytes, at most {64 << 20} are read" == batches.why()
     assert "Warning: the seal does not prove what was not read: task_0/attempt_1/output" in done.err
     verified = batches.run("verify", "latest")
     assert 0 == verified.code, verified.out

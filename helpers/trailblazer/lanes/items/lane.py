@@ -16,6 +16,7 @@ import orjson
 from trailblazer.atomic import write_all
 from trailblazer.dispatch.lane import Dispatch, Done, Handle, Held, OwnedLane, Running
 from trailblazer.errors import GateClosed, Trouble
+from trailblazer.lanes.items.checks import Checks
 from trailblazer.paths import timestamp
 from trailblazer.places.local import Local, Process
 from trailblazer.plain import one_line
@@ -36,6 +37,7 @@ class ItemsLane(OwnedLane):
         self._provider, self._limit_seconds, self._limit_medians = provider, limit_seconds, limit_medians
         self._durations: deque[float] = deque(maxlen=1000)
         self._place: Local | None = None
+        self._checks: Checks | None = None
 
     def check(self) -> None:
         """Refuse a batch whose agent is not installed."""
@@ -48,6 +50,8 @@ class ItemsLane(OwnedLane):
         agent = self._provider.agent
         environment = {**(agent.environment if agent else {}), "TRACEPARENT": dispatch.traceparent}
         self._place = Local(dispatch.folder, environment)
+        if schema := self._provider.expects.schema:
+            self._checks = Checks(Path(schema), dispatch.folder, self._place.children)
 
     def begin(self, held: Sequence[Held]) -> Running:
         """Make a folder, an order and a process; whatever goes wrong with them is the item's outcome."""
@@ -77,12 +81,15 @@ class ItemsLane(OwnedLane):
     def judge(self, one: Held, order: Order, finished: Finished, started: str) -> Outcome:
         """Return the outcome of an order that has run; what it left that cannot be read is its error."""
         try:
-            outcome = self._provider.judge(order, finished)
+            outcome = self._provider.judge(order, finished, self._check)
         except OSError as error:
             outcome = Outcome(Status.ERROR, one_line(f"cannot read what it left: {error.strerror or error}", 300))
         if outcome.status is Status.SUCCESS:
             self._durations.append(finished.seconds)
         return self.settle(one, order, outcome, finished, started)
+
+    def _check(self, document: Any, seconds: float | None) -> str:
+        return self._checks.first_violation(document, seconds) if self._checks is not None else ""
 
     def settle(
         self, one: Held, order: Order | None, outcome: Outcome, finished: Finished | None, started: str
@@ -115,6 +122,8 @@ class ItemsLane(OwnedLane):
 
     def close(self) -> None:
         """End whatever still runs."""
+        if self._checks is not None:
+            self._checks.close()
         if self._place is not None:
             self._place.close()
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trailblazer import schemas
+from trailblazer.atomic import read_regular
 from trailblazer.config import Config
 from trailblazer.dispatch.halting import Halts, read_rule
 from trailblazer.dispatch.settling import Limits
@@ -19,7 +20,7 @@ from trailblazer.providers.templates import Render, compile_text, has_marks, joi
 
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-SCHEMA = "expected"  # the name under which the schema of --expect-schema is known
+MOST_TEMPLATE_BYTES = 64 << 20
 DEFAULT_AGENT = "claude"
 
 
@@ -82,14 +83,14 @@ def read_provider(request: ItemsRequest, config: Config) -> Command:
             "there is no command", "Put it behind --: trailblazer batch run --items FILE -- ./work.sh '{{ item }}'"
         )
     if request.expect_schema:
-        schemas.add(SCHEMA, Path(request.expect_schema).expanduser())
+        schemas.user_schema(Path(request.expect_schema))
     return Command(
         words=_words(command, request, is_whole=bool(agent or prompt)),
         prompt=compile_text(prompt) if prompt else None,
         agent=agent,
         model=request.model,
         log_cap=None if request.no_worker_logs else int(read_amount(request.log_cap, _SIZES)),
-        expects=Expectation(bool(request.expect or request.expect_schema), SCHEMA if request.expect_schema else None),
+        expects=Expectation(bool(request.expect or request.expect_schema), request.expect_schema),
     )
 
 
@@ -118,7 +119,7 @@ def _prompt(request: ItemsRequest) -> str | None:
 
 def _read(name: str) -> str:
     try:
-        return Path(name).expanduser().read_text("utf-8")
+        return read_regular(Path(name).expanduser(), MOST_TEMPLATE_BYTES).decode("utf-8").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise PlanUnusable(f"cannot read the template {name}: {why}", "Look at that path.") from error
