@@ -34,7 +34,7 @@ def folder() -> Path:
 @functools.cache
 def load(name: str) -> dict[str, Any]:
     """Return the schema of that name, from schemas/NAME.schema.json."""
-    schema: dict[str, Any] = json.loads((folder() / f"{name}.schema.json").read_text())
+    schema: dict[str, Any] = json.loads((folder() / f"{name}.schema.json").read_bytes())
     return schema
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 
@@ -16,10 +18,25 @@ _is_quiet = False
 
 
 def hold_streams() -> None:
-    """Put the null device where a stream was closed, so that no file opened later takes its number."""
+    """Put the null device where a stream was closed, so that no file opened later takes its number.
+
+    From now on a character that an encoding does not have is written as \\u2603, which JSON understands too.
+    """
+    codecs.register_error("trailblazer", _escaped)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, errors="replace"))  # noqa: PTH123, SIM115 - lives as long as we
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="trailblazer")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Return the escapes of what cannot be encoded: UTF-16 units, as JSON has them."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4)), error.end
 
 
 def put_out(text: str) -> None:

@@ -37,7 +37,7 @@ def all_migrations() -> tuple[Migration, ...]:
         name = _FILE.fullmatch(file.name)
         if not name or int(name[1]) != len(found) + 1:
             raise ValueError(f"{file.name} is not the next migration: NNN_slug.sql, numbered without a gap")
-        found.append(Migration(int(name[1]), name[2], file.read_text()))
+        found.append(Migration(int(name[1]), name[2], file.read_text("utf-8")))
     return tuple(found)
 
 

@@ -15,7 +15,7 @@ def all_statements() -> dict[str, str]:
     """Return every statement by its name; `{name}` in one stands for the text of another."""
     bodies: dict[str, str] = {}
     for file in sorted(Path(__file__).parent.glob("*queries.sql")):
-        parts = _NAME.split(file.read_text())[1:]
+        parts = _NAME.split(file.read_text("utf-8"))[1:]
         for name, body in zip(parts[::2], parts[1::2], strict=True):
             if name in bodies:
                 raise ValueError(f"{file.name}: {name} is there twice")

@@ -139,7 +139,7 @@ def wait_until_gone(base: Path, seconds: float) -> bool:
 
 def _pid_file(base: Path) -> list[str]:
     try:
-        return (base / "data" / "postmaster.pid").read_text().splitlines()
+        return (base / "data" / "postmaster.pid").read_text("utf-8", "replace").splitlines()
     except OSError:
         return []
 

@@ -58,7 +58,7 @@ def write_index(places: Places) -> Path:
     """Write prompts/README.md and return its path. A prompt keeps its line; a new prompt gets its title."""
     index = places.root / "prompts" / INDEX
     prompts = [path for path in _entries(places) if _is_prompt(path)]
-    lines = dict(_ROW.findall(index.read_text(errors="replace"))) if index.is_file() else {}
+    lines = dict(_ROW.findall(index.read_text("utf-8", errors="replace"))) if index.is_file() else {}
     rows = [_row(path, lines.get(_link(path))) for path in prompts]
     write_whole(index, _HEAD + "".join(rows), mode=0o644)
     return index
@@ -88,6 +88,6 @@ def _is_prompt(path: Path) -> bool:
 
 
 def _title(path: Path) -> str:
-    lines = path.read_text(errors="replace").splitlines()
+    lines = path.read_text("utf-8", errors="replace").splitlines()
     title = next((line.lstrip("# ").strip() for line in lines if line.startswith("# ")), "")
     return title or path.stem[4:].replace("_", " ")
