@@ -148,6 +148,7 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     verb = words[0] if words and words[0] in VERBS else ""
     hold_streams()
+    os.umask(os.umask(0) & 0o077)  # what we make is ours to use under any umask; modes are given where it is made
     try:
         signal.signal(signal.SIGTERM, _terminated)
         code = _run(verb, words)
