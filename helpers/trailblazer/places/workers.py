@@ -43,7 +43,7 @@ class Workers:
     ) -> None:
         self._argv, self._folder, self._limit, self._name = argv, folder, limit_seconds, name
         self._children = children or Children(mark_of(folder))
-        self._environment = environment_block(environment)
+        self._environment = environment_block(without_working_folder(environment))
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._all: list[_Worker] = []
@@ -178,6 +178,13 @@ class _Worker:
         for stream in (self.requests, self.replies):
             with contextlib.suppress(OSError):
                 stream.close()
+
+
+def without_working_folder(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment whose PYTHONPATH has only whole paths: an empty one, or `.`, means the working folder."""
+    whole = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if Path(path).is_absolute()]
+    others = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
+    return others | ({"PYTHONPATH": os.pathsep.join(whole)} if whole else {})
 
 
 def python_module(module: str) -> list[str]:
