@@ -163,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
         drop(sys.stdout)
         return 141
     except Exception as error:  # noqa: BLE001 - the last place where a bug can still be told in one line
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}:
             drop(sys.stdout)
             full = storage_trouble(error, "write" if error.filename else "write to stdout")
             _say(verb, full)

@@ -91,6 +91,7 @@ def storage_trouble(error: OSError, doing: str) -> StorageTrouble:
 
     hints = {
         errno.ENOSPC: "Free some space on that disk, then run the same command again; nothing was lost.",
+        errno.EFBIG: "The limit on a file (ulimit -f) is too low; raise it, then run the same command again.",
         errno.EDQUOT: "The disk quota is used up; free some space, then run the same command again.",
         errno.EPIPE: "Whoever read it has gone. What was done is kept.",
         errno.EROFS: "That file system is read-only; set TRAILBLAZER_PATHS_VAR to a folder that can be written to.",

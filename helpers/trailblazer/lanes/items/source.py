@@ -131,16 +131,24 @@ def _from_array(opened: IO[bytes], name: str) -> Iterator[Any]:
 
 def _elements(text: io.TextIOWrapper) -> Iterator[Any]:
     decoder = json.JSONDecoder(parse_constant=_refuse)
-    held, is_over = text.read(_PIECE).lstrip(), False
+    held, is_over, needs_comma = "", False, False
+    while not held and (piece := text.read(_PIECE)):
+        held = piece.lstrip()
+    if not held:
+        return
     if not held.startswith("["):
         raise ValueError("it is not a JSON array; there is --format lines")
-    held, is_first = held[1:], True
+    held = held[1:]
     while True:
         held = held.lstrip()
-        if not is_first and held.startswith(","):
-            held = held[1:].lstrip()
+        if needs_comma and held.startswith(","):
+            held, needs_comma = held[1:].lstrip(), False
         if held.startswith("]"):
+            if (held[1:] + text.read(_PIECE)).strip():
+                raise ValueError("something follows the array")
             return
+        if needs_comma and held:
+            raise ValueError("there is no comma")
         problem = ValueError("the array does not end")
         try:
             value, end = decoder.raw_decode(held)
@@ -150,7 +158,7 @@ def _elements(text: io.TextIOWrapper) -> Iterator[Any]:
         if is_whole:
             refuse_deep(value, held.count("[", 0, end) + held.count("{", 0, end))
             yield value
-            held, is_first = held[end:], False
+            held, needs_comma = held[end:], True
         elif is_over:
             raise problem
         else:
