@@ -30,7 +30,10 @@ def become_subreaper() -> None:
 
 
 def die_with(parent: int) -> None:
-    """Have the system kill this process when the thread that started it ends; end at once if it has ended already."""
+    """Have the system kill this process when the thread that started it ends; end at once if it has ended already.
+
+    The parent says its own pid: asked for here it could be that of whoever has adopted this process since.
+    """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
@@ -40,17 +43,28 @@ def die_with(parent: int) -> None:
 def end_orphans_of(mark: str, known: Collection[int]) -> None:
     """Kill and reap what one ended child left behind and what has become our child since; costs one read of /proc.
 
-    `known` children have somebody who waits for them: they are left alone.
+    `known` children have somebody who waits for them: they are left alone. The children of what is killed become ours
+    as well: it is looked again until there is none.
     """
+    deadline = time.monotonic() + GRACE_SECONDS
+    while _kill_orphans(mark, known) and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def _kill_orphans(mark: str, known: Collection[int]) -> bool:
+    """Kill and reap once, and say whether anything of that mark was found."""
+    has_found = False
     for pid in _own_children():
         if pid in known:
             continue
         if _carries(pid, mark, whole=True):
+            has_found = True
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         if start_ticks(pid) is None:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
+    return has_found
 
 
 def _own_children() -> list[int]:
