@@ -1,7 +1,7 @@
 """A warm worker process: loads the embedder once, then works on one run after another as it is told.
 
 Requests come on stdin and replies go to stdout, one JSON object a line; whatever else is printed goes to stderr.
-It ends when stdin does, and the system kills it when its dispatcher dies.
+It ends when stdin does, and the system kills it when its dispatcher dies, whose pid is its only argument.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RECORDED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "OMP_N
 
 def main() -> int:
     """Serve requests until stdin ends."""
-    die_with(os.getppid())
+    die_with(int(sys.argv[1]))
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     embedding: Embedding | None = None

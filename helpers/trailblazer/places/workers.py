@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,6 +45,8 @@ class Workers:
         self._argv, self._folder, self._limit, self._name = argv, folder, limit_seconds, name
         self._children = children or Children(mark_of(folder))
         self._environment = environment_block(without_working_folder(environment))
+        # A worker asks to die with the thread that started it: that thread lives as long as the dispatcher does.
+        self._starter = ThreadPoolExecutor(1, "workers")
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._all: list[_Worker] = []
@@ -55,12 +58,18 @@ class Workers:
         The first answer may have another limit than the others.
         """
         with self._lock:
-            worker = self._idle.pop() if self._idle else self._start()
+            worker = self._idle.pop() if self._idle else self._start_from_its_thread()
         worker.child.limit(limit_seconds or self._limit)
         with contextlib.suppress(OSError):  # a worker that died answers nothing: the exchange notices
             worker.requests.write(request)
             worker.requests.flush()
         return Exchange(self, worker)
+
+    def _start_from_its_thread(self) -> _Worker:
+        try:
+            return self._starter.submit(self._start).result()
+        except RuntimeError:
+            raise WorkerEnded("the dispatch has ended", "cancelled") from None
 
     def _start(self) -> _Worker:
         self._started += 1
@@ -128,6 +137,7 @@ class Workers:
             worker.wait(self._children)
             worker.close()
         self._children.close()
+        self._starter.shutdown()
 
 
 class Exchange:

@@ -82,7 +82,7 @@ class EmbedLane(OwnedLane):
         """Start no worker yet; release what an earlier process of this dispatch still holds."""
         environment = {**os.environ, "TRACEPARENT": dispatch.traceparent}
         limit = 60 * self._config["dispatch.item_timeout_minutes"]
-        argv = python_module("trailblazer.pipeline.worker")
+        argv = [*python_module("trailblazer.pipeline.worker"), str(os.getpid())]
         self._workers = Workers(argv, dispatch.folder, environment, limit)
         self._is_resumed = dispatch.is_resumed
         if dispatch.is_resumed:
