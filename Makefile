@@ -1,6 +1,6 @@
 # `make` lists the targets, each with the words behind its `##`.
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap dispatch test lint fmt bench lock clean
+.PHONY: help bootstrap dispatch test chaos lint fmt bench lock clean
 MAKEFLAGS += --no-builtin-rules
 
 # The words of a dispatch are the variables of the command line with a lower-case name (`workers=4`) and, after
@@ -31,6 +31,10 @@ bootstrap: ## make or repair .venv from the hashed lock
 test: ## run every test in two processes; k=NAME runs the tests of that name
 	@scripts/bootstrap.sh
 	@scripts/test.sh $(if $(value k),$(call quote,$(value k))) $(args)
+
+chaos: ## kill, freeze, fill and double everything, and count what is lost: minutes=20 seed=5
+	@scripts/bootstrap.sh
+	@PYTHONPATH=tests .venv/bin/python -m chaos $(words)
 
 lint: ## check the code: ruff, mypy, shellcheck, shfmt, just
 	@scripts/bootstrap.sh

@@ -89,6 +89,11 @@ db *words:
 test *words:
     @scripts/bootstrap.sh && scripts/test.sh "$@"
 
+# Kill, freeze, fill and double everything, and count what is lost: just chaos minutes=20 seed=5
+[group("develop")]
+chaos *words:
+    @scripts/bootstrap.sh && PYTHONPATH=tests python -m chaos "$@"
+
 # Check the code: ruff, mypy, shellcheck, shfmt, just
 [group("develop")]
 lint:

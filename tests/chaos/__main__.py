@@ -9,117 +9,25 @@ import contextlib
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from chaos import harms
-from chaos.clocks import WrongClock, build_library
-from chaos.figures import Figures
-from chaos.harms import ALWAYS, at_a_random_moment
-from chaos.rounds import EmbedRound, ItemsRound, Round
-from chaos.servers import OwnServer, own_server
-from chaos.service import WatchingServer, watching
+from chaos.nights import chaos
 
 MINUTES = 20.0
-SMALL_DISK = "24m"
-MOST_HARMED = 3
-
-
-class Chaos:
-    """Rounds in a folder, one after the other."""
-
-    def __init__(self, folder: Path, seed: int, server: OwnServer, service: WatchingServer) -> None:
-        self.folder, self.seed, self.server, self.service = folder, seed, server, service
-        self.dsn = server.make_database("chaos")
-        self.figures = Figures()
-        self.disk = folder / "disk"
-        self.library = build_library(folder)
-
-    def go_on(self, minutes: float) -> Figures:
-        """Carry out rounds for so many minutes, at least one, and return what was counted."""
-        deadline, number = time.monotonic() + 60 * minutes, 0
-        while number == 0 or time.monotonic() < deadline:
-            number += 1
-            self.round(number)
-        return self.figures
-
-    def round(self, number: int) -> None:
-        """Carry out one round. Its chances depend on the seed and its number alone."""
-        chance = random.Random(f"{self.seed}/{number}")
-        special = chance.choice([None, None, None, "disk", "clock"])
-        if special == "disk" and not self.disk.is_mount():
-            special = None
-        if special == "clock" and self.library is None:
-            special = None
-        where = (self.disk if special == "disk" else self.folder) / f"round {number}"
-        carried = self.prepare(where, chance)
-        choices = ALWAYS
-        if special == "disk":
-            choices = (harms.fill_disk, harms.fill_disk, harms.kill_dispatcher)
-        if special == "clock" and self.library is not None:
-            carried.clock = WrongClock(self.library, self.folder / f"clock-{number}")
-            choices = (harms.jump_clock, harms.jump_clock, harms.kill_dispatcher, harms.begin_twice)
-        before = len(self.figures.findings)
-        carried.carry(carried.words, at_a_random_moment(chance.choice(choices)))
-        for _ in range(chance.randrange(MOST_HARMED)):
-            words = [*carried.resume_words, "latest"] if carried.can_resume else carried.words
-            carried.carry(words, at_a_random_moment(chance.choice(choices)))
-        carried.finish()
-        if len(self.figures.findings) == before:
-            shutil.rmtree(where)
-        else:
-            print(f"round {number}: " + "; ".join(self.figures.findings[before:]), flush=True)
-
-    def prepare(self, where: Path, chance: random.Random) -> Round:
-        """Make a round of a lane."""
-        lane = chance.choice(["items", "items", "dispatch", "run"])
-        if lane == "items":
-            items = ItemsRound(where, chance, self.server, self.dsn, self.figures)
-            items.prepare()
-            return items
-        embedding = EmbedRound(where, chance, self.server, self.dsn, self.figures)
-        embedding.prepare(self.service, by_run=lane == "run")
-        return embedding
-
-
-@contextmanager
-def small_disk(place: Path) -> Iterator[None]:
-    """Mount a small disk while the block runs, where we may."""
-    place.mkdir()
-    is_mounted = (
-        os.geteuid() == 0
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK},mode=0700", "none", str(place)],
-            check=False,
-            capture_output=True,
-        ).returncode
-    )
-    try:
-        yield
-    finally:
-        if is_mounted:
-            subprocess.run(["umount", "-l", str(place)], check=False)
-
-
-def chaos(folder: Path, seed: int, minutes: float) -> Figures:
-    """Carry out rounds for so many minutes and return what was counted; what went wrong is left in the folder."""
-    with own_server() as server, watching(0.03) as service, small_disk(folder / "disk"):
-        return Chaos(folder, seed, server, service).go_on(minutes)
+WORDS = {"minutes", "seed"}
 
 
 def main(words: list[str]) -> int:
-    """Read the words, print the seed, the figures at the end, and on failure how to repeat it."""
-    given = dict(word.lstrip("-").split("=", 1) for word in words)
-    seed, minutes = (
-        int(given.get("seed", random.SystemRandom().randrange(1 << 32))),
-        float(given.get("minutes", MINUTES)),
-    )
-    folder = Path(given.get("folder") or tempfile.mkdtemp(prefix="trailblazer-chaos-"))
+    """Read the words, print the seed and the figures; on failure say how to repeat it and return 1."""
+    given = dict(word.lstrip("-").partition("=")[::2] for word in words)
+    if not given.keys() <= WORDS:
+        print("chaos: the words are minutes=N and seed=N", file=sys.stderr)
+        return 2
+    seed = int(given.get("seed", random.SystemRandom().randrange(1 << 32)))
+    minutes = float(given.get("minutes", MINUTES))
+    folder = Path(tempfile.mkdtemp(prefix="trailblazer-chaos-"))
     print(f"chaos: seed {seed}, {minutes:g} minutes, folder {folder}", flush=True)
     figures = chaos(folder, seed, minutes)
     print("\n".join(figures.lines()), flush=True)
