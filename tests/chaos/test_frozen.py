@@ -52,7 +52,7 @@ def test_a_dispatcher_that_was_stopped_past_its_ttl_ends_well(project: Project, 
     project.write_plan(*STOCK)
     words = ("dispatch", "plan=list.txt", "skip-unchanged")
     with project.running(*words, backlog_claim_ttl_minutes=str(TTL_MINUTES)) as process:
-        assert wait_until(lambda: _half_way(project), 30)
+        assert wait_until(lambda: _half_way(project), 90)
         own = project.dispatch
         kill(process.pid, signal.SIGSTOP)
         service.released.set()
@@ -75,7 +75,7 @@ def test_a_chunking_dispatcher_that_was_stopped_past_its_ttl_ends_well(project: 
     words = ("run", "runs=echo", "phases=chunk,embed")
     with project.running(*words, backlog_claim_ttl_minutes=str(TTL_MINUTES)) as process:
         claimed = "SELECT 1 FROM processed_runs WHERE run_id = 'echo' AND status = 'chunking'"
-        assert wait_until(lambda: project.query(claimed), 30)
+        assert wait_until(lambda: project.query(claimed), 90)
         stopped = [process.pid, *marked(project.dispatch)]
         for pid in stopped:
             kill(pid, signal.SIGSTOP)
@@ -96,7 +96,7 @@ def test_run_takes_over_at_once_what_a_killed_run_held(project: Project, service
     """A 8: `run` after kill -9 of `run` waits for no TTL (45 minutes): all is embedded within 20 s."""
     service.behaviour, service.delay = "slow", 0.2
     with project.running("run") as process:
-        assert wait_until(lambda: _half_way(project), 30)
+        assert wait_until(lambda: _half_way(project), 90)
         kill(process.pid)
         process.wait()
     assert [] != [holder for _, _, holder in _standing(project) if holder is not None]
@@ -159,7 +159,7 @@ def test_term_ends_a_dispatch_that_waits_for_its_index(project: Project) -> None
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
         with project.running("dispatch", "plan=list.txt", "force") as process:
             waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-            assert wait_until(lambda: project.query(waiting), 30)
+            assert wait_until(lambda: project.query(waiting), 90)
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
             code = process.wait(20)

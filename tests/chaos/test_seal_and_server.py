@@ -35,15 +35,15 @@ def test_a_resume_that_is_killed_before_its_seal_is_kept_leaves_no_forgery(kept:
     """A 6: a seal that the database could not keep is not proved by it, but it is not called forged either."""
     diary = diary_of(kept)
     with kept.running(*batch_words(kept, ["plain"], 60)) as process:
-        assert wait_until(diary.begun, 30)
+        assert wait_until(diary.begun, 90)
         process.send_signal(signal.SIGINT)
-        assert 130 == process.wait(30)
+        assert 130 == process.wait(90)
     with kept.running(*RESUME) as process:
-        assert wait_until(lambda: sum(diary.begun().values()) == 2, 30)
+        assert wait_until(lambda: sum(diary.begun().values()) == 2, 90)
         server.freeze()
         try:
             (diary.folder / "quick").touch()
-            sealed = wait_until((kept.dispatch / "SHA256SUMS").is_file, 30)
+            sealed = wait_until((kept.dispatch / "SHA256SUMS").is_file, 90)
             kill(process.pid)
             process.wait()
         finally:

@@ -22,13 +22,13 @@ def test_of_two_resumes_at_once_one_is_refused(batches: Batches) -> None:
     """Rule 10: one resume carries the batch on, the other exits 7, and no item runs twice or beside itself."""
     diary = diary_of(batches)
     with batches.running(*batch_words(batches, ["plain"] * 20, 60, "--max-workers", "8")) as process:
-        assert wait_until(lambda: len(diary.begun()) == 8, 30)
+        assert wait_until(lambda: len(diary.begun()) == 8, 90)
         kill(process.pid)
     before = diary.begun()
     for _ in range(3):
         with batches.running(*RESUME) as one, batches.running(*RESUME) as other:
-            assert wait_until(lambda: 7 in (one.poll(), other.poll()), 30)
-            assert wait_until(lambda: sum(diary.begun().values()) >= sum(before.values()) + 8, 30)  # noqa: B023
+            assert wait_until(lambda: 7 in (one.poll(), other.poll()), 90)
+            assert wait_until(lambda: sum(diary.begun().values()) >= sum(before.values()) + 8, 90)  # noqa: B023
             assert sorted([str(one.poll()), str(other.poll())]) == ["7", "None"]
             kill(one.pid if one.poll() is None else other.pid)
         before = diary.begun()
@@ -45,11 +45,11 @@ def test_a_resume_that_is_refused_touches_no_process(batches: Batches) -> None:
     flags = ["--items", "items.json", "--skip-preflight"]
     words = ["batch", "run", *flags, "--", sys.executable, "-c", STUBBORN, str(note)]
     with batches.running(*words) as process:
-        assert wait_until(note.exists, 30)
+        assert wait_until(note.exists, 90)
         kill(process.pid)
     note.with_name("quick").touch()
     with batches.running(*RESUME) as first:
-        assert wait_until(note.read_text, 30), first.communicate(timeout=30)
+        assert wait_until(note.read_text, 90), first.communicate(timeout=90)
         second = batches.run(*RESUME)
         assert 7 == second.code, second.err
         assert 0 == first.wait(60)

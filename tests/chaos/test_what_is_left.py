@@ -42,7 +42,7 @@ def test_a_result_that_is_whole_on_the_disk_is_adopted(batches: Batches) -> None
     """A 3: killed between result.json and its journal line, the item is settled by resume and not run again."""
     diary = diary_of(batches)
     with batches.running(*batch_words(batches, ["plain"] * 12, 0.05, "--max-workers", "1")) as process:
-        assert wait_until(lambda: batches.dispatches and len(settled_well(batches.dispatch)) >= 4, 30)
+        assert wait_until(lambda: batches.dispatches and len(settled_well(batches.dispatch)) >= 4, 90)
         kill(process.pid)
         process.wait()
     cut = _cut_last_settle(batches.dispatch / "journal.ndjson")
@@ -60,13 +60,13 @@ def test_what_an_item_leaves_behind_ends_before_its_next_try(batches: Batches, k
     """A 4: a background child, a daemon and the daemon's own children end with their attempt, not with the batch."""
     diary = diary_of(batches)
     with batches.running(*batch_words(batches, [kind], 60, "--max-workers", "1", "--retries", "1")) as process:
-        assert wait_until(diary.begun, 30)
-        assert wait_until(lambda: len(marked(batches.dispatch)) == processes, 30)
+        assert wait_until(diary.begun, 90)
+        assert wait_until(lambda: len(marked(batches.dispatch)) == processes, 90)
         (leader,) = [line["handle"]["pid"] for line in batches.journal if line["kind"] == "begun"]
         kill(leader)
-        assert wait_until(lambda: diary.begun()[0] == 2, 30), "the second try begins"
+        assert wait_until(lambda: diary.begun()[0] == 2, 90), "the second try begins"
         process.send_signal(signal.SIGINT)
-        assert 130 == process.wait(30)
+        assert 130 == process.wait(90)
     assert ([], []) == (diary.beside(), survivors(batches.dispatch))
 
 
