@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dispatch.told_lane import SEED, Listed, Silent, items_of
+from dispatch.scripted_lane import SEED, Listed, Silent, items_of
 from trailblazer.atomic import digest_of, make_folder, write_whole
 from trailblazer.dispatch.engine import carry_out
 from trailblazer.dispatch.interrupts import Interrupts

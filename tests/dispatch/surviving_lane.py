@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dispatch.told_lane import DONE, Answer
+from dispatch.scripted_lane import DONE, Answer
 from trailblazer.dispatch.lane import Handle, Held, OwnedLane, Running
 from trailblazer.record.outcomes import Outcome, Status
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatch.told_lane import DONE, Answer, ToldLane, carry, opened_for
+from dispatch.scripted_lane import DONE, Answer, ScriptedLane, carry, opened_for
 from lanes.embed.project import wait_for
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.lane import Handle, Held, OwnedLane, Running
@@ -105,7 +105,7 @@ def test_again_spends_no_attempt_and_its_usage_counts(places: Places) -> None:
     def do(_item: Item, number: int) -> Answer:
         return Again(0.01, "quota", {"costUSD": 1.0}) if number < 3 else Outcome(Status.SUCCESS, usage={"costUSD": 1.0})
 
-    record, lane = opened_for(places, 1), ToldLane(do)
+    record, lane = opened_for(places, 1), ScriptedLane(do)
     assert 0 == carry(lane, record, Limits(1, retries=0)).exit_code
     assert [(0, 1), (0, 2), (0, 3)] == lane.attempts
     assert [0, 0] == lane.released
@@ -116,7 +116,7 @@ def test_again_spends_no_attempt_and_its_usage_counts(places: Places) -> None:
 def test_an_item_that_waits_lets_the_others_go_first(places: Places) -> None:
     """An item that goes back to the queue holds no slot while it waits."""
     record = opened_for(places, 4)
-    lane = ToldLane(lambda item, number: Again(0.2, "later") if (item.index, number) == (0, 1) else DONE)
+    lane = ScriptedLane(lambda item, number: Again(0.2, "later") if (item.index, number) == (0, 1) else DONE)
     assert 0 == carry(lane, record, Limits(1)).exit_code
     assert [(0, 1), (1, 1), (2, 1), (3, 1), (0, 2)] == lane.attempts
 
@@ -124,7 +124,7 @@ def test_an_item_that_waits_lets_the_others_go_first(places: Places) -> None:
 def test_the_usage_and_the_reason_of_every_try_are_kept(places: Places) -> None:
     """Two tries at US$ 1.00 are US$ 2.00 in the manifest, and the summary has the reason of each."""
     done = Outcome(Status.SUCCESS, usage={"costUSD": 1.0})
-    record, lane = opened_for(places, 1), ToldLane(lambda _item, number: FAILED if number == 1 else done)
+    record, lane = opened_for(places, 1), ScriptedLane(lambda _item, number: FAILED if number == 1 else done)
     carry(lane, record, Limits(1, retries=1, retry_failures=True, back_off_seconds=0))
     record.complete(0, "")
     assert {"costUSD": 2.0} == record.manifest.usage
@@ -135,7 +135,10 @@ def test_the_usage_and_the_reason_of_every_try_are_kept(places: Places) -> None:
 
 def test_groups_are_as_large_as_the_lane_says(places: Places) -> None:
     """A lane with groups of 4 gets 4 items at once, and what is left at the end; each has an outcome of its own."""
-    record, lane = opened_for(places, 10), ToldLane(lambda item, _number: FAILED if item.index == 5 else DONE, group=4)
+    record, lane = (
+        opened_for(places, 10),
+        ScriptedLane(lambda item, _number: FAILED if item.index == 5 else DONE, group=4),
+    )
     assert 6 == carry(lane, record, Limits(1)).exit_code
     assert [4, 4, 2] == lane.groups
     assert (9, [5]) == (record.standing.good, lane.released)
@@ -145,13 +148,13 @@ def test_left_work_is_neither_settled_nor_released_and_is_found_again(places: Pl
     """Left stays without an outcome and claimed; a resume asks the lane for it before it would begin it anew."""
     record, lane = (
         opened_for(places, 2),
-        ToldLane(lambda item, _number: Left("fire and forget") if item.index else DONE),
+        ScriptedLane(lambda item, _number: Left("fire and forget") if item.index else DONE),
     )
     assert 0 == carry(lane, record, Limits(1)).exit_code
     assert (1, 1, []) == (record.standing.good, record.standing.unrun, lane.released)
     record.close()
 
-    class Collecting(ToldLane):
+    class Collecting(ScriptedLane):
         def find(self, held: Sequence[Held], handle: Handle) -> Running | None:  # noqa: ARG002 - the contract's words
             return self.begin(held)
 
@@ -160,7 +163,7 @@ def test_left_work_is_neither_settled_nor_released_and_is_found_again(places: Pl
     assert ([(1, 1)], 2) == (collecting.attempts, again.standing.good)
 
 
-class BadLane(ToldLane):
+class BadLane(ScriptedLane):
     """A lane that breaks one promise."""
 
     def __init__(self, promise: str) -> None:
@@ -221,7 +224,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
 from dispatch.surviving_lane import SurvivingLane
-from dispatch.told_lane import carry, opened_for
+from dispatch.scripted_lane import carry, opened_for
 from trailblazer.dispatch.settling import Limits
 from trailblazer.paths import Places
 root = Path(sys.argv[1])

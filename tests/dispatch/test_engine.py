@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatch.told_lane import DONE, SEED, ToldLane, carry, opened_for
+from dispatch.scripted_lane import DONE, SEED, ScriptedLane, carry, opened_for
 from trailblazer.dispatch.halting import Halts
 from trailblazer.dispatch.settling import Limits
 from trailblazer.errors import AlreadyRunning, ProviderRefused, ServiceDown
@@ -34,7 +34,7 @@ def test_items_start_in_order_and_never_more_at_once_than_slots(places: Places) 
         together.wait()  # only three at once can pass
         return DONE
 
-    record, lane = opened_for(places, 12), ToldLane(meet)
+    record, lane = opened_for(places, 12), ScriptedLane(meet)
     closing = carry(lane, record, Limits(3))
     assert 0 == closing.exit_code
     assert 3 == lane.most_at_once
@@ -45,7 +45,7 @@ def test_items_start_in_order_and_never_more_at_once_than_slots(places: Places) 
 
 def test_one_slot_keeps_the_order(places: Places) -> None:
     """With one slot the items run one after the other (G3)."""
-    record, lane = opened_for(places, 20), ToldLane(lambda _item, _number: DONE)
+    record, lane = opened_for(places, 20), ScriptedLane(lambda _item, _number: DONE)
     carry(lane, record, Limits(1))
     assert [(index, 1) for index in range(20)] == lane.attempts
 
@@ -53,7 +53,7 @@ def test_one_slot_keeps_the_order(places: Places) -> None:
 def test_a_failure_never_stops_the_others(places: Places) -> None:
     """An item that fails is data: the others run, and the exit code is 6 (rule 4)."""
     bad = Outcome(Status.ERROR, "no")
-    record, lane = opened_for(places, 10), ToldLane(lambda item, _number: bad if item.index == 3 else DONE)
+    record, lane = opened_for(places, 10), ScriptedLane(lambda item, _number: bad if item.index == 3 else DONE)
     closing = carry(lane, record, Limits(2))
     assert 6 == closing.exit_code
     assert 9 == record.standing.good
@@ -68,7 +68,7 @@ def test_what_was_away_is_tried_again_under_a_new_number(places: Places) -> None
             raise ServiceDown("away")
         return DONE
 
-    record, lane = opened_for(places, 2), ToldLane(away_once)
+    record, lane = opened_for(places, 2), ScriptedLane(away_once)
     closing = carry(lane, record, Limits(1, retries=1, back_off_seconds=0))
     assert 0 == closing.exit_code
     assert [(0, 1), (0, 2), (1, 1), (1, 2)] == lane.attempts
@@ -77,10 +77,10 @@ def test_what_was_away_is_tried_again_under_a_new_number(places: Places) -> None
 def test_a_plain_failure_is_not_tried_again(places: Places) -> None:
     """What failed for a reason of its own is tried once, unless failures are to be tried again."""
     bad = Outcome(Status.ERROR, "no")
-    record, lane = opened_for(places, 1), ToldLane(lambda _item, _number: bad)
+    record, lane = opened_for(places, 1), ScriptedLane(lambda _item, _number: bad)
     carry(lane, record, Limits(1, retries=2, back_off_seconds=0))
     assert [(0, 1)] == lane.attempts
-    record, lane = opened_for(places, 1), ToldLane(lambda _item, _number: bad)
+    record, lane = opened_for(places, 1), ScriptedLane(lambda _item, _number: bad)
     carry(lane, record, Limits(1, retries=2, retry_failures=True, back_off_seconds=0))
     assert [(0, 1), (0, 2), (0, 3)] == lane.attempts
 
@@ -91,7 +91,7 @@ def test_a_final_no_stops_the_line(places: Places) -> None:
     def refuse(_item: Item, _number: int) -> Outcome:
         raise ProviderRefused("401")
 
-    record, lane = opened_for(places, 50), ToldLane(refuse)
+    record, lane = opened_for(places, 50), ScriptedLane(refuse)
     closing = carry(lane, record, Limits(1))
     assert 8 == closing.exit_code
     assert len(lane.attempts) <= 2
@@ -99,7 +99,7 @@ def test_a_final_no_stops_the_line(places: Places) -> None:
 
 def test_the_first_five_failing_stop_the_line(places: Places) -> None:
     """When the first N all fail nothing more is started, and what was not run is told as such (P4)."""
-    record, lane = opened_for(places, 50), ToldLane(lambda _item, _number: Outcome(Status.ERROR, "no"))
+    record, lane = opened_for(places, 50), ScriptedLane(lambda _item, _number: Outcome(Status.ERROR, "no"))
     closing = carry(lane, record, Limits(1, halts=Halts(5)))
     assert 6 == closing.exit_code
     assert "the first 5 items all failed" in closing.why
@@ -109,7 +109,7 @@ def test_the_first_five_failing_stop_the_line(places: Places) -> None:
 
 def test_all_refused_by_the_gate_is_exit_5(places: Places) -> None:
     """Where every item is refused by its gate nothing was spent, and the exit code says so."""
-    record, lane = opened_for(places, 2), ToldLane(lambda _item, _number: DONE)
+    record, lane = opened_for(places, 2), ScriptedLane(lambda _item, _number: DONE)
     closing = carry(lane, record, Limits(1), {0: "closed", 1: "closed"})
     assert 5 == closing.exit_code
     assert [] == lane.attempts
@@ -118,13 +118,13 @@ def test_all_refused_by_the_gate_is_exit_5(places: Places) -> None:
 def test_a_resumed_dispatch_runs_only_what_has_no_good_result(places: Places) -> None:
     """Resuming passes over good results, counts attempts on, and leaves a folder that verifies (rule 10)."""
     opened = opened_for(places, 4)
-    lane = ToldLane(lambda item, _number: Outcome(Status.ERROR, "no") if item.index == 2 else DONE)
+    lane = ScriptedLane(lambda item, _number: Outcome(Status.ERROR, "no") if item.index == 2 else DONE)
     carry(lane, opened, Limits(1))
     opened.complete(6, "one failed")
     opened.seal()
     opened.close()
     again = reopen_record(opened.folder, hold(opened.folder))
-    lane = ToldLane(lambda _item, _number: DONE)
+    lane = ScriptedLane(lambda _item, _number: DONE)
     closing = carry(lane, again, Limits(1))
     assert [(2, 2)] == lane.attempts
     assert 0 == closing.exit_code
@@ -146,7 +146,7 @@ def test_a_bug_in_a_lane_is_told_and_kept(places: Places) -> None:
     def stumble(_item: Item, _number: int) -> Outcome:
         raise ZeroDivisionError
 
-    record, lane = opened_for(places, 20), ToldLane(stumble)
+    record, lane = opened_for(places, 20), ScriptedLane(stumble)
     closing = carry(lane, record, Limits(1))
     assert 1 == closing.exit_code
     assert "ZeroDivisionError" in (record.folder / "traceback.txt").read_text()

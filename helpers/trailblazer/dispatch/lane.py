@@ -16,8 +16,8 @@ Handle = Mapping[str, Any]
 class Held:
     """An item that this dispatch holds, and the number of its attempt, which is the fencing token.
 
-    A lane whose claims are numbered elsewhere (in Postgres) says the number; with 0 the dispatch folder numbers it.
-    `folder` is where the attempt may write; the engine fills it in, and the lane makes it.
+    A claim that Postgres numbered brings its number; with 0 the engine takes the next number of the dispatch folder.
+    The engine sets `folder`, the absolute path where the attempt may write. The lane makes that folder if it needs one.
     """
 
     item: Item
@@ -36,52 +36,61 @@ class Dispatch:
 
 
 class Running(Protocol):
-    """Attempts that began together. `handle` is JSON; with it a later process finds them (`Lane.find`)."""
+    """Attempts that began together. `handle` is JSON: a later process finds the attempts by it (`Lane.find`)."""
 
     handle: Handle
 
     def wait(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
-        """Yield each attempt once, with its answer, as the answers come. A Trouble answers for all that are left."""
+        """Yield each attempt once, with its answer, as the answers come.
+
+        A Trouble is the answer of every attempt that has none yet. A success is released before it is yielded.
+        """
 
     def end(self, why: str, grace: float) -> None:
-        """Ask the work to end, whatever it is, and return at once: `wait` ends within `grace` seconds from now."""
+        """Ask the work to end and return at once. `wait` yields the last answer within `grace` seconds."""
 
 
 class Lane(Protocol):
     """What differs between kinds of work. The engine calls gate, claim, begin and let_go in many threads at once.
 
-    A Trouble that an answer raises is that item's outcome: ServiceDown is transient, ProviderRefused final.
+    A Trouble that a method raises is the outcome of its items: ServiceDown is transient, ProviderRefused is final.
     """
 
     group: int
-    """How many items one call of `claim` and `begin` gets at most."""
+    """The most items that one call of `claim` and `begin` gets."""
 
     def check(self) -> None:
         """Ask once, for free, whether work can be done at all (provider, database, tracker); else raise GateClosed."""
 
     def open(self, dispatch: Dispatch) -> None:
-        """Prepare to work for a dispatch: its folder is there now."""
+        """Prepare to work for a dispatch, whose folder exists now."""
 
     def gate(self, item: Item) -> Refused | None:
-        """Return why an item is refused, or None. Free and without effect: a gate writes nothing and claims nothing."""
+        """Return why an item is refused, or None. A gate costs nothing, writes nothing and claims nothing."""
 
     def claim(self, items: Sequence[Item]) -> list[Held | Refused]:
-        """Return one answer for each item: the dispatch holds it now, or it is refused."""
+        """Return one answer for each item: the dispatch holds the item now, or the item is refused.
+
+        A resume claims items again: a claim of an earlier process of the same dispatch does not refuse them.
+        """
 
     def begin(self, held: Sequence[Held]) -> Running:
         """Start the work and return at once."""
 
     def find(self, held: Sequence[Held], handle: Handle) -> Running | None:
-        """Return attempts of an earlier process that still run or left a result, or None when they are gone."""
+        """Return attempts of an earlier process that still run or left a result, or None when they are gone.
+
+        `handle` is empty when that process died before its journal had the handle. Found items are not claimed again.
+        """
 
     def let_go(self, held: Held, outcome: Outcome) -> None:
-        """Release an item that did not succeed, or mark it as failed."""
+        """Release an item, or mark it as failed. Called for every answer but a success and `Left`."""
 
     def probe(self) -> None:
         """Ask whether the provider still answers, after the same failure again and again; else raise Trouble."""
 
     def keep_alive(self) -> None:
-        """Keep the claims alive; called every now and then."""
+        """Keep the claims alive. Called about ten times a second, in a thread of its own."""
 
     def close(self) -> None:
         """Release what is still held, and close what was opened."""
@@ -122,7 +131,7 @@ class OwnedLane:
 
 
 class Done:
-    """Attempts that need no waiting: their answers are there when they begin."""
+    """Attempts whose answers are known when they begin."""
 
     def __init__(self, answers: Sequence[tuple[Held, Outcome | Again | Left]]) -> None:
         self.handle: Handle = {}

@@ -1,4 +1,4 @@
-"""A lane that does what a test tells it, and a record for it."""
+"""A lane that follows the script of a test, and the record, plan and audience that any lane needs in a test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from trailblazer.dispatch.engine import Closing, carry_out
 from trailblazer.dispatch.interrupts import Interrupts
-from trailblazer.dispatch.lane import Handle, Held, Lane, OwnedLane, Running
+from trailblazer.dispatch.lane import Dispatch, Handle, Held, Lane, OwnedLane, Running
 from trailblazer.dispatch.settling import Limits
 from trailblazer.paths import Places
 from trailblazer.record.folder import Record, open_record
@@ -49,20 +49,23 @@ class Listed:
 
 
 class Silent:
-    """An audience that hears nothing."""
+    """An audience that shows nothing."""
 
     def started(self, item: Item, attempt: int) -> None:
-        """Hear that an attempt begins."""
+        """Show nothing."""
 
     def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
-        """Hear an outcome."""
+        """Show nothing."""
 
     def show(self, standing: Standing) -> None:
         """Show nothing."""
 
 
-class ToldLane(OwnedLane):
-    """A lane whose attempts are a function of the item and the attempt's number; it remembers what was asked."""
+class ScriptedLane(OwnedLane):
+    """A lane whose script is a function: it gets the item and the attempt's number, and returns the answer.
+
+    The gate refuses every item whose body is "closed". The lane counts what the engine asks of it.
+    """
 
     def __init__(self, do: Callable[[Item, int], Answer], group: int = 1) -> None:
         self.do, self.group = do, group
@@ -73,22 +76,22 @@ class ToldLane(OwnedLane):
         self.lock = threading.Lock()
 
     def gate(self, item: Item) -> Refused | None:
-        """Refuse items that are told to be refused."""
+        """Refuse an item whose body is "closed"."""
         return Refused(item, "closed") if item.body == "closed" else None
 
     def begin(self, held: Sequence[Held]) -> Running:
-        """Begin what was told."""
+        """Begin; the script runs when the engine waits."""
         with self.lock:
             self.groups.append(len(held))
-        return _Told(self, held)
+        return _Scripted(self, held)
 
     def let_go(self, held: Held, outcome: Outcome) -> None:  # noqa: ARG002 - the contract's words
-        """Remember who was released."""
+        """Remember the index of a released item."""
         self.released.append(held.item.index)
 
 
-class _Told:
-    def __init__(self, lane: ToldLane, held: Sequence[Held]) -> None:
+class _Scripted:
+    def __init__(self, lane: ScriptedLane, held: Sequence[Held]) -> None:
         self.lane, self.held = lane, held
         self.handle: Handle = {}
 
@@ -105,16 +108,16 @@ class _Told:
                     self.lane.at_once -= 1
 
     def end(self, why: str, grace: float) -> None:
-        """End nothing: what is told ends by itself."""
+        """End nothing: a script ends by itself."""
 
 
 def opened_for(places: Places, planned: int) -> Record:
-    """Return a new record for so many items."""
+    """Return a new record for `planned` items. It is locked until `close`; then `reopen_record` resumes it."""
     return open_record(places, SEED, planned=planned, parameters={})
 
 
 def items_of(planned: int, bodies: dict[int, str] | None = None) -> Iterator[Item]:
-    """Yield so many items."""
+    """Yield `planned` items; `bodies` holds the content of some, by index."""
     return (Item(index, f"item-{index}", (bodies or {}).get(index)) for index in range(planned))
 
 
@@ -125,6 +128,18 @@ def carry(
     bodies: dict[int, str] | None = None,
     interrupts: Interrupts | None = None,
 ) -> Closing:
-    """Carry out all items of a record."""
+    """Check and open the lane, carry out every item of the record, and close the lane, as the story does."""
     plan = Listed(lambda: items_of(record.standing.planned, bodies))
-    return carry_out(plan, lane, record, limits, Silent(), interrupts or Interrupts())
+    lane.check()
+    lane.open(
+        Dispatch(
+            record.dispatch_id,
+            record.folder,
+            record.manifest.traceparent,
+            is_resumed=bool(record.standing.resumes),
+        )
+    )
+    try:
+        return carry_out(plan, lane, record, limits, Silent(), interrupts or Interrupts())
+    finally:
+        lane.close()
