@@ -1,4 +1,4 @@
-"""A dispatch of the engine alone: its lane makes a file an item, and nothing else is needed to carry it out."""
+"""A dispatch of the engine alone, with a lane that writes one file for each item."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trailblazer.reports.summary import Bookkeeper
 
 
 class FileLane(OwnedLane):
-    """A lane whose attempt writes one file, named for item and attempt, and appends one line to a diary outside."""
+    """A lane whose attempts each write one file, and append one line to a diary outside the dispatch."""
 
     def __init__(self, diary: Path | None) -> None:
         self.diary = diary
@@ -50,7 +50,7 @@ class _Writing:
 
 
 def open_new(places: Places, planned: int) -> Record:
-    """Open a dispatch of so many items, with its plan and an archived folder in it."""
+    """Open a dispatch of `planned` items, with its plan and an archived folder."""
     opened = open_record(places, SEED, planned=planned, parameters={})
     write_whole(opened.folder / "plan.txt", "".join(f"item-{index}\n" for index in range(planned)))
     plan = Resource("plan.txt", "list.txt", digest_of(opened.folder / "plan.txt"))
@@ -62,7 +62,7 @@ def open_new(places: Places, planned: int) -> Record:
 
 
 def carry_to_the_end(opened: Record, diary: Path | None, slots: int = 2) -> int:
-    """Carry out what has no good result yet, close and seal; return the exit code."""
+    """Carry out the items without a good result, close and seal; return the exit code."""
     plan = Listed(lambda: items_of(opened.standing.planned))
     with contextlib.closing(opened):
         with Bookkeeper(opened):
@@ -73,8 +73,8 @@ def carry_to_the_end(opened: Record, diary: Path | None, slots: int = 2) -> int:
     return closing.exit_code
 
 
-def go_on_or_begin(places: Places, planned: int, diary: Path | None) -> int:
-    """Carry the newest dispatch on, or begin one where none has its plan archived; return the exit code."""
+def resume_or_begin(places: Places, planned: int, diary: Path | None) -> int:
+    """Resume the newest dispatch, or begin one if none has its plan archived; return the exit code."""
     folders = dispatch_folders(places)
     is_begun = bool(folders) and bool(read_manifest(folders[-1]).inputs)
     return carry_to_the_end(
@@ -83,13 +83,13 @@ def go_on_or_begin(places: Places, planned: int, diary: Path | None) -> int:
 
 
 def peak_memory_kib() -> int:
-    """Return the most memory that this process itself has had; what its parent had before exec does not count."""
+    """Return the peak memory of this process in KiB, without that of its parent before exec."""
     lines = Path(f"/proc/{os.getpid()}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def main(root: Path, planned: int) -> int:
-    """Carry out so many items that do nothing, and print how much memory that took at most."""
-    code = go_on_or_begin(Places(root, root / "var"), planned, None)
+    """Carry out `planned` items that do nothing, and print the peak memory in KiB."""
+    code = resume_or_begin(Places(root, root / "var"), planned, None)
     print(peak_memory_kib())
     return code

@@ -1,6 +1,6 @@
-"""Kills a dispatch of the engine at each place where it changes a file, resumes it, and says what came of it.
+"""Kills a dispatch of the engine at each change of a file, resumes it, and reports what is left.
 
-`python killing.py FOLDER ITEMS` prints a JSON object a place. Each try is a process of its own, forked from this one.
+`python killing.py FOLDER ITEMS` prints a JSON object for each change. Each try is a fork of this process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "helpers")]
 
-from dispatch.engine_alone import go_on_or_begin  # noqa: E402
+from dispatch.engine_alone import resume_or_begin  # noqa: E402
 from trailblazer import schemas  # noqa: E402 - its folder had to be on the path
 from trailblazer.paths import Places  # noqa: E402
 from trailblazer.record.folder import JOURNAL, dispatch_folders  # noqa: E402
@@ -37,8 +37,8 @@ CHANGES = ("fsync", "fdatasync", "sync", "replace", "rename", "unlink", "mkdir",
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Told:
-    """What came of one place: `at` counts changes of files; the rest has to be what a test says."""
+class Killed:
+    """What a dispatch left that was killed at the change number `at`; a test says what the rest must be."""
 
     at: int
     was_killed: bool
@@ -51,13 +51,13 @@ class Told:
 
 
 class Shim:
-    """Kills the process with signal 9 before its n-th change of a file; of a write the first half is still done."""
+    """Kills the process with signal 9 before change number `fatal`, or halfway through a write; 0 is never."""
 
     def __init__(self, fatal: int) -> None:
         self._fatal, self._lock, self.count = fatal, threading.Lock(), 0
 
     def install(self) -> None:
-        """Stand between the program and every call of the system that writes, syncs, renames, makes or removes."""
+        """Wrap every system call that writes, syncs, renames, makes or removes."""
         for name in CHANGES:
             setattr(os, name, self._counted(getattr(os, name)))
         os.write = self._writing(os.write)
@@ -112,7 +112,7 @@ def die() -> None:
 
 
 def forked(work: Callable[[], int]) -> int:
-    """Return the exit code of work that is done in a process of its own, minus the signal when it was killed."""
+    """Do work in a process of its own and return the exit code, or minus the signal that killed it."""
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(BaseException):
@@ -121,14 +121,14 @@ def forked(work: Callable[[], int]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def kill_at(root: Path, at: int, planned: int) -> Told:
-    """Begin a dispatch that is killed at a change, resume it and kill that at the same one, then resume to the end."""
+def kill_at(root: Path, at: int, planned: int) -> Killed:
+    """Kill a dispatch at a change, kill its resume at the same change, then resume it to the end."""
     places, diary = Places(root, root / "var"), root / "diary"
     root.mkdir()
 
     def carry(fatal: int) -> int:
         Shim(fatal).install()
-        return go_on_or_begin(places, planned, diary)
+        return resume_or_begin(places, planned, diary)
 
     unread: list[str] = []
     codes, kept = [], dict[int, int]()
@@ -139,7 +139,7 @@ def kill_at(root: Path, at: int, planned: int) -> Told:
     folder = dispatch_folders(places)[-1]
     summary = schemas.read_json(folder / "summary.json")
     finally_good = {item["index"] for item in summary["items"] if item["status"] == "success"}
-    return Told(
+    return Killed(
         at,
         codes[0] == -signal.SIGKILL,
         codes[-1],
@@ -152,14 +152,14 @@ def kill_at(root: Path, at: int, planned: int) -> Told:
 
 
 def good_so_far(places: Places, planned: int, unread: list[str]) -> set[int]:
-    """Return which items have a good result in what a killed process left; what cannot be read is added to `unread`."""
+    """Return the items with a good result in what a killed process left. Errors of reading are added to `unread`."""
     good: set[int] = set()
     for folder in dispatch_folders(places)[-1:]:
         try:
             manifest = read_manifest(folder)
             list(read_journal(folder / JOURNAL))
             standing, _ = read_standing(folder / JOURNAL)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what the test is about
+        except Exception as error:  # noqa: BLE001 - the test reports every error
             unread.append(repr(error))
             continue
         if manifest.inputs:
@@ -168,7 +168,7 @@ def good_so_far(places: Places, planned: int, unread: list[str]) -> set[int]:
 
 
 def lines_of(diary: Path) -> list[str]:
-    """Return the whole lines of what attempts wrote down outside the dispatch: index and number."""
+    """Return the whole lines that attempts wrote outside the dispatch: index and number."""
     text = diary.read_text() if diary.is_file() else ""
     return text[: text.rfind("\n") + 1].splitlines()
 
@@ -179,11 +179,11 @@ def ran(diary: Path) -> Counter[int]:
 
 
 def main(folder: Path, planned: int) -> None:
-    """Kill at the first change, the second, and so on until a dispatch comes to its end alive."""
+    """Kill at the first change, the second, and so on, until a dispatch ends before the change."""
     for at in itertools.count(1):
-        told = kill_at(folder / str(at), at, planned)
-        print(json.dumps(dataclasses.asdict(told)), flush=True)
-        if not told.was_killed:
+        killed = kill_at(folder / str(at), at, planned)
+        print(json.dumps(dataclasses.asdict(killed)), flush=True)
+        if not killed.was_killed:
             return
 
 

@@ -34,7 +34,7 @@ Answer = Outcome | Again | Left
 
 
 class Listed:
-    """A plan that is known from the start."""
+    """A plan that has all its items from the start."""
 
     def __init__(self, items: Callable[[], Iterator[Item]]) -> None:
         self._items = items

@@ -1,4 +1,4 @@
-"""A lane whose work is a process of its own that outlives its dispatcher: its handle is a pid, its answer a file."""
+"""A lane whose work is a process that survives its dispatcher: the handle is a pid, the answer is a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract between the engine and a lane, held with small lanes: what each side promises the other."""
+"""The contract between the engine and a lane: small lanes show what each side promises the other."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ def places(tmp_path: Path) -> Places:
 
 
 class SleepingLane(OwnedLane):
-    """A lane whose work is no process: it waits until it is asked to end, or for ever when it minds nothing."""
+    """A lane whose work is not a process: it sleeps until it is asked to end, or for ever when it is deaf."""
 
-    def __init__(self, *, minds: bool = True) -> None:
-        self.minds, self.begun, self.released = minds, threading.Event(), list[int]()
+    def __init__(self, *, is_deaf: bool = False) -> None:
+        self.is_deaf, self.begun, self.released = is_deaf, threading.Event(), list[int]()
 
     def begin(self, held: Sequence[Held]) -> Running:
         """Begin to sleep."""
         self.begun.set()
-        return _Sleeping(held[0], minds=self.minds)
+        return _Sleeping(held[0], is_deaf=self.is_deaf)
 
     def let_go(self, held: Held, outcome: Outcome) -> None:  # noqa: ARG002 - the contract's words
-        """Remember who was released."""
+        """Remember the index of a released item."""
         self.released.append(held.item.index)
 
 
 class _Sleeping:
-    def __init__(self, held: Held, *, minds: bool) -> None:
-        self.held, self.minds, self.over = held, minds, threading.Event()
+    def __init__(self, held: Held, *, is_deaf: bool) -> None:
+        self.held, self.is_deaf, self.over = held, is_deaf, threading.Event()
         self.handle: Handle = {}
 
     def wait(self) -> Iterator[tuple[Held, Answer]]:
@@ -63,7 +63,7 @@ class _Sleeping:
         yield self.held, Outcome(Status.CANCELLED, "woken up")
 
     def end(self, why: str, grace: float) -> None:  # noqa: ARG002 - the contract's words
-        if self.minds:
+        if not self.is_deaf:
             self.over.set()
 
 
@@ -82,8 +82,8 @@ def _reasons(record_folder: Path) -> list[str]:
     return [line.reason for line in read_journal(record_folder / JOURNAL) if isinstance(line, Settled | Warned)]
 
 
-def test_work_that_is_no_process_ends_when_it_is_asked_to(places: Places) -> None:
-    """Ctrl-C ends a lane that sleeps without a child: `end` is called, its own answer counts, and it is released."""
+def test_work_without_a_process_ends_when_it_is_asked_to(places: Places) -> None:
+    """Ctrl-C calls `end` of work without a process; the answer of the work counts, and its item is released."""
     record, lane = opened_for(places, 2), SleepingLane()
     closing = carry(lane, record, Limits(1), interrupts=_interrupt_when(lane.begun))
     assert (130, "interrupted") == (closing.exit_code, closing.why)
@@ -92,15 +92,15 @@ def test_work_that_is_no_process_ends_when_it_is_asked_to(places: Places) -> Non
 
 
 def test_work_that_does_not_end_is_abandoned(places: Places) -> None:
-    """A lane whose work does not end when asked keeps nobody: after grace and patience its item is cancelled."""
-    record, lane = opened_for(places, 1), SleepingLane(minds=False)
+    """The item of work that does not end within the grace and two seconds is settled as cancelled."""
+    record, lane = opened_for(places, 1), SleepingLane(is_deaf=True)
     closing = carry(lane, record, Limits(1), interrupts=_interrupt_when(lane.begun, times=2))
     assert 130 == closing.exit_code
     assert ["did not end when it was asked to"] == _reasons(record.folder)
 
 
 def test_again_spends_no_attempt_and_its_usage_counts(places: Places) -> None:
-    """Again puts an item back without a retry; it is released, comes back under a new number, and its cost is added."""
+    """Again releases an item and starts it later under a new number, without spending a retry; the costs add up."""
 
     def do(_item: Item, number: int) -> Answer:
         return Again(0.01, "quota", {"costUSD": 1.0}) if number < 3 else Outcome(Status.SUCCESS, usage={"costUSD": 1.0})
@@ -113,8 +113,8 @@ def test_again_spends_no_attempt_and_its_usage_counts(places: Places) -> None:
     assert 2 == sum(isinstance(line, Postponed) for line in read_journal(record.folder / JOURNAL))
 
 
-def test_an_item_that_waits_lets_the_others_go_first(places: Places) -> None:
-    """An item that goes back to the queue holds no slot while it waits."""
+def test_an_item_that_waits_takes_no_slot(places: Places) -> None:
+    """While an item waits in the queue, the others use its slot."""
     record = opened_for(places, 4)
     lane = ScriptedLane(lambda item, number: Again(0.2, "later") if (item.index, number) == (0, 1) else DONE)
     assert 0 == carry(lane, record, Limits(1)).exit_code
@@ -122,7 +122,7 @@ def test_an_item_that_waits_lets_the_others_go_first(places: Places) -> None:
 
 
 def test_the_usage_and_the_reason_of_every_try_are_kept(places: Places) -> None:
-    """Two tries at US$ 1.00 are US$ 2.00 in the manifest, and the summary has the reason of each."""
+    """Two tries at US$ 1.00 each are US$ 2.00 in the manifest, and the summary has the reason of the first."""
     done = Outcome(Status.SUCCESS, usage={"costUSD": 1.0})
     record, lane = opened_for(places, 1), ScriptedLane(lambda _item, number: FAILED if number == 1 else done)
     carry(lane, record, Limits(1, retries=1, retry_failures=True, back_off_seconds=0))
@@ -134,7 +134,7 @@ def test_the_usage_and_the_reason_of_every_try_are_kept(places: Places) -> None:
 
 
 def test_groups_are_as_large_as_the_lane_says(places: Places) -> None:
-    """A lane with groups of 4 gets 4 items at once, and what is left at the end; each has an outcome of its own."""
+    """A lane with `group` 4 gets 4 items at once, and the rest at the end; each item has an outcome of its own."""
     record, lane = (
         opened_for(places, 10),
         ScriptedLane(lambda item, _number: FAILED if item.index == 5 else DONE, group=4),
@@ -145,7 +145,7 @@ def test_groups_are_as_large_as_the_lane_says(places: Places) -> None:
 
 
 def test_left_work_is_neither_settled_nor_released_and_is_found_again(places: Places) -> None:
-    """Left stays without an outcome and claimed; a resume asks the lane for it before it would begin it anew."""
+    """An item with the answer Left keeps its claim and has no outcome; a resume asks the lane to find it."""
     record, lane = (
         opened_for(places, 2),
         ScriptedLane(lambda item, _number: Left("fire and forget") if item.index else DONE),
@@ -171,7 +171,7 @@ class BadLane(ScriptedLane):
         self.promise = promise
 
     def claim(self, items: Sequence[Item]) -> list[Held | Refused]:
-        """Answer for nobody, or for somebody else."""
+        """Answer for no item, or for another one."""
         if self.promise == "claims nothing":
             return []
         if self.promise == "claims another":
@@ -179,7 +179,7 @@ class BadLane(ScriptedLane):
         return [Held(item, 1) for item in items] if self.promise == "repeats a number" else super().claim(items)
 
     def begin(self, held: Sequence[Held]) -> Running:
-        """Begin what answers too little or too much."""
+        """Begin work that answers too little or too much."""
         return _Bad(self.promise, held)
 
 
@@ -211,7 +211,7 @@ class _Bad:
     ],
 )
 def test_a_broken_promise_is_named(places: Places, promise: str, code: int, named: str) -> None:
-    """A lane that breaks a promise cannot break fencing: the journal says which promise, and every item is settled."""
+    """When a lane breaks a promise, the journal says which one, and every item is settled all the same."""
     record = opened_for(places, 2)
     limits = Limits(1, retries=1, retry_failures=True, back_off_seconds=0)
     assert code == carry(BadLane(promise), record, limits).exit_code
@@ -233,8 +233,8 @@ carry(SurvivingLane(root), record, Limits(1))
 """
 
 
-def test_work_that_survives_a_kill_is_found_by_a_resume(places: Places) -> None:
-    """The handle is in the journal: after kill -9 of the dispatcher a resume finds the work and takes its answer."""
+def test_a_resume_finds_work_that_survives_a_kill(places: Places) -> None:
+    """After kill -9 of the dispatcher a resume finds the work by the handle in the journal, and takes its answer."""
     from dispatch.surviving_lane import SurvivingLane
 
     helpers, tests = Path(__file__).parents[2] / "helpers", Path(__file__).parents[1]
@@ -257,7 +257,7 @@ def test_work_that_survives_a_kill_is_found_by_a_resume(places: Places) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-class _Probed(ToldLane):
+class _Probed(ScriptedLane):
     """A lane whose provider is away for good from the second item on, or stumbles and answers a probe."""
 
     def __init__(self, *, is_away: bool) -> None:

@@ -1,4 +1,4 @@
-"""The engine, driven with a lane that does what each test tells it."""
+"""The engine, with a lane that follows the script of each test."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_items_start_in_order_and_never_more_at_once_than_slots(places: Places) 
 
 
 def test_one_slot_keeps_the_order(places: Places) -> None:
-    """With one slot the items run one after the other (G3)."""
+    """With one slot the items run one after the other, in the order of the plan (G3)."""
     record, lane = opened_for(places, 20), ScriptedLane(lambda _item, _number: DONE)
     carry(lane, record, Limits(1))
     assert [(index, 1) for index in range(20)] == lane.attempts
 
 
 def test_a_failure_never_stops_the_others(places: Places) -> None:
-    """An item that fails is data: the others run, and the exit code is 6 (rule 4)."""
+    """When one item fails the others still run, and the exit code is 6 (rule 4)."""
     bad = Outcome(Status.ERROR, "no")
     record, lane = opened_for(places, 10), ScriptedLane(lambda item, _number: bad if item.index == 3 else DONE)
     closing = carry(lane, record, Limits(2))
@@ -60,8 +60,8 @@ def test_a_failure_never_stops_the_others(places: Places) -> None:
     assert [3] == lane.released
 
 
-def test_what_was_away_is_tried_again_under_a_new_number(places: Places) -> None:
-    """A transient no is tried again, and each attempt has a number of its own (rule 3)."""
+def test_a_transient_refusal_is_retried_under_a_new_number(places: Places) -> None:
+    """An item is retried after a transient refusal, and each attempt has a number of its own (rule 3)."""
 
     def away_once(_item: Item, number: int) -> Outcome:
         if number == 1:
@@ -74,8 +74,8 @@ def test_what_was_away_is_tried_again_under_a_new_number(places: Places) -> None
     assert [(0, 1), (0, 2), (1, 1), (1, 2)] == lane.attempts
 
 
-def test_a_plain_failure_is_not_tried_again(places: Places) -> None:
-    """What failed for a reason of its own is tried once, unless failures are to be tried again."""
+def test_a_plain_failure_is_not_retried(places: Places) -> None:
+    """An item that failed for a reason of its own is tried once, unless failures are retried as well."""
     bad = Outcome(Status.ERROR, "no")
     record, lane = opened_for(places, 1), ScriptedLane(lambda _item, _number: bad)
     carry(lane, record, Limits(1, retries=2, back_off_seconds=0))
@@ -85,8 +85,8 @@ def test_a_plain_failure_is_not_tried_again(places: Places) -> None:
     assert [(0, 1), (0, 2), (0, 3)] == lane.attempts
 
 
-def test_a_final_no_stops_the_line(places: Places) -> None:
-    """A provider that says no for good is not asked again, for no item; the exit code is 8."""
+def test_a_final_refusal_stops_the_dispatch(places: Places) -> None:
+    """After a final refusal the provider is asked for no other item; the exit code is 8."""
 
     def refuse(_item: Item, _number: int) -> Outcome:
         raise ProviderRefused("401")
@@ -97,8 +97,8 @@ def test_a_final_no_stops_the_line(places: Places) -> None:
     assert len(lane.attempts) <= 2
 
 
-def test_the_first_five_failing_stop_the_line(places: Places) -> None:
-    """When the first N all fail nothing more is started, and what was not run is told as such (P4)."""
+def test_five_failures_at_the_start_stop_the_dispatch(places: Places) -> None:
+    """When the first N items all fail no more start, and the others are settled as cancelled (P4)."""
     record, lane = opened_for(places, 50), ScriptedLane(lambda _item, _number: Outcome(Status.ERROR, "no"))
     closing = carry(lane, record, Limits(1, halts=Halts(5)))
     assert 6 == closing.exit_code
@@ -108,15 +108,15 @@ def test_the_first_five_failing_stop_the_line(places: Places) -> None:
 
 
 def test_all_refused_by_the_gate_is_exit_5(places: Places) -> None:
-    """Where every item is refused by its gate nothing was spent, and the exit code says so."""
+    """When the gate refuses every item nothing was spent, and the exit code is 5."""
     record, lane = opened_for(places, 2), ScriptedLane(lambda _item, _number: DONE)
     closing = carry(lane, record, Limits(1), {0: "closed", 1: "closed"})
     assert 5 == closing.exit_code
     assert [] == lane.attempts
 
 
-def test_a_resumed_dispatch_runs_only_what_has_no_good_result(places: Places) -> None:
-    """Resuming passes over good results, counts attempts on, and leaves a folder that verifies (rule 10)."""
+def test_a_resumed_dispatch_runs_only_items_without_a_good_result(places: Places) -> None:
+    """A resume skips good results, takes the next attempt number, and leaves a folder that verifies (rule 10)."""
     opened = opened_for(places, 4)
     lane = ScriptedLane(lambda item, _number: Outcome(Status.ERROR, "no") if item.index == 2 else DONE)
     carry(lane, opened, Limits(1))
@@ -134,14 +134,14 @@ def test_a_resumed_dispatch_runs_only_what_has_no_good_result(places: Places) ->
 
 
 def test_a_running_dispatch_cannot_be_resumed(places: Places) -> None:
-    """A dispatch that is being carried out is refused to a second process, with the pid of the first (exit 7)."""
+    """A resume of a running dispatch is refused, and the refusal names the pid of the process that runs it (exit 7)."""
     opened = opened_for(places, 1)
     with pytest.raises(AlreadyRunning, match="pid"):
         reopen_record(opened.folder, hold(opened.folder))
 
 
-def test_a_bug_in_a_lane_is_told_and_kept(places: Places) -> None:
-    """A bug stops the line with exit code 1, and its traceback is in the dispatch folder (rule 4)."""
+def test_the_traceback_of_a_bug_is_kept(places: Places) -> None:
+    """A bug in a lane stops the dispatch with exit code 1, and its traceback is in the folder (rule 4)."""
 
     def stumble(_item: Item, _number: int) -> Outcome:
         raise ZeroDivisionError
@@ -152,8 +152,8 @@ def test_a_bug_in_a_lane_is_told_and_kept(places: Places) -> None:
     assert "ZeroDivisionError" in (record.folder / "traceback.txt").read_text()
 
 
-def test_the_manifest_is_there_from_the_first_second(places: Places) -> None:
-    """Before anything runs the folder holds a valid manifest that says running (E5)."""
+def test_the_manifest_exists_before_anything_runs(places: Places) -> None:
+    """Before the first item starts the folder holds a valid manifest with the status running (E5)."""
     opened = opened_for(places, 3)
     manifest = read_manifest(opened.folder)
     assert "running" == manifest.status
@@ -161,6 +161,6 @@ def test_the_manifest_is_there_from_the_first_second(places: Places) -> None:
 
 
 def test_two_dispatches_of_one_second_have_folders_of_their_own(places: Places) -> None:
-    """Dispatches that begin in the same second never share a folder (E4)."""
+    """Dispatches that begin in the same second have different folders (E4)."""
     names = {opened_for(places, 1).dispatch_id for _ in range(5)}
     assert 5 == len(names)

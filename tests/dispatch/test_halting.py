@@ -1,4 +1,4 @@
-"""When a dispatch stops, against what the rules say in plain words (P4)."""
+"""When a dispatch stops, compared with what each rule says in plain words (P4)."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ def stopped_at(codes: list[int], halts: Halts) -> int | None:
 
 
 def first(codes: list[int], holds: object) -> int | None:
-    """Return the shortest beginning of which something holds."""
+    """Return the length of the shortest beginning that ends with a failure and for which `holds` is true."""
     assert callable(holds)
     return next((size for size in range(1, len(codes) + 1) if codes[size - 1] and holds(codes[:size])), None)
 
 
 @given(codes=CODES, limit=st.integers(1, 6))
 def test_fail_fast_is_about_the_first_ones_only(codes: list[int], limit: int) -> None:
-    """The first N all fail: there were N outcomes, and no success among them."""
+    """fail_fast=N stops after N failures, unless an item has succeeded."""
     expected = first(codes, lambda seen: all(seen) and len(seen) >= limit)
     assert expected == stopped_at(codes, Halts(limit))
 
 
 @given(codes=CODES, limit=st.integers(1, 6), word=st.sampled_from(["soon", "now"]))
 def test_a_count_of_failures(codes: list[int], limit: int, word: str) -> None:
-    """fail=N: N outcomes failed."""
+    """fail=N stops at the N-th failure."""
     expected = first(codes, lambda seen: sum(map(bool, seen)) >= limit)
     assert expected == stopped_at(codes, Halts(0, read_rule(f"{word},fail={limit}")))
 
 
 @given(codes=CODES, share=st.integers(1, 100))
 def test_a_share_of_failures(codes: list[int], share: int) -> None:
-    """fail=P%: of those settled, of which there are three at least, or all there are."""
+    """fail=P% stops when that share of the settled items has failed, once three items (or all) are settled."""
     expected = first(
         codes,
         lambda seen: len(seen) >= min(3, len(codes)) and 100 * sum(map(bool, seen)) >= share * len(seen),
@@ -58,13 +58,13 @@ def test_a_share_of_failures(codes: list[int], share: int) -> None:
 
 @given(codes=CODES, limit=st.integers(1, 4))
 def test_the_same_text_in_a_row(codes: list[int], limit: int) -> None:
-    """same=N: the last N outcomes failed with one text."""
+    """same=N stops when the last N outcomes are failures with one text."""
     expected = first(codes, lambda seen: len(seen) >= limit and len(set(seen[-limit:])) == 1)
     assert expected == stopped_at(codes, Halts(0, read_rule(f"soon,same={limit}")))
 
 
-def test_a_final_no_stops_at_once() -> None:
-    """A provider that says no for good is exit 8; what runs may end."""
+def test_a_final_refusal_stops_at_once() -> None:
+    """A final refusal of the provider stops the dispatch with exit 8, and running items may finish."""
     verdict = Halts().judge(Outcome(Status.ERROR, "401", Refusal.FINAL), Standing(1))
     assert verdict is not None
     assert (8, False) == (verdict.exit_code, verdict.now)
@@ -81,6 +81,16 @@ def test_failures_alike_in_a_row() -> None:
     assert not any(Streak(0).is_reached(same) for _ in range(9))
 
 
+def test_the_reason_to_stop_counts_in_the_singular() -> None:
+    """One failure is named as one item, and one failure in a row as one failure."""
+    failure, standing = Outcome(Status.ERROR, "exit 1"), Standing(2)
+    first, same = Halts(1).judge(failure, standing), Halts(0, read_rule("now,same=1")).judge(failure, standing)
+    assert first is not None
+    assert same is not None
+    assert "stopped: the first item failed: exit 1" == first.why
+    assert "stopped: 1 failure in a row with the same text (1 of 1): exit 1" == same.why
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -94,7 +104,7 @@ def test_failures_alike_in_a_row() -> None:
         "soon,fail=" + "9" * 5000,
     ],
 )
-def test_rules_that_are_none_are_refused(text: str) -> None:
-    """A rule that makes no sense is told before anything runs (exit 2)."""
+def test_a_rule_that_cannot_be_read_is_refused(text: str) -> None:
+    """A rule that makes no sense is refused before anything runs (exit 2)."""
     with pytest.raises(WordsWrong):
         read_rule(text)

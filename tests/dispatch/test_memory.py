@@ -1,4 +1,4 @@
-"""What a dispatch takes of the machine's memory does not grow with its plan."""
+"""The memory of a dispatch does not grow with its plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FEW, MANY, MOST = 100, 20_000, 1.5
 
 
 def _peak_kib(folder: Path, items: int) -> int:
-    """Return the most memory that carrying out, closing and sealing so many items took."""
+    """Return the peak memory of carrying out, closing and sealing a dispatch of `items` items, in KiB."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(folder), str(items)],
         cwd=Path(__file__).parents[1],
@@ -30,6 +30,6 @@ _PROGRAM = "import sys; from pathlib import Path; from dispatch.engine_alone imp
 
 
 def test_memory_does_not_grow_with_the_plan(tmp_path: Path) -> None:
-    """Numbers to reach: with 20,000 items the engine takes at most 1.5 times the memory that it takes with 100."""
+    """With 20,000 items the engine takes at most 1.5 times the memory that it takes with 100."""
     few, many = (_peak_kib(tmp_path / str(items), items) for items in (FEW, MANY))
     assert many <= MOST * few, f"{many} KiB at {MANY} items, {few} KiB at {FEW}"

@@ -12,15 +12,15 @@ from trailblazer.dispatch.throttle import Throttle, available_memory
 
 
 def test_without_limits_nothing_waits() -> None:
-    """A start that nothing holds back is not held back, also not the hundredth."""
+    """Without a limit every item starts at once, also the hundredth."""
     throttle, stopping = Throttle(), threading.Event()
     for _ in range(100):
         throttle.wait(stopping)
 
 
 @pytest.mark.parametrize("throttle", [Throttle(max_load=-1), Throttle(min_free_memory=1 << 60), Throttle(delay=600)])
-def test_a_strained_machine_is_waited_for_until_the_dispatch_stops(throttle: Throttle) -> None:
-    """Nothing starts while a limit is not met, and whoever waits is let go when the dispatch stops."""
+def test_a_start_waits_for_a_strained_machine_until_the_dispatch_stops(throttle: Throttle) -> None:
+    """Nothing starts while a limit is not met, and the wait ends when the dispatch stops."""
     throttle._next = time.monotonic() + throttle.delay
     stopping = threading.Event()
     waiting = threading.Thread(target=throttle.wait, args=(stopping,))
@@ -32,6 +32,6 @@ def test_a_strained_machine_is_waited_for_until_the_dispatch_stops(throttle: Thr
     assert not waiting.is_alive()
 
 
-def test_memory_is_what_the_kernel_says_is_available() -> None:
-    """Less than there is, more than nothing."""
+def test_available_memory_is_what_the_kernel_says() -> None:
+    """The available memory is more than nothing and less than the machine has."""
     assert 0 < available_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

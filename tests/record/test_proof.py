@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from dispatch.engine_alone import go_on_or_begin
+from dispatch.engine_alone import resume_or_begin
 from trailblazer.atomic import digest_of
 from trailblazer.errors import PlanUnusable, StorageTrouble
 from trailblazer.paths import Places
@@ -42,7 +42,7 @@ NAMES = (
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sealed folder of a dispatch, which no test changes."""
     root = tmp_path_factory.mktemp("sealed")
-    assert 0 == go_on_or_begin(Places(root, root / "var"), ITEMS, root / "diary")
+    assert 0 == resume_or_begin(Places(root, root / "var"), ITEMS, root / "diary")
     (folder,) = (root / "var" / "logs" / "dispatch").glob("2*")
     return folder
 

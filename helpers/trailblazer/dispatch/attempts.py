@@ -17,7 +17,7 @@ Group = dict[int, tuple[Task, Held]]
 
 
 def _outcome_of(trouble: Trouble) -> Outcome:
-    """Return the outcome that a trouble means for an item; a disk that takes no more stops the whole dispatch."""
+    """Return the outcome that a trouble means for an item. A full disk is raised: it stops the whole dispatch."""
     if isinstance(trouble, StorageTrouble):
         raise trouble
     return outcome_of(trouble)
@@ -26,7 +26,8 @@ def _outcome_of(trouble: Trouble) -> Outcome:
 class Attempts:
     """Gates, claims, numbers and begins items, and takes the lane's answers. Many slots call it at once.
 
-    A lane that breaks a promise of the contract is named: the journal warns, or the item's outcome says so.
+    When a lane breaks a promise of the contract, a warning in the journal or the item's outcome names the promise.
+    `grace` is None until the attempts are asked to end; then it is in seconds.
     """
 
     def __init__(self, lane: Lane, record: Record, settling: Settling, audience: Audience) -> None:
@@ -74,7 +75,7 @@ class Attempts:
         return refused is not None
 
     def _claim(self, tasks: Sequence[Task]) -> Group:
-        """Claim items and return those that are held now, by index; the others have an outcome."""
+        """Claim items and return by index those that the dispatch holds now. The others have an outcome."""
         asked = {task.item.index: task for task in tasks}
         try:
             answers = self._lane.claim([task.item for task in tasks]) if tasks else []
@@ -130,7 +131,7 @@ class Attempts:
             self._settling.answer(task, held, outcome)
 
     def end_all(self, grace: float) -> None:
-        """Ask everything that runs, and whatever is about to run, to end within so many seconds."""
+        """Ask every attempt to end within `grace` seconds, also those that are about to begin."""
         with self._lock:
             self.grace = grace
             running = list(self._running.values())

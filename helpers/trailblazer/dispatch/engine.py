@@ -1,4 +1,4 @@
-"""The engine: carries a plan out, whatever its items are. Start reading at `carry_out`."""
+"""The engine: it carries out the plan of any lane. Start reading at `carry_out`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trailblazer.record.outcomes import Outcome, Refusal, Status
 
 TICK_SECONDS = 0.1
 GRACE_SECONDS = 5.0
-PATIENCE_SECONDS = 1.0  # beyond the grace: for work that does not end when it is asked to
+PATIENCE_SECONDS = 1.0  # after the grace, before work that does not end is abandoned
 NOT_RUN = Outcome(Status.CANCELLED, "not run")
 
 
@@ -41,8 +41,8 @@ def carry_out(
 ) -> Closing:
     """Gate, claim, begin and settle each item in order, in up to `limits.slots` slots at once; return how it ended.
 
-    An interrupt stops the dispatch: no new items, attempts ended, claims released. What has a good result in the
-    record is passed over. Every fact is in the journal before anybody is informed of it.
+    Items with a good result in the record are skipped. An interrupt stops the dispatch: no item starts any more,
+    attempts are ended and claims released. The journal has every fact before the audience does.
     """
     engine = _Engine(plan, lane, record, limits, audience, interrupts)
     with engine.keeping_claims_alive():
@@ -78,14 +78,17 @@ class _Engine:
             try:
                 running = self.lane.find(held, group.handle) if held else None
             except Trouble as trouble:
-                self.record.warn(f"nobody knows what became of an earlier attempt: {trouble.what}", held[0].item)
+                self.record.warn(f"cannot find out what became of an earlier attempt: {trouble.what}", held[0].item)
                 continue
             if running is not None:
                 self.queue.take_away([Task(one.item) for one in held])
                 self.found.append((held, running))
 
     def start_slots(self) -> list[threading.Thread]:
-        """Start no more slots than there are items, nor more than the system gives: those that run do the work."""
+        """Start as many slots as the limits allow, at most one for each item.
+
+        When the system refuses another thread, the slots that run do the work.
+        """
         slots: list[threading.Thread] = []
         for number in range(min(self.limits.slots, max(1, self.record.standing.planned))):
             slot = threading.Thread(target=self.work, name=f"slot-{number}", daemon=True)
@@ -99,7 +102,7 @@ class _Engine:
         return slots
 
     def work(self) -> None:
-        """Be a slot: carry the next items from gate to outcome until there are none. Failure of an item is data."""
+        """Carry items from gate to outcome in one slot, until there are none. The failure of an item is data."""
         try:
             while earlier := self._next_found():
                 self.attempts.follow(*earlier)
@@ -115,7 +118,7 @@ class _Engine:
             return self.found.pop(0) if self.found else None
 
     def _next(self) -> list[Task]:
-        """Return the items whose turn it is, none when no more shall start. Slots ask one by one: that is the order."""
+        """Return the next items, or none when no more start. Slots ask one by one, to keep the order of the plan."""
         with self.turn:
             self.limits.throttle.wait(self.stopping)
             return self.queue.take(max(1, self.lane.group), self.stopping)
@@ -123,11 +126,11 @@ class _Engine:
     # -- stopping ---------------------------------------------------------------------------------------------
 
     def is_stopping(self) -> bool:
-        """Say whether nothing is tried again."""
+        """Say whether the dispatch stops: then nothing is retried."""
         return self.stopping.is_set() or self.interrupts.signal != 0
 
     def halt(self, closing: Closing, *, now: bool, grace: float = GRACE_SECONDS) -> None:
-        """Start no more items; with `now` end those that run."""
+        """Start no more items. With `now`, end the attempts that run; `grace` is in seconds."""
         self.halted = self.halted or closing
         self.stopping.set()
         self.queue.wake()
@@ -135,15 +138,15 @@ class _Engine:
             self.attempts.end_all(grace)
 
     def halt_by(self, verdict: Verdict) -> None:
-        """Stop for a rule."""
-        self.halt(Closing(verdict.exit_code, verdict.why, "Mend the cause, then resume."), now=verdict.now)
+        """Stop because a rule says so."""
+        self.halt(Closing(verdict.exit_code, verdict.why, "Remove the cause, then resume."), now=verdict.now)
 
     def halt_for(self, error: BaseException) -> None:
-        """Stop everything for a full disk, or for a bug, whose traceback is kept in the folder."""
+        """Stop everything after an error; the folder keeps the traceback of a bug."""
         self.halt(closing_for(error, self.record), now=True)
 
     def watch(self, slots: Sequence[threading.Thread]) -> None:
-        """Wait for the slots: notice interrupts, show progress. Work that does not end when asked is abandoned."""
+        """Wait for the slots, notice interrupts and show progress. Abandon work that does not end in time."""
         deadline, seen = None, 0
         while alive := [slot for slot in slots if slot.is_alive()]:
             alive[0].join(TICK_SECONDS)
@@ -166,7 +169,7 @@ class _Engine:
             self.halt_for(error)
 
     def cancel_rest(self) -> None:
-        """Settle as cancelled what was not run when the dispatch stopped; after a second signal leave it unsettled."""
+        """Settle as cancelled the items that were not run. After a second signal leave them unsettled."""
         try:
             for item in self.plan.items() if self.stopping.is_set() else ():
                 if self.interrupts.count > 1:
@@ -178,7 +181,7 @@ class _Engine:
 
     @contextlib.contextmanager
     def keeping_claims_alive(self) -> Iterator[None]:
-        """While it is entered the lane keeps its claims alive, in a thread: a lane that hangs delays nobody."""
+        """Keep the claims alive in a thread of its own, so that a lane that hangs delays nothing else."""
         over = threading.Event()
 
         def keep() -> None:
@@ -198,7 +201,7 @@ class _Engine:
             over.set()
 
     def closing(self) -> Closing:
-        """Return how it ended."""
+        """Return how the dispatch ended."""
         if self.interrupts.signal:
             return Closing(128 + self.interrupts.signal, "interrupted")
         if self.halted:
@@ -215,7 +218,7 @@ class _Engine:
 
 
 def closing_for(error: BaseException, record: Record) -> Closing:
-    """Return how a dispatch ends for an error; a bug leaves its traceback in the folder."""
+    """Return how an error ends a dispatch. The traceback of a bug goes into the folder."""
     if isinstance(error, Trouble):
         return Closing(error.exit_code, error.what, error.hint)
     file = record.folder / "traceback.txt"

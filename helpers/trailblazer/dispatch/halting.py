@@ -1,4 +1,4 @@
-"""When a dispatch stops before its plan is done: all fails, too much fails, or the same thing fails again and again."""
+"""When a dispatch stops before its plan is done: all items fail, too many fail, or they fail for the same reason."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 
 from trailblazer.errors import Trouble, WordsWrong
+from trailblazer.plain import counted
 from trailblazer.record.outcomes import FAILED, Outcome, Refusal, Status
 from trailblazer.record.standing import Standing
 
 
 class Halted(Trouble):
-    """The plan itself says that nothing more is to be started."""
+    """The plan stops the dispatch: no item starts any more."""
 
     exit_code = 6
 
@@ -22,7 +23,10 @@ _LEAST_FOR_SHARE = 3  # a share of fewer settled items than this says nothing
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`soon` lets running items end, `now` ends them; `same` counts failures in a row with the same text."""
+    """When to stop: at `limit` failures, with `share` at `limit` percent, with `same` at `limit` equal ones in a row.
+
+    With `now` the running items are ended; without it they finish.
+    """
 
     now: bool
     same: bool
@@ -32,7 +36,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """That a dispatch stops, why, with which exit code, and whether what runs is ended."""
+    """Why a dispatch stops, its exit code, and whether the running items are ended."""
 
     why: str
     exit_code: int
@@ -89,10 +93,11 @@ class Halts:
         if outcome.refusal is Refusal.FINAL:
             return Verdict(f"stopped: {outcome.reason}", code, now=False)
         if has_failed and self._fail_fast and self._failed >= self._fail_fast and not self._has_succeeded:
-            why = f"stopped: the first {self._failed} items all failed; the last one: {outcome.reason}"
-            return Verdict(why, code, now=True)
+            first = "item failed" if self._failed == 1 else f"{self._failed} items all failed; the last one"
+            return Verdict(f"stopped: the first {first}: {outcome.reason}", code, now=True)
         if has_failed and self._rule is not None and self._is_reached(self._rule, standing):
-            how = f"{self._in_a_row} failures in a row with the same text" if self._rule.same else "too many failures"
+            in_a_row = f"{counted(self._in_a_row, 'failure')} in a row with the same text"
+            how = in_a_row if self._rule.same else "too many failures"
             return Verdict(
                 f"stopped: {how} ({self._failed} of {self._settled}): {outcome.reason}", code, self._rule.now
             )

@@ -1,4 +1,4 @@
-"""Ctrl-C, TERM and a terminal that goes away: counted instead of raised, so that no line is ever cut in half."""
+"""Ctrl-C, TERM and a terminal that closes: they are counted and not raised, so that no line is ever cut in half."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Interrupts:
-    """While it is entered, counts signals and keeps the number of the first; only the main thread may enter it."""
+    """Counts signals while it is entered, and keeps the number of the first. Only the main thread may enter it."""
 
     def __init__(self) -> None:
         self.signal = 0

@@ -1,4 +1,4 @@
-"""What waits for a slot: the plan in its order, and items that went back to wait for their time."""
+"""The items that wait for a slot: those of the plan in its order, and those that were put back for a while."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Protocol
 
 from trailblazer.record.outcomes import Item
 
-PAUSE_SECONDS = 0.05  # how often a plan that has nothing now is asked again
+PAUSE_SECONDS = 0.05  # before a plan that has no item now is asked again
+_END = Item(-1, "")
 
 
 class Plan(Protocol):
@@ -22,7 +23,7 @@ class Plan(Protocol):
         """Yield every item in the order of the plan, as often as it is asked."""
 
     def turns(self) -> Iterator[Item | None]:
-        """Yield the items in the order in which they start; None while there is none now and one may come later."""
+        """Yield the items in the order in which they start. None means: there is none now, but one may come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,14 @@ class Queue:
         self._is_over = False
 
     def take_away(self, tasks: Collection[Task]) -> None:
-        """Count tasks as taken that did not come from here: the plan will not hand them out."""
+        """Count tasks as taken that the queue did not hand out; it will not hand them out later."""
         self._away |= {task.item.index for task in tasks}
         self._in_flight += len(tasks)
 
     def take(self, most: int, stopping: threading.Event) -> list[Task]:
-        """Return up to `most` tasks, and wait until there is one; none when nothing can come any more or when stopping.
+        """Wait until there is a task and return up to `most`. Return none at the end of the plan, or when stopping.
 
-        Tasks that came back and whose time has come go first.
+        A task that was put back comes first when its pause is over.
         """
         while not stopping.is_set():
             tasks = self._due(most)
@@ -86,7 +87,7 @@ class Queue:
         return tasks
 
     def put_back(self, task: Task, after: float) -> None:
-        """Take a task back; it is handed out again after so many seconds at the earliest."""
+        """Take a task back. It is handed out again after `after` seconds at the earliest."""
         with self._change:
             self._away.discard(task.item.index)
             heapq.heappush(self._delayed, (time.monotonic() + max(0.0, after), next(self._order), task))
@@ -99,9 +100,6 @@ class Queue:
             self._change.notify_all()
 
     def wake(self) -> None:
-        """Have whoever waits here look again."""
+        """Make the waiting slots look again."""
         with self._change:
             self._change.notify_all()
-
-
-_END = Item(-1, "")

@@ -18,7 +18,7 @@ from trailblazer.record.standing import Standing
 
 
 class Audience(Protocol):
-    """Who is informed of what happens."""
+    """Shows people and machines what happens, once the journal has it."""
 
     def started(self, item: Item, attempt: int) -> None:
         """An attempt begins."""
@@ -32,9 +32,9 @@ class Audience(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many slots, how often again, when to stop early, and when the next attempt may start.
+    """How many slots there are, how often an item is retried, when to stop early, and when the next item may start.
 
-    An item is tried again when its refusal is transient; with `retry_failures` after any failure. After `probe_after`
+    An item is retried after a transient refusal, and with `retry_failures` after any failure. After `probe_after`
     items in a row that fail alike the lane's provider is probed, and the dispatch stops when it does not answer.
     """
 
@@ -48,7 +48,10 @@ class Limits:
 
 
 class Settling:
-    """Takes the answers of lanes. `is_stopping` says that nothing is tried again; `halt` takes a reason to stop."""
+    """Settles items by the answers of the lane.
+
+    `is_stopping` says whether the dispatch stops: then nothing is retried. `halt` stops it for the reason it is given.
+    """
 
     def __init__(
         self,
@@ -73,7 +76,7 @@ class Settling:
             self._open[task.item.index] = task, held
 
     def answer(self, task: Task, held: Held | None, answer: Outcome | Again | Left) -> None:
-        """Settle an item, put it back into the queue, or leave it; release what did not succeed."""
+        """Settle an item, put it back into the queue, or leave it unsettled. Release an item that did not succeed."""
         attempt = held.attempt if held else 0
         if isinstance(answer, Left):
             if self._close(task):
@@ -121,7 +124,7 @@ class Settling:
             self._record.warn(f"the claim was not released: {trouble.what}", held.item)
 
     def settle(self, task: Task, attempt: int, outcome: Outcome) -> None:
-        """Give an item its outcome, in the journal first, and judge whether the dispatch goes on."""
+        """Give an item its outcome, in the journal first, and stop the dispatch when a rule says so."""
         with self._lock:
             self._open.pop(task.item.index, None)
             if self._is_abandoned:
@@ -139,7 +142,7 @@ class Settling:
             return not self._is_abandoned
 
     def abandon(self, why: str) -> None:
-        """Settle as cancelled whatever has begun; a later answer changes nothing."""
+        """Settle as cancelled every attempt that has begun. A later answer changes nothing."""
         with self._lock:
             self._is_abandoned = True
             for task, held in self._open.values():

@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """What people and machines are shown: seconds between progress lines (0 is off), and how much else."""
+    """What people and machines are shown: `interval` is the seconds between progress lines, and 0 shows none."""
 
     interval: float
     verbose: bool = False
@@ -53,8 +53,8 @@ class Show:
 class Work(Protocol):
     """What a verb asks for: the plan, the lane that carries it out, and the words that differ.
 
-    `resumes` is the folder of an earlier dispatch that is carried on, None for a new one; then its parameters, plan
-    and archive are there already.
+    `resumes` is the folder of the dispatch that is resumed, or None for a new one. A resumed dispatch has its
+    parameters, plan and archive already.
     """
 
     noun: str
@@ -76,19 +76,19 @@ class Work(Protocol):
         """Return the fields of the manifest that say what was asked for (E5)."""
 
     def parameters(self) -> Mapping[str, Any]:
-        """Return what a resume needs to know, for the manifest: `lane`, and what `schema` names."""
+        """Return what the manifest keeps for a resume: `lane`, and what the schema named `schema` describes."""
 
     def archive(self, folder: Path) -> Sequence[Resource]:
-        """Copy what the dispatch works from into its folder, and return it (E4)."""
+        """Copy what the dispatch works from into its folder, and return the copies (E4)."""
 
     def opening_words(self, record: Record) -> Iterable[str]:
         """Yield the lines that open the dispatch on the screen."""
 
     def plan(self, record: Record, people: Progress, interrupts: Interrupts) -> Plan:
-        """Return the items."""
+        """Return the plan."""
 
     def audience(self, shown: Shown, record: Record) -> Audience:
-        """Return who is informed of each item."""
+        """Return what shows each item to people and machines."""
 
     def finish(self, record: Record, closing: Closing, people: Progress) -> Closing:
         """Do what is left when every item is settled, and return how the dispatch ends."""
@@ -100,18 +100,18 @@ class Work(Protocol):
 def carry_out(work: Work) -> int:
     """Carry out what a verb asks for, and return the exit code.
 
-    Before the folder is open a refusal is raised; from then on everything that happens ends with a closed record.
+    A refusal is raised while there is no folder. From then on the record is closed, whatever happens.
     """
     work.lane.check()
     people = Words(work.config.places.logs / "dispatcher.out")
     with Interrupts() as interrupts:
         record = _open(work)
         with contextlib.closing(record):
-            return _Story(work, record, people, interrupts).tell()
+            return _Story(work, record, people, interrupts).run()
 
 
 def _open(work: Work) -> Record:
-    """Return the record of a new dispatch with its archive, or of the one that is carried on."""
+    """Return the record of a new dispatch with its archive, or of the one that is resumed."""
     with contextlib.suppress(OSError):
         clean_leftovers(work.config.places)
     if work.resumes is not None:
@@ -131,12 +131,12 @@ def _open(work: Work) -> Record:
 
 
 def _reopen(folder: Path, config: Config, *, force: bool) -> Record:
-    """Return the record of an earlier dispatch. What is left of its processes is ended; a changed seal is refused."""
+    """Return the record of an earlier dispatch, and end its processes. A changed folder is refused with ProofBroken."""
     lock = hold(folder)  # first: the processes of a dispatcher that lives must not be ended
     try:
         changed = _changes_in(folder, config)
         if changed and not force:
-            hint = "\n".join([*changed[1:], "Look at `trailblazer verify`. To carry on all the same: --force."])
+            hint = "\n".join([*changed[1:], "`trailblazer verify` shows all of it. To resume all the same: --force."])
             raise ProofBroken(f"dispatch {folder.name} is not as it was sealed: {changed[0]}", hint)
         if (folder / proof.SEAL).is_file():
             _withdraw_seal(folder, config, force=force)
@@ -179,9 +179,9 @@ class _Story:
             dispatch_id=record.dispatch_id,
         )
 
-    def tell(self) -> int:
-        """Carry out and close, whatever happens on the way; return the exit code."""
-        closing = Closing(1, "the dispatch did not come to its end")
+    def run(self) -> int:
+        """Carry out and close, whatever happens; return the exit code."""
+        closing = Closing(1, "the dispatch did not finish")
         try:
             with Bookkeeper(self.record):
                 closing = self.carry_out()
@@ -230,7 +230,7 @@ class _Story:
         return answers[0] if answers else None
 
     def close(self, closing: Closing) -> int:
-        """Complete manifest, summary and seal; say where they are. A disk that takes no more leaves one line why."""
+        """Complete manifest, summary and seal, and say where they are. When there is no seal, say why in one line."""
         record, standing, people = self.record, self.record.standing, self.people
         self.progress.end(standing)
         if self.interrupts.signal and closing.exit_code < 128:
@@ -270,7 +270,7 @@ class _Story:
         self.people.say(f"Seal: sha256:{seal.sha256}")
 
     def keep(self, seal: str) -> str:
-        """Keep the seal, and say what came of it."""
+        """Write the seal into the database, and return KEPT or the problem."""
         try:
             keep_seal(self.work.config, self.record, seal)
         except Trouble as trouble:
@@ -278,20 +278,20 @@ class _Story:
         return KEPT
 
     def say_code(self, closing: Closing) -> int:
-        """Say why the dispatch did not end well, and how to carry it on; return the exit code."""
+        """Say why the dispatch did not end well, and how to resume it; return the exit code."""
         if closing.exit_code:
             self.people.say(f"Exit {closing.exit_code}: {closing.why}", "red")
             if closing.hint:
                 self.people.say(f"  {closing.hint}")
             if self.record.standing.good < self.record.standing.planned:
-                self.people.say(f"To carry on: {self.work.command} --resume {self.record.dispatch_id}")
+                self.people.say(f"To resume: {self.work.command} --resume {self.record.dispatch_id}")
         return closing.exit_code
 
 
 def preview(lines: Iterator[str], planned: int, noun: str, source: str, people: Words) -> int:
-    """Say what a dispatch would do, in the same words for every lane; print what it would run, a line an item."""
-    what = counted(planned, noun.removesuffix("s"))
-    people.say(f"Dry run: {source} would dispatch {what}; nothing was done", "green")
+    """Say what a dispatch would do, in the same words for every lane, and print a line for each item."""
+    planned_items = counted(planned, noun.removesuffix("s"))
+    people.say(f"Dry run: {source} would dispatch {planned_items}; nothing was done", "green")
     for line in lines:
         print(line)
     return 0

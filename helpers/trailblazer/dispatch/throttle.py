@@ -1,4 +1,4 @@
-"""When the next item may start: not too soon after the last, not while the machine is loaded or short of memory."""
+"""When the next item may start: after a pause, and while the machine has load and memory to spare."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Throttle:
 
 
 def available_memory() -> int:
-    """Return how many bytes programs can still have without swapping, as the kernel reckons."""
+    """Return how many bytes programs can still have without swapping, as the kernel estimates."""
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024

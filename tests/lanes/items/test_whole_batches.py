@@ -218,7 +218,7 @@ def test_a_signal_ends_all_that_runs(batches: Batches, number: int, code: int) -
     assert [None, None] == [start_ticks(pid) for pid in workers]
     assert {"cancelled"} == {line["status"] for line in batches.journal if line["kind"] == "settle"}
     assert 0 == batches.run("verify", "latest").code
-    assert "To carry on: trailblazer batch run --resume" in said
+    assert "To resume: trailblazer batch run --resume" in said
 
 
 def _kill_after(batches: Batches, settled: int, words: list[str]) -> None:
