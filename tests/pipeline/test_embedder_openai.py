@@ -77,8 +77,8 @@ def test_what_may_pass_is_asked_again() -> None:
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
-        ("429", r"answered 429: told to answer 429 \(asked 3 times\)"),
-        ("500", r"answered 500: told to answer 500 \(asked 3 times\)"),
+        ("429", r"answered 429: this service answers 429 \(asked 3 times\)"),
+        ("500", r"answered 500: this service answers 500 \(asked 3 times\)"),
         ("drop", r"could not be reached or hung up: .* \(asked 3 times\)"),
         ("hang", r"did not answer within 0.1 s \(asked 3 times\)"),
         ("half", r"answered with half a document \(asked 3 times\)"),

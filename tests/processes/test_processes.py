@@ -1,4 +1,4 @@
-"""Processes are known by more than a pid, die in groups, and hold a lock no longer than they live (rule 5)."""
+"""Processes have an identity, are ended in groups, and hold a lock only while they live (rule 5)."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ except AlreadyRunning as refused:
 print("mine", flush=True)
 sys.stdin.read()
 """
-# Starts a grandchild that minds no TERM, tells its pid, and waits.
+# Starts a grandchild that ignores TERM, prints its pid, and waits.
 FAMILY = "trap '' TERM; sleep 600 & echo $!; wait; sleep 600"
 
 
 @pytest.fixture
 def children() -> Iterator[Children]:
-    """Children of which none is left at the end."""
+    """Children that are all ended after the test."""
     made = Children(f"tests-{os.getpid()}#")
     yield made
     made.close()
@@ -59,7 +59,7 @@ def _start(children: Children, *argv: str, out: Path | None = None, limit: float
 
 
 def _family(children: Children, out: Path, limit: float | None = None) -> tuple[Child, int]:
-    """Start a child with a child of its own; return it, and its child's pid."""
+    """Start a child with a child of its own; return the child, and the pid of the grandchild."""
     child = _start(children, "sh", "-c", FAMILY, out=out, limit=limit)
     wait_for(lambda: out.read_text().endswith("\n"), "the grandchild runs")
     return child, int(out.read_text())
@@ -76,8 +76,8 @@ def _holder(file: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("end", ["kill", "freely"])
-def test_a_lock_is_one_processs_as_long_as_it_lives(tmp_path: Path, end: str) -> None:
-    """A second process is refused with the pid of the first, and is let in once that ended, also by kill -9."""
+def test_a_process_holds_a_lock_as_long_as_it_lives(tmp_path: Path, end: str) -> None:
+    """A lock is refused with the pid of its holder until the holder ends, also by kill -9."""
     file = tmp_path / "lock"
     with _holder(file) as first:
         assert first.stdout is not None
@@ -98,8 +98,8 @@ def test_a_lock_is_one_processs_as_long_as_it_lives(tmp_path: Path, end: str) ->
     Lock(file, AlreadyRunning("held", "Wait.")).free()
 
 
-def test_of_many_that_want_a_lock_one_has_it(tmp_path: Path) -> None:
-    """Of processes that ask at once exactly one gets the lock."""
+def test_one_of_many_processes_gets_a_lock(tmp_path: Path) -> None:
+    """When many processes ask for a lock at once, exactly one gets it."""
     asking = [_holder(tmp_path / "lock") for _ in range(6)]
     refused = 0
     for process in asking:
@@ -110,14 +110,14 @@ def test_of_many_that_want_a_lock_one_has_it(tmp_path: Path) -> None:
     assert (5, [0, 1, 1, 1, 1, 1]) == (refused, sorted(process.returncode for process in asking))
 
 
-def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """A lock in a folder that is not there is exit 8 with its path."""
+def test_a_lock_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """A lock in a folder that does not exist is StorageTrouble with its path."""
     with pytest.raises(StorageTrouble, match="nowhere"):
         Lock(tmp_path / "nowhere" / "lock", AlreadyRunning("held", ""))
 
 
-def test_a_pid_that_somebody_else_has_now_is_not_the_one_written_down() -> None:
-    """An identity is a pid, when it started and in which boot; one that differs in any of them does not run."""
+def test_an_identity_is_more_than_a_pid() -> None:
+    """A process with another pid, another start or another boot is not the same process."""
     own = own_identity()
     assert (os.getpid(), boot_id()) == (own.pid, own.boot)
     others = [replace(own, ticks=own.ticks - 1), replace(own, boot="another boot"), replace(own, pid=2**30)]
@@ -125,13 +125,13 @@ def test_a_pid_that_somebody_else_has_now_is_not_the_one_written_down() -> None:
 
 
 def test_a_holder_is_a_host_and_a_pid() -> None:
-    """B1: a claim is signed host/pid, by this process or by one that was written down."""
+    """A claim is signed with host/pid, by default that of this process (B1)."""
     assert f"{socket.gethostname()}/{os.getpid()}" == holder_name()
     assert "there/7" == holder_name("there", 7)
 
 
-def test_a_zombie_and_a_name_with_brackets_are_told_apart(tmp_path: Path) -> None:
-    """A process that ended and was not reaped does not run; whatever a program is called, its start is found."""
+def test_a_zombie_does_not_run(tmp_path: Path) -> None:
+    """A process that ended and was not reaped has no start, and one with brackets in its name has one."""
     program = tmp_path / "a) R 1 (b"
     program.symlink_to("/bin/sleep")
     with subprocess.Popen([str(program), "600"]) as process:
@@ -144,19 +144,19 @@ def test_a_zombie_and_a_name_with_brackets_are_told_apart(tmp_path: Path) -> Non
 
 
 def test_a_child_leads_a_session_and_gets_what_it_is_given(children: Children, tmp_path: Path) -> None:
-    """Rule 5, rule 6: each child has a session of its own, exactly its argv and environment, and stdin at its end."""
+    """Each child has a session of its own, exactly its argv and environment, and an empty stdin (rules 5 and 6)."""
     out = tmp_path / "out"
-    told = "import os, sys; print(os.getsid(0) == os.getpid(), sys.argv[1:], sys.stdin.read(), sorted(os.environ))"
-    child = _start(children, sys.executable, "-I", "-c", told, "$(a) ; b", "", "é", out=out, ONLY="x")
+    script = "import os, sys; print(os.getsid(0) == os.getpid(), sys.argv[1:], sys.stdin.read(), sorted(os.environ))"
+    child = _start(children, sys.executable, "-I", "-c", script, "$(a) ; b", "", "é", out=out, ONLY="x")
     ended = children.wait(child)
     assert (0, None, "") == (ended.exit_code, ended.signal, ended.why)
-    known = out.read_text().replace("'LC_CTYPE', ", "")  # which Python itself sets where there is no locale
+    known = out.read_text().replace("'LC_CTYPE', ", "")  # Python itself sets it without a locale
     assert "True ['$(a) ; b', '', 'é']  ['ONLY', 'PATH', 'TRAILBLAZING']\n" == known
     assert ended.peak_memory_kib > 0
 
 
-def test_a_child_that_ends_takes_its_group_with_it(children: Children, tmp_path: Path) -> None:
-    """Rule 5: what a child leaves behind in its group is killed when the child is reaped, and the child is reaped."""
+def test_the_group_of_a_child_ends_with_the_child(children: Children, tmp_path: Path) -> None:
+    """When a child ends, its process group is killed and the child is reaped (rule 5)."""
     child, grandchild = _family(children, tmp_path / "out")
     os.kill(child.pid, signal.SIGKILL)
     ended = children.wait(child)
@@ -166,12 +166,12 @@ def test_a_child_that_ends_takes_its_group_with_it(children: Children, tmp_path:
         os.waitpid(child.pid, os.WNOHANG)
 
 
-def test_a_child_whose_time_is_up_dies_with_its_group(children: Children, tmp_path: Path) -> None:
-    """Rule 5, P5: past its limit a group is asked to end, and killed when it does not; why it ended is told."""
+def test_a_child_past_its_limit_is_ended_with_its_group(children: Children, tmp_path: Path) -> None:
+    """A group past its time limit is asked to end and then killed, and the child says why it ended (rule 5, P5)."""
     child, grandchild = _family(children, tmp_path / "out", limit=0.001)
 
     wait_for(lambda: child.why, "its time is up")
-    assert start_ticks(grandchild) is not None  # it minds no TERM
+    assert start_ticks(grandchild) is not None  # it ignores TERM
     children.end(child, "cancelled", grace=0)
     ended = children.wait(child)
     assert ("timeout", signal.SIGKILL) == (ended.why, ended.signal)
@@ -194,17 +194,17 @@ while not os.path.exists(sys.argv[1]):
 """
 
 
-def test_a_daemon_goes_when_its_item_ends(children: Children, tmp_path: Path) -> None:
-    """Rule 5: a process that forked twice into a session of its own is ended with the child that started it."""
+def test_a_daemon_ends_with_its_item(children: Children, tmp_path: Path) -> None:
+    """A daemon in a session of its own is ended with the child that started it (rule 5)."""
     note = tmp_path / "note"
     child = _start(children, sys.executable, "-I", "-c", DAEMON, str(note))
     assert 0 == children.wait(child).exit_code
-    wait_for(lambda: note.read_text().endswith("\n"), "the daemon has said its pid")
+    wait_for(lambda: note.read_text().endswith("\n"), "the daemon has written its pid")
     wait_for(lambda: start_ticks(int(note.read_text())) is None, "the daemon is gone")
 
 
-def test_closing_ends_whatever_carries_the_mark(children: Children, tmp_path: Path) -> None:
-    """Rule 5: at the close every process with the dispatch's mark is ended, whoever started it."""
+def test_closing_ends_every_process_with_the_mark(children: Children, tmp_path: Path) -> None:
+    """At the close every process with the mark of the dispatch is ended (rule 5)."""
     note = tmp_path / "note"
     words = [sys.executable, "-I", "-c", DAEMON, str(note)]
     marked = {**os.environ, "TRAILBLAZING": f"tests-{os.getpid()}#7.1"}
@@ -215,8 +215,8 @@ def test_closing_ends_whatever_carries_the_mark(children: Children, tmp_path: Pa
     assert start_ticks(pid) is None
 
 
-def test_leftovers_are_ended_by_identity(tmp_path: Path) -> None:
-    """Rule 10: groups whose parent was killed are ended; a pid that means somebody else now is left alone."""
+def test_processes_are_ended_by_identity(tmp_path: Path) -> None:
+    """A group that was written down is ended, and a pid that another process has now is not (rule 10)."""
     out = tmp_path / "out"
     with out.open("w") as opened:
         leader = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; wait"], stdout=opened, start_new_session=True)
@@ -235,15 +235,15 @@ def test_leftovers_are_ended_by_identity(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "telling"),
+    ("argv", "beginning"),
     [
         (["no-such-command-at-all"], "command not found: no-such-command-at-all"),
         (["/dev/null"], "cannot start /dev/null: Permission denied"),
         (["true", "x" * 3_000_000], "the argument list is too long for this system"),
     ],
 )
-def test_a_command_that_cannot_start_is_told(children: Children, argv: list[str], telling: str) -> None:
-    """P5: a command that is missing, not executable or has too long a line is one line of why."""
-    with pytest.raises(OSError, match=r".") as told:
+def test_a_command_that_cannot_start_is_explained(children: Children, argv: list[str], beginning: str) -> None:
+    """One line says why a command cannot start: it is missing, not executable, or too long (P5)."""
+    with pytest.raises(OSError, match=r".") as failed:
         _start(children, *argv)
-    assert start_failure(told.value, argv[0]).startswith(telling)
+    assert start_failure(failed.value, argv[0]).startswith(beginning)

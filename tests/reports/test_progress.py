@@ -1,4 +1,4 @@
-"""Progress in single lines, and the warning of a stall (P3)."""
+"""Progress in single lines, and the warning about a stall (P3)."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def settle(standing: Standing, index: int, status: Status) -> None:
 
 
 def standing_of(planned: int, *statuses: Status) -> Standing:
-    """Return how a plan stands whose first items have these outcomes."""
+    """Return the standing of a plan whose first items have these outcomes."""
     standing = Standing(planned)
     for index, status in enumerate(statuses):
         settle(standing, index, status)
     return standing
 
 
-def test_the_line_is_the_one_that_was_promised() -> None:
-    """The line of P3, to the letter."""
+def test_the_progress_line_is_exactly_as_promised() -> None:
+    """The progress line has the words and the order of P3."""
     standing = standing_of(50, *[Status.SUCCESS] * 13, *[Status.ERROR] * 2)
     expected = "[Progress] 15/50 completed (30%) | Success: 13/15 (87%) | Errors: 2 | Timeouts: 0 | Runtime: 5m 32s"
     assert expected == progress_line(standing, 332.4)
 
 
-def test_what_was_cancelled_is_not_completed() -> None:
+def test_a_cancelled_item_is_not_completed() -> None:
     """An item that was ended, or never run, does not count as completed."""
     standing = standing_of(4, Status.SUCCESS, Status.TIMEOUT, Status.CANCELLED, Status.CANCELLED)
     assert "2/4 completed (50%) | Success: 1/2 (50%) | Errors: 0 | Timeouts: 1" in progress_line(standing, 0)
@@ -42,7 +42,7 @@ def test_what_was_cancelled_is_not_completed() -> None:
 
 @given(outcomes=st.lists(st.tuples(st.integers(0, 9), st.sampled_from(Status)), max_size=40))
 def test_an_item_counts_once_with_its_newest_outcome(outcomes: list[tuple[int, Status]]) -> None:
-    """However often items are settled, the counts are those of their newest outcomes (P6)."""
+    """The counts are those of the newest outcome of each item, also when an item is settled again (P6)."""
     standing, newest = Standing(10), dict[int, Status]()
     for index, status in outcomes:
         settle(standing, index, status)
@@ -57,7 +57,7 @@ def test_an_item_counts_once_with_its_newest_outcome(outcomes: list[tuple[int, S
 
 @given(part=st.integers(0, 10**6), more=st.integers(0, 10**6))
 def test_percents_are_rounded_half_up(part: int, more: int) -> None:
-    """A share of nothing is 0, of all 100, and never off by more than a half."""
+    """A percentage is between 0 and 100, and never off by more than a half."""
     whole = part + more
     found = percent(part, whole)
     assert 0 <= found <= 100
@@ -68,14 +68,12 @@ def test_percents_are_rounded_half_up(part: int, more: int) -> None:
     ("seconds", "expected"), [(0.9, "0s"), (59.9, "59s"), (60, "1m 00s"), (3599, "59m 59s"), (7500, "2h 05m")]
 )
 def test_durations_are_for_people(seconds: float, expected: str) -> None:
-    """Seconds, minutes or hours, as far as anybody wants to know."""
+    """A duration is in seconds, in minutes and seconds, or in hours and minutes."""
     assert expected == in_words(seconds)
 
 
-def test_a_stall_is_told_once_and_again_when_it_recurs(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing has completed for so long: one warning, and another one only after something has (P3)."""
+def test_a_stall_is_one_warning_each_time(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one warning while nothing completes, and another one only after something has completed (P3)."""
     shown = Progress(Words(), interval=0)
     standing = standing_of(5)
     shown.show(standing)
@@ -90,8 +88,8 @@ def test_a_stall_is_told_once_and_again_when_it_recurs(
     assert 1 == capsys.readouterr().err.count("Warning")
 
 
-def test_an_interval_of_nothing_shows_the_last_line_only(capsys: pytest.CaptureFixture[str]) -> None:
-    """0 is off; the last line comes always (P3)."""
+def test_the_interval_0_shows_the_last_line_only(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the interval 0 only the last progress line is shown (P3)."""
     shown = Progress(Words(), interval=0)
     for _ in range(3):
         shown.show(standing_of(1, Status.SUCCESS))
@@ -99,8 +97,8 @@ def test_an_interval_of_nothing_shows_the_last_line_only(capsys: pytest.CaptureF
     assert 1 == capsys.readouterr().err.count("[Progress]")
 
 
-def test_what_was_skipped_is_counted_by_itself() -> None:
-    """Success is a share of what ran: items that others hold do not lower it."""
+def test_skipped_items_have_a_count_of_their_own() -> None:
+    """Skipped items are counted, and do not lower the share of successes."""
     standing = standing_of(4, Status.SUCCESS, Status.SKIPPED, Status.SKIPPED, Status.SUCCESS)
     assert "4/4 completed (100%) | Success: 2/2 (100%) | Errors: 0" in progress_line(standing, 0)
     assert "| Timeouts: 0 | Skipped: 2 | Runtime" in progress_line(standing, 0)

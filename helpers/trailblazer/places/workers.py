@@ -1,4 +1,4 @@
-"""Warm worker processes: an exchange takes one that is idle, or starts one, and gives it back when it is over."""
+"""Warm worker processes: an exchange takes an idle one or starts one, and returns it at the end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class WorkerEnded(Trouble):
 
 
 class Workers:
-    """Processes of one command that answer lines with lines. `folder` is that of the dispatch and gets their stderr.
+    """Processes of one command that answer lines with lines. Their stderr goes into `folder`, that of the dispatch.
 
     A worker that gives no sign of life for `limit_seconds` is ended. A dispatch that has other children as well gives
     its `children`: only one may wait for them.
@@ -53,7 +53,7 @@ class Workers:
         self._started = 0
 
     def exchange(self, request: bytes, limit_seconds: float | None = None) -> Exchange:
-        """Send a line to a worker and return at once; the answers come from the exchange.
+        """Send a line to a worker and return at once; the exchange yields the answers.
 
         The first answer may have another limit than the others.
         """
@@ -97,17 +97,17 @@ class Workers:
         return worker
 
     def keep(self, worker: _Worker) -> None:
-        """Take a worker back that has answered everything."""
+        """Take back a worker that has answered everything."""
         worker.child.limit(None)
         with self._lock:
             self._idle.append(worker)
 
-    def alive(self, worker: _Worker) -> None:
-        """Give a worker its whole time again: it has given a sign of life."""
+    def renew_limit(self, worker: _Worker) -> None:
+        """Start the time limit of a worker again after a sign of life."""
         worker.child.limit(self._limit)
 
-    def lost(self, worker: _Worker) -> Trouble:
-        """Return why a worker answers no more; the next exchange starts another."""
+    def remove(self, worker: _Worker) -> Trouble:
+        """Remove a worker that ended, and return why it ended. The next exchange starts another worker."""
         with self._lock:
             if worker in self._all:
                 self._all.remove(worker)
@@ -125,7 +125,7 @@ class Workers:
         self._children.end(worker.child, why, grace)
 
     def close(self, *, at_once: bool = False) -> None:
-        """Let every worker end, `at_once` also one that is busy, and wait for it."""
+        """Close the stdin of every worker, or end it `at_once`, and wait until each has ended."""
         with self._lock:
             workers, self._all, self._idle = self._all, [], []
         for worker in workers:
@@ -149,9 +149,9 @@ class Exchange:
         self.handle: Mapping[str, Any] = {"pid": identity.pid, "ticks": identity.ticks, "boot": identity.boot}
 
     def answers(self) -> Iterator[bytes]:
-        """Yield the answers as they come, for as long as the caller wants more; `over` gives the worker back.
+        """Yield the answers as they come. The caller stops after the last one and calls `over`.
 
-        A worker that dies is ServiceDown, one that was ended WorkerEnded.
+        A worker that dies raises ServiceDown; a worker that was ended raises WorkerEnded.
         """
         while True:
             try:
@@ -159,12 +159,12 @@ class Exchange:
             except (OSError, ValueError):
                 line = b""
             if not line.endswith(b"\n"):
-                raise self._workers.lost(self._worker)
-            self._workers.alive(self._worker)
+                raise self._workers.remove(self._worker)
+            self._workers.renew_limit(self._worker)
             yield line
 
     def over(self) -> None:
-        """Give the worker back: it has answered everything."""
+        """Give the worker back after its last answer."""
         self._workers.keep(self._worker)
 
     def end(self, why: str, grace: float) -> None:
@@ -198,5 +198,5 @@ def without_working_folder(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def python_module(module: str) -> list[str]:
-    """Return the words that run a module of ours with this Python; the working folder is not on its path (rule 6)."""
+    """Return the argv that runs a module of ours with this Python, without the working folder on its path (rule 6)."""
     return [sys.executable, "-P", "-m", module]

@@ -91,9 +91,9 @@ def _said(file: IO[bytes]) -> str:
 
 
 def ask_git(folder: Path, *words: str) -> str | None:
-    """Return what git answers about a folder, or None when it is no checkout or there is no git.
+    """Return what git answers about a folder, or None when the folder is not a checkout or there is no git.
 
-    Hooks and the file-system monitor are off: a program could be planted in a folder that others write in.
+    Hooks and the file-system monitor are off: somebody who can write to the folder could plant a program there.
     """
     argv = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *words]
     answer = ask(

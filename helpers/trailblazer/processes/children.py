@@ -1,4 +1,4 @@
-"""The only place that starts and ends processes: each child has its own session, and dies with all it started."""
+"""The only module that starts and ends processes: each child has its own session, and ends with all it started."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WATCH_SECONDS = 0.1
 class Ended:
     """How a child ended: its exit code or the signal that ended it, why we ended it, and what it used.
 
-    `why` is empty when it ended by itself, else `timeout` or `cancelled`. Times in seconds, memory in KiB.
+    `why` is empty when the child ended by itself, else `timeout` or `cancelled`.
     """
 
     exit_code: int | None
@@ -35,7 +35,7 @@ class Ended:
 
 
 class Child:
-    """A running process that leads its own session; ended by its Children when its time is up."""
+    """A running process that leads its own session. Children ends it at its `deadline` (monotonic seconds)."""
 
     def __init__(self, identity: Identity, mark: str) -> None:
         self.identity, self.mark = identity, mark
@@ -46,16 +46,16 @@ class Child:
         self.has_exited = False
 
     def limit(self, seconds: float | None) -> None:
-        """Give the child so many seconds from now; None is no limit."""
+        """End the child `seconds` from now; None is no limit."""
         self.deadline = None if seconds is None else time.monotonic() + seconds
 
 
 class Children:
-    """The children of one dispatch; each carries `mark`, and more behind it, in its environment.
+    """The children of one dispatch. Each has a mark in its environment that begins with `mark`.
 
-    A thread watches: a child whose time is up is asked to end, and killed after a grace. A group is signalled only
-    while its leader is not yet reaped, so that a pid can never mean somebody else. What a child leaves behind, daemons
-    too, becomes our child (the system's subreaper) and is ended with it.
+    A thread asks a child to end at its deadline, and kills it after a grace. A group gets a signal only while its
+    leader is not yet reaped: until then no other process can have the pid. Processes that a child leaves behind,
+    daemons too, become our children (we are the subreaper) and are ended.
     """
 
     def __init__(self, mark: str) -> None:
@@ -80,11 +80,12 @@ class Children:
     ) -> Child:
         """Start a command in its own session with three descriptors; a command that cannot start raises OSError.
 
-        `name` is what the mark of this child says behind that of the dispatch.
+        The mark of the child is that of the dispatch and then `name`.
         """
         mark = self._mark + name
         before = now_in_ticks()
         pid = spawn(argv, environment, (stdin, stdout, stderr), mark)
+        # A child that started within one tick needs no read of /proc.
         ticks = before if before == now_in_ticks() else start_ticks(pid) or 0
         child = Child(Identity(pid, ticks, boot_id()), mark)
         child.limit(limit_seconds)
@@ -93,7 +94,7 @@ class Children:
         return child
 
     def wait(self, child: Child) -> Ended:
-        """Wait until a child has ended, end what it left behind, and return how it went."""
+        """Wait until a child has ended, end what it left behind, and return how it ended."""
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:
             child.has_exited = True
@@ -113,7 +114,7 @@ class Children:
         )
 
     def end(self, child: Child, why: str, grace: float = GRACE_SECONDS) -> None:
-        """Ask a child's group to end; it is killed when it has not gone within the grace (in seconds)."""
+        """Ask a child's process group to end, and kill it after `grace` seconds."""
         with self._lock:
             self._end(child, why, grace)
 
@@ -138,13 +139,13 @@ class Children:
                         signal_group(child.pid, signal.SIGKILL)
 
     def close(self) -> int:
-        """End whatever carries the mark and still lives; return how many processes that were."""
+        """End every process that still carries the mark, and return their number."""
         self._over.set()
         return end_marked(self._mark)
 
 
 def signal_group(group: int, number: int) -> None:
-    """Signal every process of a group that is still there."""
+    """Send a signal to a process group, if it still exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 

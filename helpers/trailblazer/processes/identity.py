@@ -14,7 +14,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which process a pid means: its start time in clock ticks and the boot it belongs to survive a pid's reuse."""
+    """One process and no other: a pid can be used again, but not with the same start (clock ticks) in the same boot."""
 
     pid: int
     ticks: int
@@ -23,7 +23,7 @@ class Identity:
 
 @functools.cache
 def boot_id() -> str:
-    """Return the id of this boot of the machine, or nothing where the system has none."""
+    """Return the id of this boot of the machine, or an empty text where the system has none."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return ""
@@ -31,7 +31,7 @@ def boot_id() -> str:
 
 @functools.cache
 def pid_namespace() -> str:
-    """Return the namespace of this process's pids, which mean others in another container; nothing where unknown."""
+    """Return the pid namespace of this process, or an empty text: in another one a pid means another process."""
     with contextlib.suppress(OSError):
         return str(Path("/proc/self/ns/pid").readlink())
     return ""
@@ -53,20 +53,20 @@ def start_ticks(pid: int) -> int | None:
 
 
 def now_in_ticks() -> int:
-    """Return the present as `start_ticks` gives it: a start that begins and ends in one tick needs no read of /proc."""
+    """Return the time since boot in clock ticks, as `start_ticks` does."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS // 1_000_000_000
 
 
 def own_identity() -> Identity:
-    """Return who this process is."""
+    """Return the identity of this process."""
     return Identity(os.getpid(), start_ticks(os.getpid()) or 0, boot_id())
 
 
 def is_running(identity: Identity) -> bool:
-    """Say whether the very process that was written down still runs."""
+    """Say whether exactly this process still runs."""
     return identity.boot == boot_id() and start_ticks(identity.pid) == identity.ticks
 
 
 def holder_name(host: str | None = None, pid: int | None = None) -> str:
-    """Return how a process signs its claims: host/pid; without words it is this process (B1)."""
+    """Return the name that a process signs its claims with, host/pid; by default that of this process (B1)."""
     return f"{os.uname().nodename if host is None else host}/{os.getpid() if pid is None else pid}"

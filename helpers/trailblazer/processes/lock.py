@@ -12,7 +12,7 @@ from trailblazer.errors import Trouble, storage_trouble
 
 
 class Lock:
-    """An exclusive lock on a file. One that another process holds is refused with `refusal` and the holder's words."""
+    """An exclusive lock on a file. While another process holds it, `refusal` is raised with the pid of that process."""
 
     def __init__(self, file: Path, refusal: Trouble) -> None:
         try:
@@ -26,11 +26,11 @@ class Lock:
             os.close(self._handle)
             refusal.what += f" ({holder})" if holder else ""
             raise refusal from None
-        with contextlib.suppress(OSError):  # the words only inform; a full disk must not take the lock away
+        with contextlib.suppress(OSError):  # the text only informs; a full disk must not take the lock away
             os.ftruncate(self._handle, 0)
             who = f"pid {os.getpid()} since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}"
             os.pwrite(self._handle, who.encode(), 0)
 
     def free(self) -> None:
-        """Give the folder back."""
+        """Release the lock."""
         os.close(self._handle)

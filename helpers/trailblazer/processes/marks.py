@@ -1,7 +1,7 @@
-"""Which processes belong to a dispatch: found by a mark in their environment or by identity, and ended (rule 5).
+"""Finds the processes of a dispatch, by a mark in their environment or by identity, and ends them (rule 5).
 
-Every child carries the mark from its first instruction on, and whatever it starts inherits it: so a process that a
-killed dispatcher left behind is found although no journal knows it. A program that empties its environment loses it.
+Every child has the mark from its first instruction, and the processes that it starts inherit the mark. So a process of
+a killed dispatcher is found even if no journal names it. A program that clears its environment loses the mark.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from trailblazer.processes.identity import Identity, is_running, start_ticks
 from trailblazer.processes.spawning import VARIABLE
 
 GRACE_SECONDS = 5.0
-MOST_ROUNDS = 20  # each ends what the one before had started meanwhile
+MOST_ROUNDS = 20  # each ends what was started during the one before
 _SET_CHILD_SUBREAPER, _SET_PARENT_DEATH_SIGNAL = 36, 1  # from <sys/prctl.h>
 
 
 def become_subreaper() -> None:
-    """Have the orphans of our children become our own children, where the system can do that (Linux)."""
+    """Make the orphans of our children our own children, where the system can do that (Linux)."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -41,9 +41,9 @@ def die_with(parent: int) -> None:
 
 
 def end_orphans_of(mark: str, known: Collection[int]) -> None:
-    """Kill and reap what one ended child left behind and what has become our child since; costs one read of /proc.
+    """Kill and reap the orphans of one ended child, which are our children now. It costs one read of /proc.
 
-    `known` children have somebody who waits for them: they are left alone. The children of what is killed become ours
+    The children in `known` are not touched: another thread waits for each. The children of what is killed become ours
     as well: it is looked again until there is none.
     """
     deadline = time.monotonic() + GRACE_SECONDS
@@ -68,14 +68,14 @@ def _kill_orphans(mark: str, known: Collection[int]) -> bool:
 
 
 def _own_children() -> list[int]:
-    """Return the children of our main thread: orphans come there, and those that an ended thread had started."""
+    """Return the pids of our main thread's children: it also gets orphans, and the children of threads that ended."""
     handle = _list_of_children(os.getpid())
     return [int(pid) for pid in os.pread(handle, 1 << 16, 0).split()] if handle is not None else []
 
 
 @functools.lru_cache(1)
 def _list_of_children(pid: int) -> int | None:
-    """Return the open list of a process's children: it stays open, because it is read after every item."""
+    """Return an open handle on the list of a process's children. It stays open because every item reads it."""
     try:
         return os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -83,9 +83,9 @@ def _list_of_children(pid: int) -> int | None:
 
 
 def end_marked(mark: str, identities: Collection[Identity] = ()) -> int:
-    """End every process whose mark begins so, and those that were written down; return how many there were.
+    """End every process whose mark begins with `mark`, and the groups of `identities`; return their number.
 
-    They are asked to end, and killed after a grace. What starts meanwhile is found in the next round.
+    They are asked to end, and killed after a grace. The next round finds what they started meanwhile.
     """
     groups = [identity.pid for identity in identities if is_running(identity)]
     found = set(_marked(mark)) | set(groups)
@@ -124,7 +124,7 @@ def _marked(mark: str) -> list[int]:
 
 
 def _carries(pid: int, mark: str, *, whole: bool = False) -> bool:
-    """Say whether a process that lives carries a mark that begins so, or exactly this one."""
+    """Say whether a live process has a mark that begins with `mark`, or with `whole` exactly this mark."""
     wanted = b"\0" + os.fsencode(f"{VARIABLE}={mark}") + (b"\0" if whole else b"")
     try:
         handle = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""posix_spawn without Python's global lock, which os.posix_spawn holds until the child has been replaced."""
+"""posix_spawn without Python's global lock, which os.posix_spawn holds until the child runs its program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _libc() -> ctypes.CDLL:
 
 @functools.cache
 def _attributes() -> ctypes.Array[ctypes.c_char]:
-    """Return spawn attributes: its own session, no signal blocked, those that Python minds back to their default."""
+    """Return spawn attributes: its own session, no signal blocked, and the default for signals that Python changes."""
     libc = _libc()
     attributes, none, restored = (ctypes.create_string_buffer(_OPAQUE_BYTES) for _ in range(3))
     libc.posix_spawnattr_init(attributes)
@@ -80,7 +80,7 @@ def spawn(argv: Sequence[str], environment: Block, descriptors: tuple[int, int, 
 def _bytes(word: str) -> bytes:
     encoded = os.fsencode(word)
     if b"\0" in encoded:
-        raise ValueError("an argument holds a NUL, which no command can be given")
+        raise ValueError("an argument holds a NUL character, which no command can take")
     return encoded
 
 

@@ -1,1 +1,1 @@
-"""The folder of a dispatch: what is written into it, what it proves, how it is read again."""
+"""The folder of a dispatch: how it is written, proved and read again."""

@@ -54,11 +54,11 @@ class Record:
         return self.folder.name
 
     def has_good_result(self, index: int) -> bool:
-        """Say whether an item needs no more attempts."""
+        """Say whether an item has a good result: then it needs no more attempts."""
         return self.standing.of(index) in GOOD
 
     def next_attempt(self, index: int) -> int:
-        """Return the number of an item's next attempt. A folder that a power cut left behind keeps its number."""
+        """Return the number of an item's next attempt. The number of a folder that a power cut left stays unused."""
         number = self.standing.attempt_of(index) + 1
         while self.standing.resumes and os.path.lexists(self.attempt_folder(index, number)):
             number += 1
@@ -69,15 +69,15 @@ class Record:
         return f"{self.folder}/task_{index}/attempt_{attempt}"
 
     def start(self, item: Item, attempt: int) -> None:
-        """Write down that an attempt begins."""
+        """Write to the journal that an attempt begins."""
         self._write(Started(item=item.id, index=item.index, attempt=attempt, phase=item.phase))
 
     def begin(self, attempts: Sequence[Sequence[int]], handle: Mapping[str, Any]) -> None:
-        """Write down where attempts run, as pairs of index and number."""
+        """Write the handle of attempts to the journal. `attempts` are pairs of index and number."""
         self._write(Begun(attempts=attempts, handle=handle))
 
     def settle(self, item: Item, attempt: int, outcome: Outcome) -> None:
-        """Write an outcome down for good."""
+        """Write the outcome of an item to the journal."""
         status, refusal = outcome.status.value, outcome.refusal.value
         self._write(
             Settled(
@@ -94,7 +94,7 @@ class Record:
         )
 
     def retry(self, item: Item, attempt: int, outcome: Outcome, after: float) -> None:
-        """Write down that an attempt failed and the item is tried again."""
+        """Write to the journal that an attempt failed and the item is retried after `after` seconds."""
         status = outcome.status.value
         self._write(
             Retried(
@@ -109,7 +109,7 @@ class Record:
         )
 
     def postpone(self, item: Item, attempt: int, again: Again) -> None:
-        """Write down that an item goes back to the queue."""
+        """Write to the journal that an item goes back to the queue."""
         self._write(
             Postponed(
                 item=item.id,
@@ -122,11 +122,11 @@ class Record:
         )
 
     def leave(self, item: Item, attempt: int, left: Left) -> None:
-        """Write down that an attempt goes on without us."""
+        """Write to the journal that an attempt goes on without the dispatcher."""
         self._write(LeftRunning(item=item.id, index=item.index, attempt=attempt, reason=left.reason))
 
     def warn(self, reason: str, item: Item | None = None) -> None:
-        """Write down something that settles nothing."""
+        """Write a warning to the journal. It settles nothing."""
         self._write(Warned(reason=reason, item=item.id if item else None))
 
     def _write(self, line: Line) -> None:
@@ -134,12 +134,12 @@ class Record:
             self.standing.follow(line, self.journal.append(line))
 
     def snapshot(self) -> Snapshot:
-        """Return the standing at this moment, with the journal's head of the same moment."""
+        """Return the standing of this moment, with the journal's head of the same moment."""
         with self._writing:
             return self.standing.snapshot(self.journal.head)
 
     def publish(self, **changes: Any) -> None:
-        """Write the manifest anew, with changes and the counts as they are."""
+        """Write the manifest again, with `changes` and the counts of this moment."""
         self.manifest = dataclasses.replace(
             self.manifest,
             counts=self.standing.counted(),
@@ -163,7 +163,7 @@ class Record:
         return proof.seal(self.folder)
 
     def close(self) -> None:
-        """Close the journal and free the folder."""
+        """Close the journal and release the folder."""
         try:
             self.journal.close()
         finally:
@@ -171,9 +171,9 @@ class Record:
 
 
 def open_record(places: Places, seed: Seed, *, planned: int, parameters: Mapping[str, Any]) -> Record:
-    """Make a new dispatch folder with a manifest in it (status running), and return it, held by this process.
+    """Make a new dispatch folder with a manifest (status running), and return its record, locked by this process.
 
-    Two dispatches of the same second get folders of their own.
+    Two dispatches that begin in the same second get different folders.
     """
     folder, lock = _new_folder(places)
     moment = read_stamp(folder.name)
@@ -193,10 +193,10 @@ def open_record(places: Places, seed: Seed, *, planned: int, parameters: Mapping
 
 
 def reopen_record(folder: Path, lock: Lock, *, ended: int = 0, changed: Sequence[str] = ()) -> Record:
-    """Return an earlier dispatch, to carry it on: its standing from the journal, its seal removed.
+    """Return the record of an earlier dispatch, to resume it: read its standing, and remove its seal.
 
-    `lock` is held already (`hold`), and free again when this fails. `ended` processes of the dispatch were found alive;
-    `changed` names what somebody changed in the sealed folder.
+    `lock` is held already (`hold`), and free again when this fails. The journal keeps how many processes of it were
+    `ended`, and what was `changed` in the sealed folder.
     """
     try:
         manifest = read_manifest(folder)
@@ -227,25 +227,28 @@ def _new_folder(places: Places) -> tuple[Path, Lock]:
             continue
         sync_folder(places.dispatches)
         return folder, hold(folder)
-    raise StorageTrouble(f"cannot make a folder in {places.dispatches}", "A thousand dispatches in one second?")
+    raise StorageTrouble(
+        f"cannot make a folder in {places.dispatches}",
+        "Every name for this second is taken. Run the same command again.",
+    )
 
 
 def hold(folder: Path) -> Lock:
-    """Return the lock of a dispatch folder, held; one that is being carried out is refused with AlreadyRunning."""
+    """Lock a dispatch folder and return the lock. A dispatch that runs is refused with AlreadyRunning."""
     # Beside the folder, not in it: a sealed folder holds nothing that changes.
     locks = make_folder(folder.parent / ".locks")
     return Lock(
         locks / f"{folder.name}.lock",
-        AlreadyRunning(f"dispatch {folder.name} is being carried out", "Watch it with `trailblazer monitor`."),
+        AlreadyRunning(f"dispatch {folder.name} is running", "Watch it with `trailblazer monitor`."),
     )
 
 
 def find_folder(places: Places, name: str) -> Path:
-    """Return the dispatch folder that `latest`, a DISPATCH_TS or a path means; an unknown one is refused (exit 4)."""
+    """Return the dispatch folder that `latest`, a DISPATCH_TS or a path names; an unknown one is PlanUnusable."""
     if name == "latest":
         folders = dispatch_folders(places)
         if not folders:
-            raise PlanUnusable(f"there is no dispatch in {places.dispatches}", "Start one: trailblazer dispatch.")
+            raise PlanUnusable(f"there is no dispatch in {places.dispatches}", "To start one: trailblazer dispatch.")
         return folders[-1]
     for folder in (places.dispatches / name, Path(name).expanduser()):
         if (folder / MANIFEST).is_file():
@@ -267,9 +270,9 @@ def dispatch_folders(places: Places) -> list[Path]:
 
 
 def earlier_holders(folder: Path) -> list[str]:
-    """Return who carried a dispatch out before the process that holds it now, as host/pid.
+    """Return the processes that held a dispatch before the present one, as host/pid.
 
-    All of them are gone: a holder keeps the folder's lock as long as it lives.
+    All of them have ended: a holder keeps the folder's lock as long as it lives.
     """
     lines = [line for line in read_journal(folder / JOURNAL) if isinstance(line, Opened | Resumed) and line.host]
     return [holder_name(line.host, line.pid) for line in lines[:-1]]

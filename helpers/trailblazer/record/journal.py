@@ -22,7 +22,7 @@ FIRST = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One line of a journal as a reader finds it: the line, where it begins and how long it is (bytes), its SHA-256."""
+    """One line of a journal as a reader finds it. `place` is where it begins and `size` how long it is, in bytes."""
 
     line: Line
     place: int
@@ -31,10 +31,10 @@ class Written:
 
 
 class Journal:
-    """Appends lines; `commit` makes all that was appended survive a power cut, many lines at once."""
+    """Appends lines. After `commit` all lines so far survive a power cut."""
 
     def __init__(self, file: Path) -> None:
-        """Open a journal for append and make it when it is not there; a torn last line is cut off first."""
+        """Open a journal for append, or make it. A torn last line is cut off first."""
         self._lock = threading.Lock()
         self.head, self.size = FIRST, 0
         try:
@@ -52,7 +52,7 @@ class Journal:
         self._is_dirty = False
 
     def append(self, line: Line) -> int:
-        """Append one line and return where it begins, in bytes. It survives a crash of this process."""
+        """Append one line and return where it begins, in bytes. The line survives a crash of this process."""
         record = _fields(line)
         with self._lock:
             record["prev"] = self.head
@@ -68,7 +68,7 @@ class Journal:
             return place
 
     def commit(self) -> None:
-        """Return when all that was appended is on the disk."""
+        """Return when all lines are on the disk."""
         if not self._is_dirty:
             return
         self._is_dirty = False
@@ -111,15 +111,15 @@ def _encode(record: dict[str, Any]) -> bytes:
 
 
 def read_journal(file: Path) -> Iterator[Line]:
-    """Yield the lines of a journal in order; a torn last line is dropped, a bad one in the middle is refused."""
+    """Yield the lines of a journal in order. A torn last line is dropped; any other bad line is DocumentInvalid."""
     return (written.line for written in read_written(file))
 
 
 def read_written(file: Path, start: int = 0, head: str | None = FIRST) -> Iterator[Written]:
-    """Yield each line with its place and digest, from byte `start` on, whose line before has the digest `head`.
+    """Yield each line from byte `start` on, with its place and digest. `head` is the digest of the line before.
 
-    A line that does not follow the line before it is refused with DocumentInvalid, which names its number. `head` None
-    checks no chain: for whoever follows a journal that is still being written.
+    A line that does not follow the line before it is refused with DocumentInvalid, which names its number. With `head`
+    None the chain is not checked: a monitor reads the journal in pieces, and only a proof needs the chain.
     """
     try:
         with file.open("rb") as opened:
@@ -131,7 +131,7 @@ def read_written(file: Path, start: int = 0, head: str | None = FIRST) -> Iterat
                 line, previous = _read(text, file, number)
                 if head is not None and previous != head:
                     raise DocumentInvalid(
-                        f"{file}:{number} does not follow the line before it", "A line was changed, dropped or added."
+                        f"{file}:{number} does not follow the line before it", "A line was changed, removed or added."
                     )
                 sha256 = hashlib.sha256(text[:-1]).hexdigest()
                 yield Written(line, place, len(text), sha256)

@@ -12,7 +12,7 @@ from trailblazer.record.outcomes import Outcome, Refusal, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What every line has: `at` is the moment it was written (UTC), given by the journal."""
+    """What every line has. The journal sets `at`, the moment when it wrote the line (UTC)."""
 
     kind: ClassVar[str]
     at: str = ""
@@ -31,7 +31,7 @@ class Opened(Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Line):
-    """A later process carries the dispatch on; `ended` counts the processes that it found alive and ended."""
+    """A later process resumes the dispatch. `ended` counts the processes that it found alive and ended."""
 
     kind = "resume"
     unsealed: bool = False
@@ -55,7 +55,7 @@ class Started(Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun(Line):
-    """Where the attempts run, as the lane needs it to find them again: `attempts` are pairs of index and number."""
+    """The handle by which the lane finds attempts again; `attempts` are pairs of index and number."""
 
     kind = "begun"
     attempts: Sequence[Sequence[int]]
@@ -64,7 +64,7 @@ class Begun(Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retried(Line):
-    """An attempt failed and the item is tried again, at the earliest after so many seconds."""
+    """An attempt failed and the item is retried, after `after` seconds at the earliest."""
 
     kind = "retry"
     item: str
@@ -91,7 +91,7 @@ class Postponed(Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftRunning(Line):
-    """An attempt goes on without us (Left)."""
+    """An attempt goes on without the dispatcher (Left)."""
 
     kind = "left"
     item: str
@@ -123,7 +123,7 @@ class Settled(Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(Line):
-    """Something went wrong that settles nothing."""
+    """Something went wrong, and no item is settled by it."""
 
     kind = "warning"
     reason: str
@@ -144,11 +144,11 @@ KINDS: dict[str, type[Line]] = {
     line.kind: line
     for line in (Opened, Resumed, Started, Begun, Retried, Postponed, LeftRunning, Settled, Warned, Closed)
 }
-_OPTIONAL = ("phase", "usage", "item", "changed", "handle")  # where they have a default
+_OPTIONAL = ("phase", "usage", "item", "changed", "handle")  # in the kinds where they have a default
 
 
 def _names_of(kind: type[Line]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the fields that are always written, and those that are written only when they say something."""
+    """Return the fields that are always written, and those that are written unless they are empty."""
     fields = [field for field in dataclasses.fields(kind) if field.name not in {"at", "details"}]
     optional = [field.name for field in fields if field.name in _OPTIONAL and _has_default(field)]
     return tuple(field.name for field in fields if field.name not in optional), tuple(optional)

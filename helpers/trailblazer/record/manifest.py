@@ -1,4 +1,4 @@
-"""The provenance document of a dispatch: what was asked, what went in, what came of it (E5)."""
+"""The provenance document of a dispatch: what was asked for, what went in, what came out (E5)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUNNING = "running"
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """The fields of E5 that say what was asked for; in the document they stand first, by these names in camel case."""
+    """The fields that say what was asked for (E5). The document has them at the start, in camel case."""
 
     plan_preflight_dir: str | None
     plan_file_used: str
@@ -39,7 +39,7 @@ class Seed:
 class Resource:
     """A file that went in, as in-toto describes one: its name in the folder, where it came from, and its digest.
 
-    A link has no digest: it is recorded as what it points to, and never followed.
+    A link is never followed: instead of a digest it has the path that it points to.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Items, and what an attempt at one of them came to."""
+"""Items, and what an attempt at an item came to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Usage = Mapping[str, float]
 
 
 class Status(StrEnum):
-    """What an item came to; the first two are good, and a resumed dispatch does not run them again."""
+    """What an item came to. The first two are good: a resume does not run those items again."""
 
     SUCCESS = "success"
     UNCHANGED = "unchanged"
@@ -40,7 +40,7 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A unit of work: its place in the plan (from 0), its id, its phase where a lane has phases, and its content."""
+    """A unit of work. `index` is its place in the plan (from 0), `body` its content, `phase` empty without phases."""
 
     index: int
     id: str
@@ -80,9 +80,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The item goes back to the queue and spends no attempt: a quota, a closed provider, a claim that nobody holds.
+    """The item goes back to the queue for `after` seconds and spends no attempt; `usage` is what the try cost.
 
-    `after` is in seconds. `usage` is what the try cost all the same.
+    Examples are a spent quota, a closed provider, and a claim that was lost to nobody.
     """
 
     after: float
@@ -92,7 +92,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The work goes on without us: it stays unsettled and claimed, and a later process finds it by its handle."""
+    """The work goes on without the dispatcher. The item stays claimed and unsettled, and a resume finds the work."""
 
     reason: str = ""
 

@@ -1,4 +1,4 @@
-"""What is old in var/logs, and its end; what a dispatch is still writing stays."""
+"""Finds and deletes what is old in var/logs, except what a running dispatch still writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GOING = ".pruning-"
 
 
 def find_old(places: Places, days: float) -> list[Path]:
-    """Return what was last written so many days ago: dispatch folders that do not run, and loose files; sorted."""
+    """Return what was last written more than `days` days ago: folders of dispatches that ended, and files; sorted."""
     before = time.time() - days * 86400
     folders = [folder for folder in record.dispatch_folders(places) if _written(folder) < before]
     left = list(places.dispatches.glob(f"{GOING}*"))
@@ -41,7 +41,7 @@ def clean_leftovers(places: Places) -> int:
 
 
 def remove(places: Places, path: Path) -> bool:
-    """Delete a file or a dispatch folder and say whether it is gone; a folder is first taken out of the record."""
+    """Delete a file or a dispatch folder, and say whether it is gone. A folder that is locked stays."""
     try:
         if not path.is_dir():
             path.unlink()
@@ -50,6 +50,7 @@ def remove(places: Places, path: Path) -> bool:
             remove_tree(path)
             return True
         lock = record.hold(path)
+        # Under the new name a half-deleted folder is not a dispatch, and the next prune finds it.
         going = path.with_name(GOING + path.name)
         path.replace(going)
         remove_tree(going)
@@ -67,7 +68,7 @@ def _written(folder: Path) -> float:
 
 
 def _is_running(folder: Path) -> bool:
-    """Say whether somebody carries a dispatch out, here or, as far as its manifest tells, on another host."""
+    """Say whether a dispatch runs, on this host or, by its manifest, on another one."""
     try:
         record.hold(folder).free()
     except AlreadyRunning:
@@ -80,6 +81,6 @@ def _is_running(folder: Path) -> bool:
 
 
 def _is_live(file: Path) -> bool:
-    """Say whether a file is that of a process which lives: embed_env.<PID>.json."""
+    """Say whether a file belongs to a live process: embed_env.<PID>.json."""
     number = file.name.split(".")[1]
     return file.name.startswith("embed_env.") and number.isdigit() and Path("/proc", number).exists()

@@ -1,4 +1,4 @@
-"""The seals that Postgres keeps: whoever can change a folder cannot change them."""
+"""The seals that Postgres keeps: a person who can change a folder cannot change its seal there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ POSTGRES = "postgres"
 
 
 def place_for_seal(config: Config) -> str | None:
-    """Return where the seal of a dispatch will be kept: postgres where a database is there already, else None."""
+    """Return POSTGRES if there is a database to keep the seal in, else None. No database is made for it."""
     from trailblazer.database import vitals
 
     is_there = config["db.url"] or vitals.is_alive(vitals.base_of(config.places))
@@ -18,7 +18,7 @@ def place_for_seal(config: Config) -> str | None:
 
 
 def keep_seal(config: Config, record: Record, seal: str) -> None:
-    """Write the seal's SHA-256 into the database; one that does not answer is ServiceDown."""
+    """Write the seal's SHA-256 into the database. A database that does not answer is ServiceDown."""
     from trailblazer.database.connection import answering, connect, statement
 
     manifest = record.manifest
@@ -47,13 +47,13 @@ def withdraw_seal(config: Config, dispatch_id: str) -> None:
 
 
 def kept_seal(config: Config, dispatch_id: str) -> tuple[str | None, str]:
-    """Return the seal that the database keeps for a dispatch, or None with the reason why it cannot be had."""
+    """Return the seal that the database keeps for a dispatch and "the database", or None and why there is none."""
     from trailblazer.database import vitals
     from trailblazer.database.connection import answering, connect, statement
 
     try:
         if not config["db.url"] and vitals.address(vitals.base_of(config.places)) is None:
-            return None, "no database has been made here"
+            return None, "there is no database here"
         with answering(), connect(config) as connection:
             row = connection.execute(statement("kept_seal"), {"dispatch_id": dispatch_id}).fetchone()
     except Trouble as trouble:

@@ -1,4 +1,4 @@
-"""How the items of a plan stand, as the journal tells it line by line."""
+"""How each item of a plan stands, by the lines of the journal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trailblazer.record.outcomes import Refusal, Status
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """Attempts that began together and have no outcome: pairs of index and number, and how the lane finds them."""
+    """Attempts that began together and have no outcome, as pairs of index and number. `handle` finds their work."""
 
     attempts: tuple[tuple[int, int], ...]
     handle: Mapping[str, Any] = field(default_factory=dict)
@@ -25,8 +25,8 @@ class Unfinished:
 class Snapshot:
     """A standing at one moment.
 
-    `places` holds the byte in the journal where each item's outcome begins (-1: none), `earlier` those of its tries
-    before, `head` the SHA-256 of the journal's last line.
+    `places` holds for each item the byte of the journal where its outcome begins (-1: none), and `earlier` the bytes
+    where its earlier tries ended. `head` is the SHA-256 of the journal's last line.
     """
 
     counts: Mapping[str, int]
@@ -39,8 +39,8 @@ class Snapshot:
 class Standing:
     """How each item stands: 14 bytes an item, and a count per status.
 
-    `follow` is the only way in, for whoever writes the journal and for whoever reads it. A line about an item that the
-    plan does not have is an IndexError.
+    Only `follow` changes it, both when a journal is written and when it is read. A line about an item that is not in
+    the plan is an IndexError.
     """
 
     _CODES: tuple[Status | None, ...] = (None, *Status)
@@ -110,7 +110,7 @@ class Standing:
             self.usage[name] = self.usage.get(name, 0) + amount
 
     def of(self, index: int) -> Status | None:
-        """Return the status of an item, None while it has none."""
+        """Return the status of an item, or None while it has no outcome."""
         return self._CODES[self._codes[index]]
 
     def refusal_of(self, index: int) -> Refusal:
@@ -127,7 +127,7 @@ class Standing:
         return Snapshot(self.counted(), usage, self._places[:], dict(self.earlier), head)
 
     def unfinished(self) -> list[Unfinished]:
-        """Return the attempts that began and have no outcome, those that began together together."""
+        """Return the attempts that began and have no outcome, in the groups in which they began."""
         groups: dict[tuple[tuple[int, int], ...], Unfinished] = {}
         for index, number in self._started.items():
             begun = self._begun.get(index)
@@ -154,7 +154,7 @@ class Standing:
 
     @property
     def completed(self) -> int:
-        """How many items have an outcome of their own: all but those that were cancelled."""
+        """How many items have an outcome and were not cancelled."""
         return self.settled - self.counts[Status.CANCELLED]
 
     @property
@@ -173,13 +173,13 @@ class Standing:
         return self.planned - self.settled
 
     def counted(self) -> dict[str, int]:
-        """Return how many items are planned, of each status, and without one, as documents name them."""
+        """Return how many items are planned, have each status, and have none, by the names of the documents."""
         by_status = {status.value: self.counts[status] for status in Status}
         return {"planned": self.planned, **by_status, "unrun": self.unrun}
 
 
 def read_standing(journal: Path) -> tuple[Standing, str]:
-    """Return how the items stand by a journal, and the SHA-256 of its last line."""
+    """Return the standing by a journal, and the SHA-256 of the journal's last line."""
     standing, head = Standing(), ""
     for written in read_written(journal):
         standing.follow(written.line, written.place)

@@ -1,4 +1,4 @@
-"""Batches, run with the real program, and what they leave."""
+"""Runs batches with the real program, and reads what they leave."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class Batches(Project):
     """A project in which batches are run."""
 
     def batch(self, items: Sequence[Any], *words: str, flags: str = "", **settings: str) -> Finished:
-        """Run a batch of the hostile worker over items: `words` are its words, `flags` those of the batch."""
+        """Run a batch of the hostile worker over items: `words` go to the worker, `flags` to the batch."""
         return self.run(*self.words(items, *words, flags=flags), **settings)
 
     def words(self, items: Sequence[Any], *words: str, flags: str = "") -> list[str]:
-        """Return the words of such a batch; its items are written where it finds them."""
+        """Write the items to a file and return the argv of such a batch."""
         file = self.folder / "items.json"
         file.write_text(json.dumps(list(items)))
         return ["batch", "run", "--items", str(file), *flags.split(), "--", *HOSTILE, *words]
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The summary of the newest batch, held against its schema."""
+        """The summary of the newest batch, checked by its schema."""
         document = read_json(self.dispatch / "summary.json")
         jsonschema.validate(document, schemas.load("summary"))
         return document
 
     @property
     def outcomes(self) -> list[str]:
-        """The status of every item in the newest summary, which is in the order of the items."""
+        """The status of every item in the newest summary, in the order of the items."""
         items = self.summary["items"]
         assert sorted(item["index"] for item in items) == [item["index"] for item in items]
         return [item["status"] for item in items]
@@ -53,7 +53,7 @@ class Batches(Project):
         return self.dispatch / f"task_{index}" / f"attempt_{number}"
 
     def result(self, index: int = 0, number: int = 1) -> dict[str, Any]:
-        """The result of an attempt, held against its schema."""
+        """The result of an attempt, checked by its schema."""
         document = read_json(self.attempt(index, number) / "result.json")
         jsonschema.validate(document, schemas.load("item_result"))
         return document

@@ -1,4 +1,4 @@
-"""A project of its own for each test, and batches of a hostile worker in it."""
+"""A new project for each test, for batches of a hostile worker."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ QUESTION = "Run the other 3 items? [Y/n] "
 
 
 class Terminal:
-    """A program with a terminal of its own, of which all that is printed is kept."""
+    """A program with a terminal of its own; `shown` is everything that it printed."""
 
     def __init__(self, batches: Batches, words: list[str], **settings: str) -> None:
         known = batches.settings(TERM="xterm-256color", **settings)
@@ -33,7 +33,7 @@ class Terminal:
             os.execve(TRAILBLAZER[0], [*TRAILBLAZER, *words], known)
 
     def read(self) -> bool:
-        """Read what is there, and say whether there may be more."""
+        """Read what was printed, and say whether there may be more."""
         ready, _, _ = select.select([self._handle], [], [], 1)
         try:
             piece = os.read(self._handle, 65536) if ready else b""
@@ -43,18 +43,18 @@ class Terminal:
         return True
 
     def wait_for(self, words: str) -> None:
-        """Return when some words are shown."""
+        """Return when a text is shown."""
         deadline = time.monotonic() + LIMIT
         while words not in self.shown:
             assert self.read(), self.shown
             assert time.monotonic() < deadline, self.shown
 
     def type(self, keys: str) -> None:
-        """Type something."""
+        """Type keys."""
         os.write(self._handle, keys.encode())
 
     def end(self) -> int:
-        """Read on to the end and return the exit code."""
+        """Read to the end and return the exit code."""
         deadline = time.monotonic() + LIMIT
         while self.read():
             if time.monotonic() > deadline:
@@ -68,7 +68,7 @@ class Terminal:
     [("y\n", 0, "success"), ("\n", 0, "success"), ("n\n", 6, "cancelled"), ("\x04", 6, "cancelled")],
 )
 def test_after_the_first_item_a_person_is_asked(batches: Batches, keys: str, code: int, status: str) -> None:
-    """The first result is shown and a question is asked: after a good one Enter runs the rest, no runs nothing (P2)."""
+    """After a good first result a question is asked: Enter or y runs the other items, n or Ctrl-D does not (P2)."""
     terminal = Terminal(batches, batches.words(range(4), "exit", "0", "the first result"))
     terminal.wait_for(QUESTION)
     assert re.search(r"(\n|\x1b\[K)(\x1b\[32m)?Pre-flight: 0: success: the first result", terminal.shown)
@@ -79,7 +79,7 @@ def test_after_the_first_item_a_person_is_asked(batches: Batches, keys: str, cod
 
 @pytest.mark.parametrize(("keys", "code"), [("y\n", 6), ("\n", 6)])
 def test_after_a_failed_first_item_only_yes_runs_the_rest(batches: Batches, keys: str, code: int) -> None:
-    """P2: after a failed first item Enter is a no; only `y` runs the rest."""
+    """After a failed first item Enter means no, and only `y` runs the other items (P2)."""
     terminal = Terminal(batches, batches.words(range(4), "exit", "1"))
     terminal.wait_for("Run the other 3 items? [y/N] ")
     terminal.type(keys)
@@ -89,7 +89,7 @@ def test_after_a_failed_first_item_only_yes_runs_the_rest(batches: Batches, keys
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_at_the_question_ends_the_batch_in_order(batches: Batches, number: int, code: int) -> None:
-    """Ctrl-C, TERM or a closed terminal at the question: interrupted, counts true, sealed; resume runs the rest."""
+    """A signal at the question interrupts the batch and seals it, and a resume runs the other items."""
     terminal = Terminal(batches, batches.words(range(4), "exit", "0"))
     terminal.wait_for(QUESTION)
     if number == signal.SIGINT:
@@ -106,14 +106,14 @@ def test_a_signal_at_the_question_ends_the_batch_in_order(batches: Batches, numb
 
 
 def test_yes_beforehand_asks_nothing(batches: Batches) -> None:
-    """--yes goes on after a good trial; items from a pipe leave the terminal free for the question (P2)."""
+    """With --yes a batch asks nothing after a good first item (P2)."""
     terminal = Terminal(batches, batches.words(range(4), "exit", "0", flags="--yes"))
     assert 0 == terminal.end()
     assert QUESTION not in terminal.shown
 
 
 def test_a_live_line_shows_progress_and_nothing_raw(batches: Batches) -> None:
-    """One line is written over and over; of what workers print nothing reaches the terminal as it is (P3, rule 6)."""
+    """Progress rewrites one line, and no control character of a worker reaches the terminal (P3, rule 6)."""
     flags = "--preflight go --delay 0.15 --results csv"
     terminal = Terminal(batches, batches.words(["\x1b[2Jx", "y", "z"], "escapes", "1", flags=flags))
     assert 6 == terminal.end()
@@ -125,14 +125,14 @@ def test_a_live_line_shows_progress_and_nothing_raw(batches: Batches) -> None:
 
 
 def test_without_colour_there_is_no_escape_at_all(batches: Batches) -> None:
-    """NO_COLOR leaves plain lines, and progress now and then instead of a live line."""
+    """With NO_COLOR the output has no escape sequence."""
     terminal = Terminal(batches, batches.words(range(3), "exit", "1", flags="--preflight go"), NO_COLOR="1")
     assert 6 == terminal.end()
     assert "\x1b" not in terminal.shown
 
 
-def test_a_terminal_that_goes_away_interrupts_in_order(batches: Batches) -> None:
-    """When the terminal is closed the batch ends as interrupted (129), and nothing of it runs on (rule 5)."""
+def test_a_closed_terminal_interrupts_the_batch(batches: Batches) -> None:
+    """When the terminal closes, the batch ends as interrupted (129) and its items are cancelled (rule 5)."""
     words = batches.words(range(3), "hang", f"{batches.folder}/begun", flags="--skip-preflight")
     terminal = Terminal(batches, words)
     while not (batches.folder / "begun").exists():

@@ -1,4 +1,4 @@
-"""Items as people have them, read back as they were written (P1)."""
+"""Lists of items in each form, read back as they were written (P1)."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Trickle(io.RawIOBase):
         self._content, self._most = content, most
 
     def readable(self) -> bool:
-        """It is read from."""
+        """Say that this stream can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Give the next few bytes."""
+        """Read the next few bytes."""
         piece = self._content[: min(self._most, len(buffer))]
         buffer[: len(piece)] = piece
         self._content = self._content[len(piece) :]
@@ -57,7 +57,7 @@ class Trickle(io.RawIOBase):
 
 
 def spooled(tmp: Path, content: bytes, form: str = "auto", name: str = "stdin", most: int = 7) -> list[Any]:
-    """Return what is read from a source that trickles."""
+    """Return the items of a stream that gives `most` bytes at a time."""
     target = tmp / "items.ndjson"
     opened: IO[bytes] = io.BufferedReader(Trickle(content, most))
     count = spool_items(opened, name, form, target)
@@ -74,7 +74,7 @@ def tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(values=st.lists(VALUES, min_size=1, max_size=8), indent=st.sampled_from([None, 2]), ascii_only=st.booleans())
 def test_a_json_array_is_read_as_written(tmp: Path, values: list[Any], indent: int | None, ascii_only: bool) -> None:
-    """Every array is read element by element, however it is laid out, from a pipe that gives it in pieces."""
+    """An array in any layout is read element by element, also from a pipe that gives it in pieces."""
     content = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     if ascii_only or content.decode("utf-8", "ignore").encode() == content:
         assert values == spooled(tmp, content, "json")
@@ -82,28 +82,28 @@ def test_a_json_array_is_read_as_written(tmp: Path, values: list[Any], indent: i
 
 @given(values=st.lists(VALUES, min_size=1, max_size=8))
 def test_ndjson_is_read_as_written(tmp: Path, values: list[Any]) -> None:
-    """A value a line, blank lines passed over."""
+    """Each line is a value, and blank lines are skipped."""
     content = "\n\n".join(json.dumps(value) for value in values).encode()
     assert values == spooled(tmp, content, "ndjson")
 
 
 @given(lines=st.lists(LINES, min_size=1, max_size=8), ending=st.sampled_from(["\n", "\r\n"]))
 def test_lines_are_read_as_written(tmp: Path, lines: list[str], ending: str) -> None:
-    """A line an item, whatever ends lines, with or without an end of the last."""
+    """Each line is an item, with any line ending, also without one after the last line."""
     assert lines == spooled(tmp, ending.join(lines).encode(), "lines")
     assert lines == spooled(tmp, (ending.join(lines) + ending).encode(), "lines")
 
 
 @given(names=st.lists(NAMES, min_size=1))
-def test_names_that_are_no_text_survive(tmp: Path, names: list[bytes]) -> None:
-    """File names as find -print0 gives them come out byte for byte, UTF-8 or not."""
+def test_file_names_that_are_not_text_survive(tmp: Path, names: list[bytes]) -> None:
+    """File names from `find -print0` are read byte for byte, also when they are not UTF-8."""
     read = spooled(tmp, b"\0".join(names) + b"\0", "nul")
     assert names == [name.encode("utf-8", "surrogateescape") for name in read]
 
 
 @given(rows=st.lists(st.fixed_dictionaries({"id": LINES, "url, raw": st.text('ab,"\n é', max_size=8)}), min_size=1))
 def test_csv_rows_become_objects(tmp: Path, rows: list[dict[str, str]]) -> None:
-    """Rows under a header become objects, quoted commas and line breaks included."""
+    """Rows after a header become objects, also with quoted commas and line breaks."""
     text = io.StringIO()
     writer = csv.DictWriter(text, ["id", "url, raw"])
     writer.writeheader()
@@ -125,8 +125,8 @@ def test_csv_rows_become_objects(tmp: Path, rows: list[dict[str, str]]) -> None:
         (b"1\n2\n", "list.jsonl", [1, 2]),
     ],
 )
-def test_the_form_is_told_by_name_or_content(tmp: Path, content: bytes, name: str, expected: list[Any]) -> None:
-    """What is not said is seen: by the file's suffix, else by how it begins."""
+def test_the_form_follows_from_name_or_content(tmp: Path, content: bytes, name: str, expected: list[Any]) -> None:
+    """Without --format the form follows from the suffix of the file, else from its first bytes."""
     assert expected == spooled(tmp, content, name=name, most=1 << 16)
 
 
@@ -147,15 +147,15 @@ def test_the_form_is_told_by_name_or_content(tmp: Path, content: bytes, name: st
     ],
 )
 def test_a_broken_list_is_refused_with_its_place(tmp: Path, content: bytes, form: str, words: str) -> None:
-    """Half a list is never taken for a whole one: one line says where it breaks (exit 4)."""
+    """Half a list is refused, and one line says where it breaks (exit 4)."""
     with pytest.raises(PlanUnusable) as refused:
         spooled(tmp, content, form)
     assert words in refused.value.what
     assert 4 == refused.value.exit_code
 
 
-def test_a_million_items_are_never_held(tmp: Path) -> None:
-    """Spooling 200,000 items takes hardly more memory than 200 (P1)."""
+def test_items_are_not_held_in_memory(tmp: Path) -> None:
+    """Spooling 200,000 items takes less than 1.3 times the memory of 200 (P1)."""
     peaks = []
     for count in (200, 200_000):
         file = tmp / f"{count}.json"

@@ -16,14 +16,14 @@ REQUEST = ItemsRequest(command=("true",))
     ("text", "seconds"), [("90", 90), ("0.5", 0.5), ("1.5s", 1.5), ("10m", 600), ("2h", 7200), ("1d", 86400)]
 )
 def test_times(text: str, seconds: float) -> None:
-    """A time is seconds, or a number and its unit; parts of a second are not lost."""
+    """A time is a number of seconds, or a number and its unit, with fractions."""
     assert (seconds, None) == read_time_limit(REQUEST.with_words({"timeout": text}), 60)
     assert seconds == read_limits(REQUEST.with_words({"delay": text}), 1).throttle.delay
 
 
 @pytest.mark.parametrize(("words", "seconds"), [({}, 3600), ({"timeout": "0"}, None)])
 def test_without_a_time_the_configured_limit_applies(words: dict[str, str], seconds: float | None) -> None:
-    """P1: items have a time limit unless somebody says 0."""
+    """Items have the configured time limit by default, and none with 0 (P1)."""
     assert (seconds, None) == read_time_limit(REQUEST.with_words(words), 60)
 
 
@@ -36,18 +36,18 @@ def test_an_amount_that_no_machine_has_is_refused(name: str) -> None:
 
 
 def test_a_multiple_of_the_median() -> None:
-    """`1.5x` is no time but a factor."""
+    """`1.5x` is a factor and not a time."""
     assert (None, 1.5) == read_time_limit(REQUEST.with_words({"timeout": "1.5x"}), 60)
 
 
 @pytest.mark.parametrize(("text", "size"), [("500", 500), ("64K", 64 << 10), ("1.5M", 3 << 19), ("2G", 2 << 30)])
 def test_sizes(text: str, size: int) -> None:
-    """A size is bytes, or a number and its unit of 1024."""
+    """A size is a number of bytes, or a number and a unit of 1024."""
     assert size == read_provider(REQUEST.with_words({"log_cap": text}), load_config()).log_cap
     assert size == read_limits(REQUEST.with_words({"min_free_memory": text}), 1).throttle.min_free_memory
 
 
 def test_braces_are_the_item_as_in_other_tools() -> None:
-    """`{}` is the item, where the command names nothing in double braces."""
+    """`{}` is the item if the command has no double braces."""
     provider = read_provider(ItemsRequest(command=("cp", "{}", "{}.bak")), load_config())
     assert ("cp", "a b", "a b.bak") == provider.argv({"item": "a b"}, {})

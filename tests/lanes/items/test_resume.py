@@ -1,4 +1,4 @@
-"""What a resume believes, and what it refuses: sealed folders, whole results, failures (rules 7, 10, 11)."""
+"""What a resume accepts and what it refuses: sealed folders, whole results, failures (rules 7, 10, 11)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lanes.items.batches import Batches
 
 
 def _failed_batch(batches: Batches) -> None:
-    """Run a batch of which one item fails until a file is there."""
+    """Run a batch in which one item fails while the file `gate` does not exist, and then make that file."""
     gate = batches.folder / "gate"
     file = batches.folder / "items"
     file.write_text("1\n2\n")
@@ -21,8 +21,8 @@ def _failed_batch(batches: Batches) -> None:
 
 
 @pytest.mark.parametrize("damage", ["changed", "added", "removed"])
-def test_a_sealed_folder_that_somebody_changed_is_not_sealed_again(batches: Batches, damage: str) -> None:
-    """Resume verifies first: a change is named and nothing runs; `--force` records the changes and carries on."""
+def test_a_changed_sealed_folder_is_not_resumed(batches: Batches, damage: str) -> None:
+    """A resume names a change of the sealed folder and runs nothing; with --force it records the change and runs."""
     _failed_batch(batches)
     plan = batches.dispatch / "items.ndjson"
     if damage == "changed":
@@ -41,8 +41,8 @@ def test_a_sealed_folder_that_somebody_changed_is_not_sealed_again(batches: Batc
     assert next(line["changed"] for line in batches.journal if line["kind"] == "resume")
 
 
-def test_a_result_that_is_whole_on_the_disk_is_adopted(batches: Batches) -> None:
-    """A kill between result.json and the journal's line costs nothing: resume takes the result and runs nothing."""
+def test_a_whole_result_on_the_disk_is_adopted(batches: Batches) -> None:
+    """After a kill between result.json and the journal's line a resume takes the result and runs nothing."""
     shared = batches.folder / "shared"
     done = batches.batch(["a", "b"], "note", str(shared), "{{ item }}", flags="--skip-preflight --max-workers 1")
     assert 0 == done.code, done.err
@@ -59,7 +59,7 @@ def test_a_result_that_is_whole_on_the_disk_is_adopted(batches: Batches) -> None
 
 
 def test_half_a_result_is_not_adopted(batches: Batches) -> None:
-    """A result that a power cut left empty, or one of a failure, is not believed: the item runs again."""
+    """When a power cut left an empty result.json, the item runs again."""
     done = batches.batch(["a"], "exit", "0", flags="--skip-preflight")
     assert 0 == done.code, done.err
     lines = (batches.dispatch / "journal.ndjson").read_bytes().splitlines(keepends=True)
@@ -71,7 +71,7 @@ def test_half_a_result_is_not_adopted(batches: Batches) -> None:
 
 
 def test_a_folder_in_the_place_of_another_is_a_finding(batches: Batches) -> None:
-    """A dispatch folder that was renamed, or put in the place of another, is told by its manifest's id."""
+    """Verify finds a dispatch folder whose name is not the id in its manifest."""
     for _ in range(2):
         assert 0 == batches.batch(["a"], "exit", "0", flags="--skip-preflight").code
     first, second = batches.dispatches
@@ -82,8 +82,8 @@ def test_a_folder_in_the_place_of_another_is_a_finding(batches: Batches) -> None
     assert f"the folder is named {second.name}, the manifest is that of {first.name}" in verified.out
 
 
-def test_the_seal_of_a_batch_is_kept_where_there_is_a_database(batches: Batches) -> None:
-    """A folder that is rewritten with a new seal is a finding: Postgres keeps the seal of every lane."""
+def test_a_database_keeps_the_seal_of_a_batch(batches: Batches) -> None:
+    """Verify compares the seal of a batch with the one that Postgres keeps."""
     assert 0 == batches.run("db", "start").code
     try:
         assert 0 == batches.batch(["a"], "exit", "0", flags="--skip-preflight").code
@@ -99,6 +99,6 @@ def test_the_seal_of_a_batch_is_kept_where_there_is_a_database(batches: Batches)
 
 
 def test_without_a_database_the_manifest_says_so(batches: Batches) -> None:
-    """Where no database is there the manifest says that the seal is kept nowhere else."""
+    """Without a database the manifest says that the seal is kept nowhere else."""
     assert 0 == batches.batch(["a"], "exit", "0", flags="--skip-preflight").code
     assert None is json.loads((batches.dispatch / "dispatch_manifest.json").read_text())["sealKeptIn"]

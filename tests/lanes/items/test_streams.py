@@ -1,4 +1,4 @@
-"""Standard streams as they are at night: closed, on a full disk, or read by nobody (P3, P6; design: exit codes)."""
+"""Standard streams in a cron job: closed, on a full disk, or read by nobody (P3, P6)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLOSED = ("<&-", ">&-", "2>&-", "<&- >&- 2>&-")
 
 
 def _in_shell(batches: Batches, words: list[str], how: str) -> subprocess.CompletedProcess[str]:
-    """Run trailblazer with its streams bent as the shell says; the exit code is trailblazer's, not that of a pipe."""
+    """Run trailblazer with the shell's redirection `how`; the exit code is that of trailblazer."""
     line = f"set -o pipefail; {shlex.join([*TRAILBLAZER, *words])} {how}"
     return subprocess.run(
         ["bash", "-c", line],
@@ -28,8 +28,8 @@ def _in_shell(batches: Batches, words: list[str], how: str) -> subprocess.Comple
 
 
 @pytest.mark.parametrize("how", [*CLOSED, "2>/dev/full", ">/dev/full", "| true", ">/dev/full 2>&1"])
-def test_who_does_not_listen_does_not_stop_the_work(batches: Batches, how: str) -> None:
-    """Events on stdout are a copy and words on stderr are in dispatcher.out: the batch is carried out, and sealed."""
+def test_a_batch_runs_without_a_reader_of_its_streams(batches: Batches, how: str) -> None:
+    """When nobody reads stdout and stderr, the batch is carried out and sealed, and dispatcher.out has its lines."""
     done = _in_shell(batches, batches.words(range(6), "exit", "0"), how)
     assert 0 == done.returncode, done.stderr
     assert ["success"] * 6 == batches.outcomes
@@ -45,10 +45,8 @@ def test_who_does_not_listen_does_not_stop_the_work(batches: Batches, how: str) 
 
 @pytest.mark.parametrize(("how", "why"), [(">/dev/full", "No space left"), ("| true", "Broken pipe")])
 @pytest.mark.parametrize("form", ["json", "csv --keep-order"])
-def test_results_that_cannot_be_written_stop_the_batch_in_order(
-    batches: Batches, how: str, why: str, form: str
-) -> None:
-    """Results are what was asked for: without them it is exit 8, the record is closed, and `--resume` goes on."""
+def test_a_batch_that_cannot_write_its_results_stops(batches: Batches, how: str, why: str, form: str) -> None:
+    """When results cannot be written the batch stops with exit 8, its record is closed, and a resume finishes it."""
     flags = f"--max-workers 1 --results {form}"
     done = _in_shell(batches, batches.words(range(6), "exit", "0", flags=flags), how)
     assert 8 == done.returncode, done.stderr
@@ -61,8 +59,8 @@ def test_results_that_cannot_be_written_stop_the_batch_in_order(
     assert [1] * 6 == [item["attempt"] for item in batches.summary["items"]]
 
 
-def test_a_result_that_was_held_back_and_cannot_be_written_is_told(batches: Batches) -> None:
-    """What --keep-order holds until the end, here behind an item of an earlier run, is no less asked for: exit 8."""
+def test_a_late_result_that_cannot_be_written_is_an_error(batches: Batches) -> None:
+    """When a result that --keep-order holds until the end cannot be written, the exit code is 8."""
     gate = batches.folder / "gate"
     file = batches.folder / "items"
     file.write_text("1\n2\n")
@@ -79,14 +77,14 @@ def test_a_result_that_was_held_back_and_cannot_be_written_is_told(batches: Batc
 @pytest.mark.parametrize("how", CLOSED)
 @pytest.mark.parametrize(("words", "code"), [("config show", 0), ("--help", 0), ("nope", 2), ("batch run -- true", 4)])
 def test_a_closed_stream_is_no_bug(batches: Batches, words: str, code: int, how: str) -> None:
-    """Each verb does what it does, whichever of its streams was closed by whoever started it."""
+    """Each verb has the same exit code when a stream is closed at its start."""
     done = _in_shell(batches, words.split(), how)
     assert code == done.returncode, done.stderr
 
 
 @pytest.mark.parametrize("words", ["config show", "--help"])
-def test_an_answer_that_cannot_be_written_is_told(batches: Batches, words: str) -> None:
-    """A full disk behind stdout is something outside, exit 8, not a bug; a pipe that nobody reads is silent."""
+def test_an_answer_that_cannot_be_written_is_an_error(batches: Batches, words: str) -> None:
+    """When stdout is on a full disk the exit code is 8, and there is no traceback."""
     done = _in_shell(batches, words.split(), ">/dev/full")
     assert 8 == done.returncode
     assert "cannot write to stdout: No space left on device" in done.stderr

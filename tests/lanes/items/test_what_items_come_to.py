@@ -1,4 +1,4 @@
-"""One item through a command: what it may do, and what is kept of it (P1, P4, P5, rule 6)."""
+"""One item through a command: what the command may do, and what the batch keeps (P1, P4, P5, rule 6)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_batch_keeps_what_each_item_did(batches: Batches) -> None:
 
 @pytest.mark.parametrize("code", [1, 2, 77, 126, 127, 255])
 def test_an_exit_code_is_the_items_own(batches: Batches, code: int) -> None:
-    """A worker that fails is told by its code and its last words, and the batch ends with 6 (rule 4)."""
+    """The reason of a failed item is the exit code and the last line of its worker (rule 4)."""
     done = batches.batch(["x"], "exit", str(code), "the disk is on fire", flags=GO)
     assert 6 == done.code
     assert f"exit {code}: the disk is on fire" == batches.why()
@@ -44,7 +44,7 @@ def test_an_exit_code_is_the_items_own(batches: Batches, code: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP])
 def test_a_worker_that_dies_by_a_signal_is_an_error(batches: Batches, number: int) -> None:
-    """Every signal ends the item alone, and is told by its number."""
+    """A signal ends one item only, and the reason names the number of the signal."""
     done = batches.batch(["x", "y"], "die", str(int(number)), flags=GO)
     assert 6 == done.code
     assert [f"killed by signal {int(number)}"] * 2 == [batches.why(0), batches.why(1)]
@@ -52,7 +52,7 @@ def test_a_worker_that_dies_by_a_signal_is_an_error(batches: Batches, number: in
 
 
 def test_a_time_out_ends_the_whole_group(batches: Batches) -> None:
-    """What a worker forked goes with it, even a grandchild that ignores TERM (P5)."""
+    """A time-out ends the whole process group, also a grandchild that ignores TERM (P5)."""
     note = batches.folder / "pid"
     done = batches.batch(["x"], "fork", str(note), flags=GO + "--timeout 2")
     assert 6 == done.code
@@ -61,22 +61,22 @@ def test_a_time_out_ends_the_whole_group(batches: Batches) -> None:
     assert start_ticks(int(note.read_text())) is None
 
 
-def test_what_a_worker_left_behind_goes_when_it_ends(batches: Batches) -> None:
-    """A worker that ends well and leaves a process in its group leaves nothing (P5)."""
+def test_a_process_that_a_worker_left_is_ended(batches: Batches) -> None:
+    """When a worker ends well and leaves a process in its group, that process is ended (P5)."""
     note = batches.folder / "pid"
     assert 0 == batches.batch(["x"], "orphan", str(note), flags=GO).code
     wait_for(lambda: start_ticks(int(note.read_text())) is None, "the orphan is gone")
 
 
 def test_a_multiple_of_the_median_is_a_limit(batches: Batches) -> None:
-    """With `3x` an item that takes far longer than the others is ended; before there is a median, none is (P1)."""
+    """With `--timeout 3x` an item that takes far longer than the others is ended (P1)."""
     done = batches.batch(["exit"] * 8 + ["hang"], "{{ item }}", "0", flags=GO + "--timeout 3x --max-workers 1")
     assert 6 == done.code
     assert ["success"] * 8 + ["timeout"] == batches.outcomes
 
 
 def test_a_missing_command_is_each_items_error(batches: Batches) -> None:
-    """A command that is not there is an error of each item, not the end of the batch (P5)."""
+    """A command that does not exist is the error of each item, and the batch ends in order (P5)."""
     file = batches.folder / "items"
     file.write_text("a\nb\n")
     done = batches.run("batch", "run", "--items", str(file), "--skip-preflight", "--", "no-such-command", "{{ item }}")
@@ -87,7 +87,7 @@ def test_a_missing_command_is_each_items_error(batches: Batches) -> None:
 
 
 def test_an_argument_list_that_is_too_long_is_that_items_error(batches: Batches) -> None:
-    """More words than the system takes fail that item, and the next one runs (P5)."""
+    """An item whose argument list is too long for the system fails, and the next one runs (P5)."""
     done = batches.batch(["x" * 200_000, "short"], "exit", "0", "{{ item }}", flags=GO)
     assert 6 == done.code
     assert ["error", "success"] == batches.outcomes
@@ -95,14 +95,14 @@ def test_an_argument_list_that_is_too_long_is_that_items_error(batches: Batches)
 
 
 def test_an_item_with_a_nul_is_that_items_error(batches: Batches) -> None:
-    """What no command can be given fails that item alone."""
+    """An item with a NUL character fails, and the next one runs."""
     assert 6 == batches.batch(["a\0b", "c"], "exit", "0", "{{ item }}", flags=GO).code
     assert ["error", "success"] == batches.outcomes
     assert "NUL" in batches.why()
 
 
 def test_a_task_folder_that_cannot_be_made_is_that_items_error(batches: Batches) -> None:
-    """Where something stands in a task folder's place, that item fails and says why (P5)."""
+    """An item whose folder cannot be made fails and says why (P5)."""
     flags = GO + "--max-workers 1"
     done = batches.batch(["first", "second", "third"], "answer", "{{ output_file }}/../../../task_1", "{}", flags=flags)
     assert 6 == done.code, done.err
@@ -111,8 +111,8 @@ def test_a_task_folder_that_cannot_be_made_is_that_items_error(batches: Batches)
 
 
 @pytest.mark.parametrize("stream", ["1", "2"])
-def test_a_gigabyte_of_output_fills_no_disk(batches: Batches, stream: str) -> None:
-    """A log is cut at its cap while it grows, the item goes on, and the result says so (P4)."""
+def test_a_gigabyte_of_output_does_not_fill_the_disk(batches: Batches, stream: str) -> None:
+    """A log is cut at its cap while the item runs, and the result says so (P4)."""
     done = batches.batch(["x"], "write", str(1 << 30), stream, flags=GO + "--log-cap 1M")
     assert 0 == done.code, done.err
     log = batches.attempt() / ("worker.stdout" if stream == "1" else "worker.stderr")
@@ -120,14 +120,14 @@ def test_a_gigabyte_of_output_fills_no_disk(batches: Batches, stream: str) -> No
     assert batches.result()["truncated"]
 
 
-def test_without_worker_logs_there_are_none(batches: Batches) -> None:
-    """`--no-worker-logs` keeps the result and nothing else (P4)."""
+def test_without_worker_logs_only_the_result_is_kept(batches: Batches) -> None:
+    """With --no-worker-logs the folder of an attempt holds the result and nothing else (P4)."""
     assert 0 == batches.batch(["x"], "write", "1000", flags=GO + "--no-worker-logs").code
     assert ["result.json"] == sorted(file.name for file in batches.attempt().iterdir())
 
 
 def test_no_escape_sequence_reaches_the_terminal(batches: Batches) -> None:
-    """What a worker prints is made plain before it is shown, in words, events, results and summary (rule 6)."""
+    """The output of a worker is made plain on the screen and in events, results and summary (rule 6)."""
     done = batches.batch(["x", "y"], "escapes", "1", flags="--preflight go --results csv")
     assert 6 == done.code
     for text in (done.out, done.err, *(file.read_text() for file in batches.dispatch.glob("*.ndjson"))):
@@ -137,7 +137,7 @@ def test_no_escape_sequence_reaches_the_terminal(batches: Batches) -> None:
 
 
 def test_the_output_must_be_what_was_expected(batches: Batches) -> None:
-    """`--expect json` makes half a JSON, or none, an error, and a whole one a success (P1)."""
+    """With `--expect json` a missing or broken document is an error, and a whole one a success (P1)."""
     assert 6 == batches.batch(["x"], "half", "{{ output_file }}", flags=GO + "--expect json").code
     assert batches.why().startswith("the output is not JSON")
     assert 6 == batches.batch(["x"], "exit", "0", flags=GO + "--expect json").code
@@ -147,14 +147,14 @@ def test_the_output_must_be_what_was_expected(batches: Batches) -> None:
     assert 0 == done.code
     assert "partial" == batches.summary["items"][0]["domain_status"]
     assert ("success", "partial") == (done.events[0]["status"], done.events[0]["domain_status"])
-    told = batches.summary["items"][0]
-    assert ("task_0/attempt_1", 64, 0) == (told["folder"], len(told["output_sha256"]), told["exit_code"])
-    assert told.items() >= {"started": batches.result()["started"], "attempt": 1}.items()
+    item = batches.summary["items"][0]
+    assert ("task_0/attempt_1", 64, 0) == (item["folder"], len(item["output_sha256"]), item["exit_code"])
+    assert item.items() >= {"started": batches.result()["started"], "attempt": 1}.items()
 
 
 @pytest.mark.parametrize("what", ["folder", "link", "pipe"])
-def test_an_output_that_is_no_file_is_not_read(batches: Batches, what: str) -> None:
-    """A folder, a link that leads out, and a pipe are no output: nothing is followed, nothing waits (rule 6)."""
+def test_an_output_that_is_not_a_file_is_not_read(batches: Batches, what: str) -> None:
+    """A folder, a link or a pipe in the place of the output file is an error, and is not read (rule 6)."""
     done = batches.batch(["x"], what, "{{ output_file }}", flags="--preflight go --expect json")
     assert 6 == done.code, done.err
     assert ["error"] == batches.outcomes
@@ -162,8 +162,8 @@ def test_an_output_that_is_no_file_is_not_read(batches: Batches, what: str) -> N
     assert 0 == batches.run("verify", "latest").code
 
 
-def test_the_output_must_hold_against_a_schema(batches: Batches) -> None:
-    """`--expect-schema` names what is wrong with the output; a schema that is none is refused (exit 3)."""
+def test_the_output_must_follow_the_schema(batches: Batches) -> None:
+    """With --expect-schema an output that breaks the schema is an error; a broken schema is refused (exit 3)."""
     schema = batches.folder / "schema.json"
     schema.write_text(json.dumps({"type": "object", "required": ["found"]}))
     flags = f"{GO} --expect-schema schema.json"
@@ -175,7 +175,7 @@ def test_the_output_must_hold_against_a_schema(batches: Batches) -> None:
 
 
 def test_words_never_pass_through_a_shell(batches: Batches) -> None:
-    """An item that looks like a command stays one word; with --shell its value is quoted (P1, rule 6)."""
+    """An item that looks like a command stays one word, and --shell quotes it (P1, rule 6)."""
     trap = batches.folder / "trap"
     item = f"; touch '{trap}' $(touch '{trap}') `touch '{trap}'` | & \n \" '"
     assert 0 == batches.batch([item], "exit", "0", "{{ item }}", flags=GO).code
@@ -185,7 +185,7 @@ def test_words_never_pass_through_a_shell(batches: Batches) -> None:
 
 
 def test_nothing_of_trailblazer_leaks_into_a_worker(batches: Batches) -> None:
-    """A worker has stdin from nowhere, three descriptors, a session of its own and no signal ignored."""
+    """A worker has an empty stdin, three descriptors, a session of its own and no ignored signal."""
     script = (
         "import os, signal, json; print(json.dumps([sorted(os.listdir('/proc/self/fd'))[:-1],"
         " os.getsid(0) == os.getpid(), os.read(0, 1).decode(), signal.getsignal(signal.SIGINT) is not signal.SIG_IGN]))"
@@ -197,8 +197,8 @@ def test_nothing_of_trailblazer_leaks_into_a_worker(batches: Batches) -> None:
     assert [["0", "1", "2"], True, "", True] == json.loads((batches.attempt() / "worker.stdout").read_text())
 
 
-def test_attempts_are_repeated_with_numbers_of_their_own(batches: Batches) -> None:
-    """`--retries` tries again what failed, each attempt in a folder of its own; what came before stays (P4)."""
+def test_each_retry_has_a_number_of_its_own(batches: Batches) -> None:
+    """--retries tries a failed item again, and each attempt keeps a folder of its own (P4)."""
     done = batches.batch(["x"], "fail_until", "2", "{{ attempt }}", flags=GO + "--retries 2")
     assert 0 == done.code, done.err
     assert ("error", "success") == (batches.result(0, 1)["status"], batches.result(0, 2)["status"])
@@ -208,7 +208,7 @@ def test_attempts_are_repeated_with_numbers_of_their_own(batches: Batches) -> No
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted")
 def test_a_full_disk_stops_the_batch_and_loses_nothing(batches: Batches) -> None:
-    """On a full disk nothing more is started, exit 8 says why, and --resume finishes when there is room (G6)."""
+    """On a full disk the batch stops with exit 8, and a resume finishes it when there is room (G6)."""
     from plumbum.cmd import mount, umount
 
     batches.var.mkdir()

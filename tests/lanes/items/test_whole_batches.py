@@ -1,4 +1,4 @@
-"""Many items: when a batch stops, what it says, what a kill leaves, and how it is gone on with (P2, P3, P4, P6)."""
+"""Many items: when a batch stops, what it says, what a kill leaves, and how it is resumed (P2, P3, P4, P6)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _settled(batches: Batches) -> int:
 
 
 def test_the_first_item_is_tried_alone_and_counts(batches: Batches) -> None:
-    """The first item runs before the others, its result is shown, and no item runs twice (P2)."""
+    """The first item runs before the others, its result is shown, and it does not run again (P2)."""
     shared = batches.folder / "shared"
     done = batches.batch(range(5), "note", str(shared), "{{ item }} {{ attempt }}")
     assert 0 == done.code, done.err
@@ -38,8 +38,8 @@ def test_the_first_item_is_tried_alone_and_counts(batches: Batches) -> None:
     assert "0 1" == shared.read_text().splitlines()[0]
 
 
-def test_a_failed_first_item_stops_the_batch_where_nobody_can_be_asked(batches: Batches) -> None:
-    """Without a terminal a failed first item ends the batch (exit 6), the rest is cancelled; a flag runs it (P2)."""
+def test_a_failed_first_item_stops_a_batch_without_a_terminal(batches: Batches) -> None:
+    """Without a terminal a failed first item stops the batch (exit 6); `--preflight go` runs the others (P2)."""
     done = batches.batch(range(4), "exit", "1", "x" * 900)
     assert 6 == done.code
     shown = next(line for line in done.err.splitlines() if line.startswith("Pre-flight: 0: failed"))
@@ -59,8 +59,8 @@ def test_a_failed_first_item_stops_the_batch_where_nobody_can_be_asked(batches: 
     assert "Pre-flight" not in batches.batch(range(2), "exit", "0", flags="--skip-preflight").err
 
 
-def test_progress_is_told_in_the_exact_line(batches: Batches) -> None:
-    """A line a while, and always one at the end, whose numbers are true; 0 leaves the last one (P3)."""
+def test_progress_has_the_promised_line(batches: Batches) -> None:
+    """A true progress line appears at each interval and at the end; with the interval 0 only at the end (P3)."""
     codes = [0, 0, 0, 1, 0, 0]
     done = batches.batch(codes, "exit", "{{ item }}", flags="--monitor-interval 0.01 --delay 0.1")
     lines = [found.groups() for found in map(LINE.fullmatch, done.err.splitlines()) if found]
@@ -71,8 +71,8 @@ def test_progress_is_told_in_the_exact_line(batches: Batches) -> None:
     assert 1 == len(LINE.findall(silent.err))
 
 
-def test_the_first_n_failing_stop_the_batch(batches: Batches) -> None:
-    """--fail-fast N: when the first N all fail nothing more is started, and what was not run is cancelled (P4)."""
+def test_failures_of_the_first_items_stop_the_batch(batches: Batches) -> None:
+    """With --fail-fast N no more items start when the first N all fail, and the others are cancelled (P4)."""
     done = batches.batch(range(40), "exit", "3", "no such host", flags="--skip-preflight --fail-fast 5 --max-workers 1")
     assert 6 == done.code
     assert "the first 5 items all failed; the last one: exit 3: no such host" in done.err
@@ -81,8 +81,8 @@ def test_the_first_n_failing_stop_the_batch(batches: Batches) -> None:
     assert "--resume" in done.err
 
 
-def test_one_success_lets_the_rest_fail(batches: Batches) -> None:
-    """--fail-fast N is about the first N only: after a success it never stops the batch."""
+def test_after_one_success_fail_fast_stops_nothing(batches: Batches) -> None:
+    """--fail-fast N counts the first N items only: after a success it never stops the batch."""
     done = batches.batch([0] + [1] * 9, "exit", "{{ item }}", flags="--fail-fast 3 --max-workers 1")
     assert 6 == done.code
     assert ["success"] + ["error"] * 9 == batches.outcomes
@@ -97,7 +97,7 @@ def test_one_success_lets_the_rest_fail(batches: Batches) -> None:
     ],
 )
 def test_halt_rules(batches: Batches, rule: str, codes: list[int], run: int) -> None:
-    """--halt stops on a count, a share, or the same text in a row; what was not run is cancelled (P4)."""
+    """--halt stops at a count, a share, or the same text in a row, and the other items are cancelled (P4)."""
     flags = f"--skip-preflight --max-workers 1 --halt {rule}"
     done = batches.batch(codes, "exit", "{{ item }}", flags=flags)
     assert 6 == done.code
@@ -106,7 +106,7 @@ def test_halt_rules(batches: Batches, rule: str, codes: list[int], run: int) -> 
 
 
 def test_halt_now_ends_what_runs(batches: Batches) -> None:
-    """--halt now ends running items instead of waiting for them."""
+    """--halt now ends the running items and does not wait for them."""
     words = ["hang", "exit", "exit"]
     done = batches.batch(words, "{{ item }}", "{{ '' if item == 'hang' else 1 }}",
                          flags="--skip-preflight --halt now,fail=1")  # fmt: skip
@@ -118,16 +118,16 @@ def test_halt_now_ends_what_runs(batches: Batches) -> None:
     ("flags", "hint"),
     [
         ("--halt sometimes", "soon,fail=N"),
-        ("--timeout soon", "A number"),
+        ("--timeout soonx", "A number.\n"),
         ("--max-workers 0", "--max-workers 0 is out of range"),
         ("--retries -1", "--retries -1 is out of range"),
-        ("--delay 1x", "A number and one of: s m h d"),
+        ("--delay 1x", "A number, or a number and one of: s m h d"),
         ("--items missing.txt", "Look at that path"),
         ("--frobnicate", ""),
     ],
 )
-def test_words_that_make_no_sense_are_refused(batches: Batches, flags: str, hint: str) -> None:
-    """A mistake is one clear line and a hint before anything is run (exit 2; a missing list 4)."""
+def test_a_mistake_in_the_words_is_refused(batches: Batches, flags: str, hint: str) -> None:
+    """A mistake is one clear line and a hint before anything runs (exit 2, or 4 for a missing list)."""
     done = batches.batch(["x"], "exit", "0", flags=flags)
     assert (4 if "missing" in flags else 2) == done.code
     assert hint in done.err
@@ -136,7 +136,7 @@ def test_words_that_make_no_sense_are_refused(batches: Batches, flags: str, hint
 
 
 def test_results_come_as_they_finish_or_in_the_order_of_the_items(batches: Batches) -> None:
-    """--results prints one result an item on stdout and nothing else; --keep-order holds early ones back (P4)."""
+    """--results prints only results on stdout, one for each item; --keep-order prints them in order (P4)."""
     items = list(range(12))
     done = batches.batch(items, "exit", "0", flags="--skip-preflight --results json --keep-order --shuffle")
     assert items == [result["index"] for result in done.events]
@@ -145,8 +145,8 @@ def test_results_come_as_they_finish_or_in_the_order_of_the_items(batches: Batch
     assert items == sorted(int(line.split(",")[0]) for line in table[1:])
 
 
-def test_more_workers_than_the_system_gives_are_as_many_as_it_gives(batches: Batches) -> None:
-    """100,000 workers for a few items are a few; where the system gives no more threads the others do the work."""
+def test_a_batch_runs_with_the_slots_that_the_system_gives(batches: Batches) -> None:
+    """A batch starts no more slots than it has items, and runs with as many as the system gives."""
     assert 0 == batches.batch(range(3), "exit", "0", flags="--max-workers 100000").code
     with batches.running(*batches.words(range(200), "exit", "0", flags="--max-workers 200"),
                          before=("sh", "-c", "ulimit -v 800000; exec \"$@\"", "sh")) as process:  # fmt: skip
@@ -156,7 +156,7 @@ def test_more_workers_than_the_system_gives_are_as_many_as_it_gives(batches: Bat
 
 
 def test_shuffle_changes_the_order_and_nothing_else(batches: Batches) -> None:
-    """--shuffle starts the items in another order; folders and summary keep that of the items (P1)."""
+    """--shuffle changes the order in which items start, but not their folders or the summary (P1)."""
     shared = batches.folder / "shared"
     flags = "--skip-preflight --shuffle --max-workers 1"
     assert 0 == batches.batch(range(30), "note", str(shared), "{{ index }}={{ item }}", flags=flags).code
@@ -166,7 +166,7 @@ def test_shuffle_changes_the_order_and_nothing_else(batches: Batches) -> None:
 
 
 def test_a_dry_run_prints_the_commands(batches: Batches) -> None:
-    """--dry-run shows what would be run, quoted for a shell, and runs nothing."""
+    """--dry-run prints each command, quoted for a shell, and runs nothing."""
     done = batches.batch(["a b"], "exit", "0", "{{ item }}", flags="--dry-run")
     assert 0 == done.code
     assert done.out.strip().endswith("0 exit 0 'a b'")
@@ -174,7 +174,7 @@ def test_a_dry_run_prints_the_commands(batches: Batches) -> None:
 
 
 def test_failures_are_grouped_by_cause(batches: Batches) -> None:
-    """At the end failures are counted by cause, the most frequent first, with the command that retries them."""
+    """At the end the failures are counted by cause, the most frequent first, with the command that retries them."""
     done = batches.batch(["timed out after 3 s", "no host", "timed out after 5 s"], "exit", "4", "{{ item }}",
                          flags="--skip-preflight")  # fmt: skip
     table = done.err[done.err.index("Failures:") :].splitlines()
@@ -186,8 +186,8 @@ def test_failures_are_grouped_by_cause(batches: Batches) -> None:
     assert ["Failures: 3, of 2 causes", "- 2 x error: exit 2: no host (task_1, task_2)"] == table[:2]
 
 
-def test_only_what_failed_is_tried_again(batches: Batches) -> None:
-    """--retry-failed runs the failed items under a new attempt number, and only those (P6)."""
+def test_only_failed_items_are_retried(batches: Batches) -> None:
+    """--retry-failed runs only the failed items, under a new attempt number (P6)."""
     gate, shared = batches.folder / "gate", batches.folder / "shared"
     command = f"echo {{{{ item }}}} >>'{shared}'; test {{{{ item }}}} -lt 3 || test -e '{gate}'"
     file = batches.folder / "items"
@@ -203,8 +203,8 @@ def test_only_what_failed_is_tried_again(batches: Batches) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_all_that_runs(batches: Batches, number: int, code: int) -> None:
-    """Ctrl-C and TERM end the workers and their groups; a second one waits for nobody (rule 5)."""
+def test_a_signal_ends_every_worker(batches: Batches, number: int, code: int) -> None:
+    """Ctrl-C and TERM end the workers and their groups; a second signal kills them at once (rule 5)."""
     words = batches.words(["a", "b", "c"], "ignore", f"{batches.folder}/begun-{{{{ item }}}}", flags="--skip-preflight")
     with batches.running(*words) as process:
         wait_for(lambda: len(list(batches.folder.glob("begun-*"))) == 2, "two items run")
@@ -222,7 +222,7 @@ def test_a_signal_ends_all_that_runs(batches: Batches, number: int, code: int) -
 
 
 def _kill_after(batches: Batches, settled: int, words: list[str]) -> None:
-    """Begin a batch, and kill it when so many items are settled."""
+    """Begin a batch, and kill it when `settled` items are settled."""
     before = len(batches.dispatches)
     with batches.running(*words) as process:
         wait_for(lambda: len(batches.dispatches) > before, "the batch has begun")
@@ -231,8 +231,8 @@ def _kill_after(batches: Batches, settled: int, words: list[str]) -> None:
         process.communicate()
 
 
-def test_a_batch_that_is_killed_at_any_moment_is_finished_by_resume(batches: Batches) -> None:
-    """After kill -9 the summary is right, and --resume finishes: no item with a good result runs again (P4, P6)."""
+def test_a_resume_finishes_a_batch_that_was_killed_at_any_moment(batches: Batches) -> None:
+    """After kill -9 --resume finishes the batch, and no item with a good result runs again (P4, P6)."""
     chance, shared = random.Random(7), batches.folder / "shared"
     for _ in range(8):
         shared.write_text("")
@@ -251,8 +251,8 @@ def test_a_batch_that_is_killed_at_any_moment_is_finished_by_resume(batches: Bat
         assert 0 == batches.run("verify", "latest").code
 
 
-def test_resume_ends_what_a_killed_batch_left_running(batches: Batches) -> None:
-    """Workers of a batch that was killed are ended before their items run again, each under a new number (rule 10)."""
+def test_a_resume_ends_the_workers_of_a_killed_batch(batches: Batches) -> None:
+    """A resume ends the workers of a killed batch before their items run again under a new number (rule 10)."""
     words = ["{{ 'ignore' if attempt == 1 else 'exit' }}", "{{ begun if attempt == 1 else 0 }}"]
     words[1] = words[1].replace("begun", repr(str(batches.folder / "begun")))
     with batches.running(*batches.words(["a"], *words, flags="--skip-preflight")) as process:
@@ -268,8 +268,8 @@ def test_resume_ends_what_a_killed_batch_left_running(batches: Batches) -> None:
     assert batches.attempt(0, 2).exists()
 
 
-def test_a_batch_that_runs_cannot_be_resumed_beside_itself(batches: Batches) -> None:
-    """A second process is refused with exit 7 and the pid of the first."""
+def test_a_running_batch_cannot_be_resumed(batches: Batches) -> None:
+    """A resume of a running batch is refused with exit 7 and the pid of the process that runs it."""
     words = batches.words(["a"], "hang", f"{batches.folder}/begun", flags="--skip-preflight")
     with batches.running(*words) as process:
         wait_for((batches.folder / "begun").exists, "the item runs")
@@ -281,7 +281,7 @@ def test_a_batch_that_runs_cannot_be_resumed_beside_itself(batches: Batches) -> 
 
 
 def test_the_summary_is_right_while_the_batch_runs(batches: Batches) -> None:
-    """Whoever reads summary.json at any moment finds it whole, valid, and true to the journal of that moment (P4)."""
+    """At any moment summary.json is whole and valid, and its counts agree with its items (P4)."""
     words = batches.words(range(60), "exit", "0", flags="--skip-preflight")
     with batches.running(*words) as process:
         wait_for(lambda: batches.dispatches and (batches.dispatch / "summary.json").exists(), "there is a summary")
@@ -292,8 +292,8 @@ def test_the_summary_is_right_while_the_batch_runs(batches: Batches) -> None:
     assert ["success"] * 60 == batches.outcomes
 
 
-def test_starts_are_held_back(batches: Batches) -> None:
-    """--delay keeps starts apart, and keeps no batch from being stopped; other limits let it pass (P1)."""
+def test_a_delay_keeps_starts_apart(batches: Batches) -> None:
+    """--delay keeps starts apart, and a signal stops the batch during a delay (P1)."""
     flags = "--skip-preflight --delay 0.3 --min-free-memory 1M --max-load 9999"
     assert 0 == batches.batch(range(3), "exit", "0", flags=flags).code
     opened, *starts = (
@@ -310,7 +310,7 @@ def test_starts_are_held_back(batches: Batches) -> None:
 
 
 def test_an_agent_gets_its_prompt_on_stdin_and_its_answer_is_read(batches: Batches, tmp_path: Path) -> None:
-    """A template becomes the agent's prompt; an agent that says it failed has failed, whatever its exit code (P1)."""
+    """A template becomes the prompt of an agent, and an agent that reports an error has failed (P1)."""
     agent = tmp_path / "bin" / "claude"
     agent.parent.mkdir()
     answer = {"type": "result", "subtype": "success", "total_cost_usd": 0.25, "usage": {"output_tokens": 7}}

@@ -1,4 +1,4 @@
-"""The items of a batch as its plan: streamed from its folder; the first one is tried alone before the others start."""
+"""The plan of a batch: it streams the items from the folder, and the first one runs alone before the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ITEMS = "items.ndjson"
 
 
 class ItemsPlan:
-    """The items that are to be run. With `only_failed` those that failed; with a trial the first one goes alone."""
+    """The items of a batch, or with `only_failed` those that failed. With a trial the first one runs alone."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class ItemsPlan:
                 yield item
 
     def _shuffled(self) -> Iterator[Item]:
-        """Yield the items in random order by their places in the file: one number an item is held."""
+        """Yield the items in random order. Only their places in the file are in memory, one number for each item."""
         places = array("q")
         with (self._record.folder / ITEMS).open("rb") as file:
             position = 0
@@ -72,6 +72,6 @@ class ItemsPlan:
 
 
 def name_of(value: Any, index: int) -> str:
-    """Return how an item is called in words and events: its id, its text, or its number."""
+    """Return the name of an item on the screen and in events: its id, its text, or its number."""
     named = value.get("id") if isinstance(value, dict) else value
     return one_line(str(named), 80).encode("utf-8", "replace").decode() if named is not None else f"task_{index}"

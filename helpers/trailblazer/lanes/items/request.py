@@ -16,7 +16,7 @@ LANE = "items"
 
 @dataclass(frozen=True, slots=True)
 class ItemsRequest:
-    """The words of a batch. None, 0 or empty is what holds where nothing was said.
+    """The words of a batch. A word that was not given has its default: None, 0 or empty in most cases.
 
     `timeout`, `delay`, `min_free_memory` and `log_cap` are amounts as people write them: 90, 10m, 3x, 2G.
     """
@@ -51,7 +51,7 @@ class ItemsRequest:
     max_workers: int | None = None
 
     def with_words(self, said: Mapping[str, Any]) -> ItemsRequest:
-        """Return the request with what was said now in place of what was said before."""
+        """Return the request with the words of now in place of the earlier ones."""
         known = {field.name for field in dataclasses.fields(self)}
         return dataclasses.replace(self, **{name: value for name, value in said.items() if name in known})
 
@@ -64,7 +64,7 @@ def stored_request(manifest: Manifest) -> ItemsRequest:
     """Return what an earlier batch was asked for; a dispatch of another lane is refused with PlanUnusable (exit 4)."""
     if manifest.lane != LANE:
         raise PlanUnusable(
-            f"dispatch {manifest.dispatch_id} is no batch",
-            f"To carry it on: trailblazer dispatch --resume {manifest.dispatch_id}",
+            f"dispatch {manifest.dispatch_id} is not a batch",
+            f"To resume it: trailblazer dispatch --resume {manifest.dispatch_id}",
         )
     return schemas.as_record(ItemsRequest, manifest.parameters.get("words", {}))

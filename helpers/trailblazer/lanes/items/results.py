@@ -1,4 +1,4 @@
-"""Results of items on stdout as they come, or in the order of the items."""
+"""Prints the results of items on stdout as they come, or in the order of the items."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = ("index", "item", "status", "reason", "exit_code", "duration_ms", "dom
 
 
 class ItemAudience(Audience):
-    """Informs of items, and prints a result for each when `form` is json (NDJSON) or csv."""
+    """Shows items as every audience does, and prints a result for each when `form` is json (NDJSON) or csv."""
 
     def __init__(self, shown: Shown, folder: Path, form: str | None, *, keeps_order: bool) -> None:
         super().__init__(shown)
@@ -32,10 +32,10 @@ class ItemAudience(Audience):
         self._head = ",".join(COLUMNS) + "\r\n" if form == "csv" else ""
 
     def started(self, item: Item, number: int) -> None:
-        """Emit nothing: an item is short, and its start stands in the journal."""
+        """Emit nothing: an item is short, and the journal has its start."""
 
     def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
-        """Inform of an outcome; print its result now, or when its turn comes."""
+        """Show an outcome. Print its result now, or when its turn comes."""
         super().settled(item, outcome, standing)
         if self._form is None:
             return
@@ -59,7 +59,7 @@ class ItemAudience(Audience):
                 self._next += 1
 
     def end(self) -> None:
-        """Print what is still held back because items before it were not run, and the header of no results."""
+        """Print the results that still wait for items that were not run, and the header if there was no result."""
         with self._lock:
             if self._head:
                 self._put("")

@@ -1,4 +1,4 @@
-"""What happens after the first item: its result is shown, and a flag or a person decides whether the rest is run."""
+"""The pre-flight: the first item runs alone, and then a flag or a person decides whether the others run."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ TICK_SECONDS = 0.1
 
 
 class Trial:
-    """Decides after the first item (P2): a good one goes on by Enter, a failed one only by `y`."""
+    """Decides after the first item whether the others run (P2). At a question Enter is yes only after a success."""
 
     def __init__(self, request: ItemsRequest, record: Record, people: Progress, interrupts: Interrupts) -> None:
         self._request, self._record, self._people, self._interrupts = request, record, people, interrupts
 
     def begin(self, first: Item) -> None:
-        """Say what is tried."""
+        """Say which item runs first."""
         self._people.say(f"Pre-flight: trying {first.id} alone, before the others")
 
     def decide(self, first: Item, is_good: bool, others: int) -> Halted | None:
-        """Return why the batch ends here, or None when it goes on."""
+        """Return why the batch stops here, or None when the `others` (a count) run."""
         if self._interrupts.signal:
             return self._halted("interrupted after pre-flight", others)
         attempt = self._record.standing.attempt_of(first.index)
@@ -64,19 +64,18 @@ class Trial:
             return "no result"
 
     def _halted(self, why: str, others: int) -> Halted:
-        rest = "the other item was" if others == 1 else f"the other {others} items were"
-        return Halted(f"{why}; {rest} not run", "To run the rest all the same: --resume and --preflight go.")
+        was = "was" if others == 1 else "were"
+        return Halted(f"{why}; {_named(others)} {was} not run", "To run the rest: resume with --preflight go.")
 
     def _is_agreed(self, is_good: bool, others: int) -> bool:
-        """Ask on the terminal, for half an hour at most. An interrupt, or a terminal that goes away, is a no."""
-        rest = "the other item" if others == 1 else f"the other {others} items"
+        """Ask on the terminal, for half an hour at most. An interrupt, or a terminal that closes, means no."""
         try:
             terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
             return False
         try:
             with self._people.room():
-                os.write(terminal, f"Run {rest}? {'[Y/n]' if is_good else '[y/N]'} ".encode())
+                os.write(terminal, f"Run {_named(others)}? {'[Y/n]' if is_good else '[y/N]'} ".encode())
                 answer = self._read_answer(terminal)
         except OSError:
             return False
@@ -97,3 +96,7 @@ class Trial:
                     return None
                 typed += piece
         return typed.decode(errors="replace").strip().lower()
+
+
+def _named(others: int) -> str:
+    return f"the other {'item' if others == 1 else f'{others:,} items'}"

@@ -1,4 +1,4 @@
-"""What the words of a batch mean: its limits, and the provider that its items go through."""
+"""What the words of a batch mean: the limits of the batch, and the provider that runs its items."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEFAULT_AGENT = "claude"
 
 
 def read_limits(request: ItemsRequest, workers: int) -> Limits:
-    """Return the limits that words mean; a number that makes no sense is refused (exit 2)."""
+    """Return the limits that words mean. A number out of range is WordsWrong."""
     numbers = {"max-workers": (workers, 1), "retries": (request.retries, 0), "fail-fast": (request.fail_fast, 0)}
     for name, (value, least) in numbers.items():
         if not least <= value <= MOST:
@@ -48,10 +48,12 @@ LARGEST_AMOUNT = 10**15  # a petabyte; in seconds more than a system can wait
 
 
 def read_amount(text: str, units: Mapping[str, int]) -> float:
-    """Return the amount that a text like `10m` means, in the smallest unit; another text is refused (exit 2)."""
+    """Return the amount that a text like `10m` means, in the unit with the value 1. Another text is WordsWrong."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]?)", str(text).strip())
     if not found or found[2] not in units:
-        raise WordsWrong(f"{text[:40]!r} is not an amount", f"A number and one of: {' '.join(filter(None, units))}.")
+        letters = " ".join(filter(None, units))
+        hint = f"A number, or a number and one of: {letters}." if letters else "A number."
+        raise WordsWrong(f"{text[:40]!r} is not an amount", hint)
     amount = float(found[1]) * units[found[2]]
     if amount > LARGEST_AMOUNT:
         raise WordsWrong(f"{text[:40]!r} is out of range", "Leave it out where there is no limit.")
@@ -59,7 +61,7 @@ def read_amount(text: str, units: Mapping[str, int]) -> float:
 
 
 def read_time_limit(request: ItemsRequest, default_minutes: float) -> tuple[float | None, float | None]:
-    """Return the time limit of an attempt, in seconds or as a multiple of the median of those that succeeded."""
+    """Return the time limit of an attempt, in seconds or as a multiple of the median of successes; both None: none."""
     text = request.timeout
     if text is None:
         return 60 * default_minutes, None
@@ -69,7 +71,7 @@ def read_time_limit(request: ItemsRequest, default_minutes: float) -> tuple[floa
 
 
 def read_provider(request: ItemsRequest, config: Config) -> Command:
-    """Return what each item goes through; a mistake in a template is refused before anything runs."""
+    """Return the command or agent that runs each item. A mistake in a template is refused before anything runs."""
     prompt = _prompt(request)
     command = join_marks(request.command)
     if not any(map(has_marks, command)):
@@ -77,10 +79,10 @@ def read_provider(request: ItemsRequest, config: Config) -> Command:
     name = request.provider or (DEFAULT_AGENT if prompt and not command else None)
     agent = _agent(name, config) if name else None
     if agent and not prompt:
-        raise WordsWrong("an agent needs a prompt", "--template FILE or --prompt TEXT, with {{ item }} in it.")
+        raise WordsWrong("an agent needs a prompt", "Give --template FILE or --prompt TEXT, with {{ item }} in it.")
     if not agent and not command:
         raise WordsWrong(
-            "there is no command", "Put it behind --: trailblazer batch run --items FILE -- ./work.sh '{{ item }}'"
+            "there is no command", "Put it after --: trailblazer batch run --items FILE -- ./work.sh '{{ item }}'"
         )
     if request.expect_schema:
         schemas.user_schema(Path(request.expect_schema))

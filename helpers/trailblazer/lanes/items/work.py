@@ -1,4 +1,4 @@
-"""A batch as the story sees it: its items, its provider, and the words that only a batch has."""
+"""The work of a batch: its items, its provider, and the lines that only a batch shows."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from trailblazer.lanes.items.results import ItemAudience
 from trailblazer.lanes.items.source import read_spooled, spool_items
 from trailblazer.lanes.items.trial import Trial
 from trailblazer.lanes.items.words import read_limits, read_provider, read_time_limit
+from trailblazer.plain import counted
 from trailblazer.processes.ask import ask_git
 from trailblazer.record.folder import JOURNAL, Record, find_folder
 from trailblazer.record.manifest import Resource, Seed, read_manifest
@@ -39,7 +40,7 @@ from trailblazer.reports.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The words of `batch run`: what was said now, where the items are, and which batch is carried on, if one is."""
+    """The words of `batch run`: `said` by name, where the items are, and the batch to resume or to retry, if any."""
 
     said: Mapping[str, Any]
     items: str | None = None
@@ -51,7 +52,7 @@ class Batch:
 
 
 class ItemsWork:
-    """The work of one batch. Made with its items spooled, so that an empty list is refused before a folder is made."""
+    """The work of one batch. Its items are spooled at once: an empty list is refused before a folder exists."""
 
     noun = phase = "items"
     command = "trailblazer batch run"
@@ -60,11 +61,14 @@ class ItemsWork:
     def __init__(self, batch: Batch) -> None:
         self.config: Config = load_config()
         self.batch = batch
-        again = batch.resume or batch.retry_failed
-        self.resumes = find_folder(self.config.places, again) if again else None
+        earlier_batch = batch.resume or batch.retry_failed
+        self.resumes = find_folder(self.config.places, earlier_batch) if earlier_batch else None
         earlier = stored_request(read_manifest(self.resumes)) if self.resumes else ItemsRequest()
-        if again and (batch.items or {"command", "template", "prompt", "provider", "skill"} & batch.said.keys()):
-            raise WordsWrong("a resumed batch has its items and its command already", "Leave them out.")
+        if self.resumes and (batch.items or {"command", "template", "prompt", "provider", "skill"} & batch.said.keys()):
+            raise WordsWrong(
+                "a resume takes no items and no command: the batch already has them",
+                "Leave out --items, --template, --prompt, --provider, --skill and the words after --.",
+            )
         self.request = _with_paths(earlier.with_words(batch.said))
         self.force = batch.force
         results = self.request.results is not None
@@ -86,7 +90,7 @@ class ItemsWork:
             self.planned, self._source = _spool(batch.items, self.request.format, self._draft)
 
     def preview(self, people: Words) -> int:
-        """Say what would run, and run nothing."""
+        """Print the command of each item that would run, and run nothing."""
         file = self.resumes / ITEMS if self.resumes else self._draft
         waiting = list(self._waiting()) if self.resumes else None
         try:
@@ -115,7 +119,7 @@ class ItemsWork:
             return f"# task_{index}: {trouble.what}"
 
     def seed(self) -> Seed:
-        """Return the fields of E5."""
+        """Return the fields of the manifest that say what was asked for (E5)."""
         return Seed(
             plan_preflight_dir=None,
             plan_file_used=self._source,
@@ -132,7 +136,7 @@ class ItemsWork:
         )
 
     def parameters(self) -> Mapping[str, Any]:
-        """Return the request: a resumed batch repeats none of it."""
+        """Return the request, so that a resume need not repeat it."""
         return self.request.parameters()
 
     def archive(self, folder: Path) -> Sequence[Resource]:
@@ -143,16 +147,16 @@ class ItemsWork:
         return inputs + [archive_file(Path(name), folder / "inputs") for name in files]
 
     def opening_words(self, record: Record) -> Iterable[str]:
-        """Say how many items there are, and where from."""
+        """Say how many items there are, and where they come from."""
         standing = record.standing
         if self.resumes:
             yield f"Resuming batch {record.dispatch_id}: {standing.good} of {standing.planned} good"
         else:
-            items = "1 item" if standing.planned == 1 else f"{standing.planned} items"
+            items = counted(standing.planned, "item")
             yield f"Batch {record.dispatch_id}: {items} from {self._source}, {self._workers} at once"
 
     def plan(self, record: Record, people: Progress, interrupts: Interrupts) -> ItemsPlan:
-        """Return the items, the first one alone unless a flag says otherwise."""
+        """Return the plan: the first item runs alone, unless a flag says otherwise."""
         trial = Trial(self.request, record, people, interrupts)
         return ItemsPlan(
             record,
@@ -162,13 +166,13 @@ class ItemsWork:
         )
 
     def audience(self, shown: Shown, record: Record) -> ItemAudience:
-        """Return who prints the results."""
+        """Return the audience that prints the results."""
         request = self.request
         self._audience = ItemAudience(shown, record.folder, request.results, keeps_order=request.keep_order)
         return self._audience
 
     def finish(self, record: Record, closing: Closing, people: Progress) -> Closing:
-        """Print the results that were held back, and the causes of failures."""
+        """Print the results that still wait for their turn, and the causes of failures."""
         if self._audience is not None:
             try:
                 self._audience.end()
@@ -179,20 +183,20 @@ class ItemsWork:
         return closing
 
     def closing_words(self, record: Record) -> Iterable[str]:
-        """Say how the failed ones are tried again."""
+        """Say how to retry the failed items."""
         if record.standing.failed:
             yield f"To retry what failed: trailblazer batch run --retry-failed {record.dispatch_id}"
 
 
 def _spool(items: str | None, form: str, target: Path) -> tuple[int, str]:
-    """Write the items where they stay, and return how many there are and where they came from."""
+    """Write the items to `target`, and return how many there are and where they come from."""
     if items is not None and items.lstrip()[:1] == "[":
         import io
 
         return spool_items(io.BytesIO(items.encode("utf-8", "surrogateescape")), "--items", "json", target), "--items"
     if items in (None, "-"):
         if sys.stdin.isatty():
-            raise WordsWrong("there are no items", '--items FILE, --items \'["a", "b"]\', or give them on stdin.')
+            raise WordsWrong("there are no items", 'Give --items FILE, --items \'["a", "b"]\', or a list on stdin.')
         return spool_items(sys.stdin.buffer, "stdin", form, target), "stdin"
     file = Path(items).expanduser()
     try:
@@ -203,7 +207,7 @@ def _spool(items: str | None, form: str, target: Path) -> tuple[int, str]:
 
 
 def _with_paths(request: ItemsRequest) -> ItemsRequest:
-    """Return the request with whole paths: a resume may run in another folder."""
+    """Return the request with absolute paths: a resume may run in another folder."""
     whole: dict[str, Any] = {
         name: str(Path(value).expanduser().resolve())
         for name in ("template", "expect_schema")
