@@ -234,6 +234,27 @@ def test_processes_are_ended_by_identity(tmp_path: Path) -> None:
             process.wait()
 
 
+CROWDED = """
+import resource, sys
+from pathlib import Path
+from trailblazer.places.local import Local
+from trailblazer.providers.command import Order
+place = Local(Path(sys.argv[1]), {})
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+size = pages * resource.getpagesize() + (4 << 20)  # no room for the stack of another thread
+resource.setrlimit(resource.RLIMIT_AS, (size, size))
+order = Order(("true",), sys.argv[1], f"{sys.argv[1]}/output", limit_seconds=60, log_cap=1000)
+print(place.start(order, "1.1").wait().exit_code)
+"""
+
+
+def test_an_order_starts_when_the_system_gives_no_more_threads(tmp_path: Path) -> None:
+    """A place needs no further thread to start an order, so slots that took every thread do the work (rule 4)."""
+    words = [sys.executable, "-c", CROWDED, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert "0\n" == done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(
     ("argv", "beginning"),
     [

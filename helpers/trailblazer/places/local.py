@@ -33,6 +33,7 @@ class Local:
         self._logs: dict[int, tuple[int, bool]] = {}  # open logs: their cap, and whether they were cut
         self._lock = threading.Lock()
         self._over = threading.Event()
+        # Started before the first order: later the slots may have taken every thread that the system gives.
         threading.Thread(target=self._keep_caps, name="log-caps", daemon=True).start()
 
     def start(self, order: Order, name: str) -> Process:

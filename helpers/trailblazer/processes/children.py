@@ -64,7 +64,7 @@ class Children:
         self._running: dict[int, Child] = {}
         self._over = threading.Event()
         become_subreaper()
-        # Now: when all slots have started there may be no room for one more thread.
+        # Started before the first child: later the slots may have taken every thread that the system gives.
         threading.Thread(target=self._keep_limits, name="children", daemon=True).start()
 
     def start(
