@@ -1,4 +1,4 @@
-"""Ratios that mean something on a noisy machine: those who are compared take turns, and each turn has its own ratio."""
+"""Ratios for a noisy machine: both commands take turns, and each turn has its own ratio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Compared(NamedTuple):
-    """The median of what ours measured, that of theirs, and the median of the ratios of the turns, ours by theirs."""
+    """The median of our measurements, that of theirs, and the median of the ratios of the turns (ours / theirs)."""
 
     ours: float
     theirs: float
@@ -19,7 +19,7 @@ class Compared(NamedTuple):
 
 
 def compare(ours: Callable[[], float], theirs: Callable[[], float], rounds: int) -> Compared:
-    """Measure both in turns, after one turn to warm up that does not count."""
+    """Measure both in turns. One more turn at the start warms up and does not count."""
     turns = [(ours(), theirs()) for _ in range(rounds + 1)][1:]
     return Compared(
         statistics.median(turn[0] for turn in turns),

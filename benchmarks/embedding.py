@@ -1,8 +1,8 @@
-"""How much of the local embedder's own speed is left when a corpus is chunked, embedded and stored with it.
+"""How much of the local embedder's speed is left when a corpus is chunked, embedded and stored.
 
-Run as `python benchmarks/embedding.py [FOLDER]`: the corpus is every md, txt, rst and html below FOLDER, without one
-the docstrings of Python's own library. Every measurement is a fresh process that has loaded its tables and has not
-seen the corpus yet; tokenizers remember texts, and a second look at one would be several times quicker.
+Run as `python benchmarks/embedding.py [FOLDER]`: the corpus is every md, txt, rst and html below FOLDER, by default
+the docstrings of Python's own library. Every measurement is a new process that has loaded its tables and has not read
+the corpus: tokenizers remember texts, and would be several times faster the second time.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def _compare(folder: Path, places: Places) -> None:
     alone = {}
     for batch in (32, 256, 2048):
         alone[batch] = _best("alone", folder, [rids], batch)
-        print(f"embedder alone, 1 process, batches of {batch:>4}: {_told(alone[batch])}")
+        print(f"embedder alone, 1 process, batches of {batch:>4}: {_in_words(alone[batch])}")
     best = max(alone, key=lambda batch: alone[batch].rate)
     both = _best("alone", folder, [rids[:1], rids[1:]], best)
-    print(f"embedder alone, 2 processes, batches of {best:>4}: {_told(both)}")
+    print(f"embedder alone, 2 processes, batches of {best:>4}: {_in_words(both)}")
     for shares, reference in (([rids], alone[best]), ([rids[:1], rids[1:]], both)):
         found = _best("pipeline", folder, shares, best)
-        print(f"chunk + embed + store, processes: {len(shares)}: {_told(found)}")
+        print(f"chunk + embed + store, processes: {len(shares)}: {_in_words(found)}")
         print(f"  of the embedder alone in as many processes: {found.rate / reference.rate:.0%}")
         print(f"  of the embedder alone in one process: {found.rate / alone[best].rate:.0%}")
         print("  time goes to: " + ", ".join(f"{stage} {share:.0%}" for stage, share in found.stages.items()))
@@ -101,10 +101,10 @@ def _docstrings() -> Iterator[Document]:
         with contextlib.suppress(SyntaxError, UnicodeDecodeError):
             tree = ast.parse(file.read_text("utf-8"))
             parts = [
-                f"## {getattr(node, 'name', name)}\n\n{told}"
+                f"## {getattr(node, 'name', name)}\n\n{text}"
                 for node in ast.walk(tree)
                 if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-                and (told := ast.get_docstring(node))
+                and (text := ast.get_docstring(node))
             ]
             if parts:
                 yield Document(name, "\n\n".join(parts), name)
@@ -112,7 +112,7 @@ def _docstrings() -> Iterator[Document]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Texts a second by the clock and by processor time, over all processes, and the share of each stage."""
+    """Texts per second of wall-clock and of processor time, over all processes, and the share of time of each stage."""
 
     rate: float
     cpu_rate: float
@@ -120,7 +120,7 @@ class Found:
 
 
 def _best(what: str, folder: Path, shares: list[list[str]], batch: int) -> Found:
-    """Return the best of some rounds."""
+    """Return the round with the highest rate."""
     return max((_round(what, folder, shares, batch) for _ in range(ROUNDS)), key=lambda found: found.rate)
 
 
@@ -151,12 +151,12 @@ def _round(what: str, folder: Path, shares: list[list[str]], batch: int) -> Foun
     )
 
 
-def _told(found: Found) -> str:
+def _in_words(found: Found) -> str:
     return f"{found.rate:>8,.0f} texts/s"
 
 
 def _measure(what: str, folder: Path, rids: list[str], batch: int) -> None:
-    """Load, warm up, say so, wait for the word, work, and print what it took as JSON."""
+    """Load, warm up, print `ready`, wait for a line, work, and print the times as JSON."""
     config = load_config(start=folder)
     places = config.places
     embedding = Embedding({"embed.batch_size": batch})

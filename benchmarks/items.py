@@ -1,6 +1,6 @@
-"""Items through a command, against xargs and GNU parallel, and the dispatcher's memory; ratios of whole commands.
+"""Items through a command, against xargs and GNU parallel, and the memory of the dispatcher.
 
-Run as `python benchmarks/items.py`. Each command has an empty folder.
+Run as `python benchmarks/items.py`. The ratios are those of whole commands, each in an empty folder.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _write_items(file: Path, count: int) -> None:
 
 
 def _in_fresh_folder(folder: Path, measure: Callable[[Path], float]) -> float:
-    """Measure in a folder that stays until the end: for a while after many were removed, ext4 makes files slowly."""
+    """Measure in a new folder. It stays until the end: after many deletions ext4 makes files slowly for a while."""
     return measure(Path(tempfile.mkdtemp(dir=folder)))
 
 
@@ -83,7 +83,7 @@ def _fresh(folder: Path, command: list[str]) -> float:
 
 
 def _peak(command: list[str], folder: Path) -> float:
-    """Return the peak memory of the command's own process, in KiB, as the kernel keeps it while the process lives."""
+    """Return the peak memory of the command's own process in KiB, as the kernel shows it while the process lives."""
     null, peak = subprocess.DEVNULL, 0
     with subprocess.Popen(command, cwd=folder, stdin=null, stdout=null) as process:
         while process.poll() is None:
