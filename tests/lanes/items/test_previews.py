@@ -35,4 +35,6 @@ def test_a_trial_says_what_it_tries_and_why_it_failed(batches: Batches) -> None:
     shown = ["Pre-flight: trying one alone, before the others", "Pre-flight: one: failed: exit 3: what it printed"]
     assert shown == [line for line in said if line.startswith("Pre-flight")], done.err
     missing = batches.run("batch", "run", "--items", '["one", "two"]', "--", "/no/such/program", "{}")
-    assert (6, True) == (missing.code, "Pre-flight: one: failed: /no/such/program" in missing.err), missing.err
+    assert (6, True) == (missing.code, "Pre-flight: one: failed: command not found: /no/such/program" in missing.err), (
+        missing.err
+    )

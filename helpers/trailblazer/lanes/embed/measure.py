@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Collection, Iterable
@@ -31,12 +32,12 @@ class Measure:
         self._unknown: set[str] = set()
         self._settled: dict[str, int] = {}
         self._running: dict[str, Reply] = {}
-        self._through, self._due, self._written = 0, 0.0, (-1, -1)
+        self._through, self._due = 0, 0.0
         self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=WINDOW)
-        self._begun = time.monotonic()
+        self._begun, self._lock = time.monotonic(), threading.Lock()
         for run in dict.fromkeys(runs):
             count = read_assurance(places.run(run)).get("totalChunks")
-            if isinstance(count, int):
+            if isinstance(count, int) and count >= 0:
                 self._known[run] = count
             else:
                 self._unknown.add(run)
@@ -51,10 +52,14 @@ class Measure:
     @property
     def done(self) -> int:
         """Return how many chunks need no more work in this dispatch."""
-        return sum(self._settled.values()) + sum(one.embedded + one.kept for one in list(self._running.values()))
+        return sum(self._settled.values()) + sum(one.embedded + one.kept for one in self._running.values())
 
     def progressed(self, item: Item, reply: Reply) -> None:
-        """Take in how far a run is."""
+        """Take in how far a run is; slots call this at the same time."""
+        with self._lock:
+            self._progressed(item, reply)
+
+    def _progressed(self, item: Item, reply: Reply) -> None:
         before = self._running.get(item.id)
         already = before.embedded if before and before.embedded <= reply.embedded else 0  # another attempt begins at 0
         self._through += reply.embedded - already
@@ -64,6 +69,10 @@ class Measure:
 
     def settled(self, item: Item, outcome: Outcome) -> None:
         """Take in what a step came to. What was cancelled is not done."""
+        with self._lock:
+            self._settle(item, outcome)
+
+    def _settle(self, item: Item, outcome: Outcome) -> None:
         self._know(item.id, int(outcome.details.get("total_chunks", self._known.get(item.id, 0))))
         if item.phase != "embed":
             return
@@ -77,7 +86,7 @@ class Measure:
             self._unknown.discard(run)
             self._known[run] = chunks
 
-    def document(self, *, is_over: bool = False) -> dict[str, Any]:
+    def _document(self, *, is_over: bool) -> dict[str, Any]:
         """Return what progress.json holds. The rate is that of the last minute, at the end that of the whole."""
         now, planned, done = time.monotonic(), self.planned, self.done
         since, through = (self._begun, 0) if is_over else self._samples[0]
@@ -100,11 +109,12 @@ class Measure:
     def write(self, *, is_over: bool = False) -> dict[str, Any] | None:
         """Write progress.json when it is due, once a second at most, and return what was written."""
         now = time.monotonic()
-        if not is_over and (now < self._due or self._written == (self.planned, self.done)):
-            return None
-        self._due, self._written = now + WRITE_SECONDS, (self.planned, self.done)
-        document = self.document(is_over=is_over)
-        self._samples.append((now, self._through))
+        with self._lock:
+            if not is_over and now < self._due:
+                return None
+            self._due = now + WRITE_SECONDS
+            document = self._document(is_over=is_over)
+            self._samples.append((now, self._through))
         if document["planned"]:
             schemas.publish("progress", document, self._file, durable=False, once_per_shape=True)
         return document
