@@ -149,12 +149,12 @@ def status_line(status: dict[str, Any]) -> str:
     return " | ".join(parts)
 
 
-def print_lines(folder: Path, *, interval: float, once: bool) -> None:
+def print_lines(folder: Path, *, interval: float, once: bool, as_json: bool = False) -> None:
     """Print a line now, and every `interval` seconds until the dispatch has ended."""
     watch = Watch(folder)
     while True:
         status = watch.read()
-        print(status_line(status), flush=True)
+        print(json.dumps(status) if as_json else status_line(status), flush=True)
         if once or status["status"] != RUNNING:
             return
         time.sleep(interval)

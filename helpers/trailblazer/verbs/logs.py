@@ -17,6 +17,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     prune.add_argument(
         "--days", type=float, default=14, metavar="D", help="delete what is older than D days (default: 14)"
     )
+    prune.add_argument("--dry-run", action="store_true", help="only list it, whatever else is said")
     prune.add_argument("--yes", action="store_true", help="delete; without it nothing is deleted")
 
 
@@ -31,8 +32,8 @@ def run(words: argparse.Namespace) -> int:
     old = find_old(places, words.days)
     for path in old:
         print(path)
-    if not words.yes:
-        hint = ": add --yes to delete" if old else ""
+    if words.dry_run or not words.yes:
+        hint = ": add --yes to delete" if old and not words.dry_run else ""
         Words().say(f"Older than {words.days:g} days: {len(old)}; nothing was deleted{hint}")
         return 0
     gone = sum(remove(places, path) for path in old)

@@ -18,6 +18,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds between two states (default: 1 on a live screen, else 10)",
     )
+    parser.add_argument("--json", action="store_true", help="print a JSON object a state, as `dispatch --status` does")
     parser.add_argument("--plain", action="store_true", help="print single lines on a terminal too")
 
 
@@ -31,8 +32,8 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.reports import monitoring
 
     folder = find_folder(load_config().places, words.dispatch)
-    if words.once or words.plain or not is_colourful(sys.stdout):
-        monitoring.print_lines(folder, interval=words.interval or 10, once=words.once)
+    if words.once or words.plain or words.json or not is_colourful(sys.stdout):
+        monitoring.print_lines(folder, interval=words.interval or 10, once=words.once, as_json=words.json)
     else:
         monitoring.draw(folder, interval=words.interval or 1)
     return 0

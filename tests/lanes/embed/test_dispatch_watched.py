@@ -59,6 +59,7 @@ def test_a_dispatch_is_told_while_it_runs_and_when_it_is_done(project: Project, 
     status = _status(project)
     assert ("finished", 0, (4, 0, 3, 1, 0, 0)) == (status["status"], status["exitCode"], _counts(status))
     assert status["oldestRunning"] is None
+    assert status == json.loads(project.run("monitor", "json").out)
     assert status["ratePerMinute"] > 0
 
 

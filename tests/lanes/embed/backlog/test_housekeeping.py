@@ -64,6 +64,7 @@ def test_logs_are_pruned_by_age_and_only_when_told(project: Project) -> None:
     _age(old, 15)
     said = project.run("logs", "prune")
     assert (0, [str(old)]) == (said.code, said.out.splitlines())
+    assert said.out == project.run("logs", "prune", "dry-run", "yes").out
     assert [old, young] == project.dispatches
     assert 0 == project.run("logs", "prune", "--yes").code
     assert [young] == project.dispatches
