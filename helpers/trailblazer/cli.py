@@ -162,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         drop(sys.stdout)
         return 141
-    except Exception as error:  # noqa: BLE001 - the last place where a bug can still be told in one line
+    except Exception as error:  # noqa: BLE001 - the last place where a bug can still be said in one line
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}:
             drop(sys.stdout)
             full = storage_trouble(error, "write" if error.filename else "write to stdout")

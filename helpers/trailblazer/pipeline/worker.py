@@ -39,10 +39,10 @@ def main() -> int:
                     is_written = True
                 reply = embedding.answer(request, task, progress)
             except Trouble as trouble:
-                reply = _told(progress.newest, type(trouble).__name__, trouble.what, trouble.hint)
+                reply = _trouble(progress.newest, type(trouble).__name__, trouble.what, trouble.hint)
             except Exception as bug:  # noqa: BLE001 - one run's bug is that run's error; the traceback is in our stderr
                 traceback.print_exc()
-                reply = _told(progress.newest, "Trouble", f"a bug in the worker: {bug!r}")
+                reply = _trouble(progress.newest, "Trouble", f"a bug in the worker: {bug!r}")
             _send(replies, reply)
     return 0
 
@@ -58,7 +58,7 @@ class _Progress:
         _send(self._replies, reply)
 
 
-def _told(newest: Reply, trouble: str, what: str, hint: str = "") -> Reply:
+def _trouble(newest: Reply, trouble: str, what: str, hint: str = "") -> Reply:
     return replace(newest, kind="trouble", trouble=trouble, what=what, hint=hint)
 
 

@@ -14,7 +14,7 @@ from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import STOCK, Project, read_json, texts_of, wait_for, write_documents
 
 PRICE = {"embed_prices": '{"openai/tiny": 1000000}'}  # a dollar a token
-CHUNK_LINE = re.compile(r"^\S+ (?P<words>(?:Queued|Done|Skipped \([a-z]+\)|Error|Interrupted|Not run): .*)$")
+RUN_LINE = re.compile(r"^\S+ (?P<words>(?:Queued|Done|Skipped \([a-z]+\)|Error|Interrupted|Not run): .*)$")
 
 
 def _status(project: Project) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def _status(project: Project) -> dict[str, Any]:
 def _log(project: Project) -> list[str]:
     """Return the lines about runs in dispatcher.out, without their moments."""
     lines = (project.var / "logs" / "dispatcher.out").read_text().splitlines()
-    return [found["words"] for line in lines if (found := CHUNK_LINE.match(line)) and ", Errors: " not in line]
+    return [found["words"] for line in lines if (found := RUN_LINE.match(line)) and ", Errors: " not in line]
 
 
 def test_an_interrupted_dispatch_counts_and_charges_what_was_done(project: Project, service: EmbeddingServer) -> None:

@@ -135,7 +135,7 @@ def forget_runs(config: Config, rids: Sequence[str], *, dry_run: bool, is_sure: 
 
 
 def fill(config: Config) -> int:
-    """Put the runs that lie in var/runs into the table, told step by step; unreadable ones are named (exit 6)."""
+    """Put the runs that lie in var/runs into the table, step by step; unreadable ones are named (exit 6)."""
     people = Words()
     emitter = runs_events(config.places.logs, "backfill", to_stdout=True)
     try:

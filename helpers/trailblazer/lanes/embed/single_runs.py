@@ -40,7 +40,7 @@ def preflight(flags: Mapping[str, Any], rid: str) -> int:
 def plan_preflight(flags: Mapping[str, Any], plan: str | None, *, verbose: bool) -> int:
     """Write a bundle over all runs or those of a plan, print its folder; exit 5 when no run is ready.
 
-    People are told of each distinct reason once, with `verbose` of each run; log.out has a line for each.
+    The screen shows each distinct reason once, with `verbose` each run; log.out has a line for each run.
     """
     from trailblazer.lanes.embed.bundle import write_bundle
     from trailblazer.lanes.embed.plan import blocked_of, read_items
