@@ -13,7 +13,7 @@ from dispatch.scripted_lane import DONE, Answer, carry, opened_for
 from trailblazer.dispatch.lane import Dispatch, Done, Handle, Held, OwnedLane, Running
 from trailblazer.dispatch.settling import Limits
 from trailblazer.paths import Places
-from trailblazer.record.folder import reopen_record
+from trailblazer.record.folder import hold, reopen_record
 from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refusal, Refused, Status
 
 
@@ -144,6 +144,6 @@ def test_a_resume_finds_the_copies_of_an_earlier_process(places: Places) -> None
     record.close()
     for thread in lane.threads:
         thread.join()
-    record, lane = reopen_record(record.folder), CopyingLane(places.root)
+    record, lane = reopen_record(record.folder, hold(record.folder)), CopyingLane(places.root)
     carry(lane, record, Limits(1), NAMES)
     assert (2, []) == (record.standing.good, lane.threads)

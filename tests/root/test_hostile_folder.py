@@ -52,10 +52,13 @@ def test_a_working_folder_is_not_executed(folder: Path, start: list[str], also_o
     assert 1 == len(list(folder.glob("var/logs/dispatch/2*/checker_1.stderr")))
 
 
-@pytest.mark.parametrize("module", ["trailblazer.pipeline.worker", "trailblazer.providers.checker"])
-def test_a_worker_does_not_execute_it_either(folder: Path, module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "word"),
+    [("trailblazer.pipeline.worker", str(os.getpid())), ("trailblazer.providers.checker", "schema.json")],
+)
+def test_a_worker_does_not_execute_it_either(folder: Path, module: str, word: str) -> None:
     """A worker process that is started in the folder imports nothing from it."""
-    words = [*python_module(module), str(folder / "schema.json")]
+    words = [*python_module(module), word]
     done = subprocess.run(words, cwd=folder, input=b"", capture_output=True, check=False, timeout=60)
     assert (0, b"") == (done.returncode, done.stderr)
     assert not (folder / "executed").exists()

@@ -18,7 +18,7 @@ from trailblazer import schemas
 from trailblazer.atomic import make_folder, sync_folder, write_whole
 from trailblazer.config import Config
 from trailblazer.errors import DocumentInvalid, PlanUnusable, storage_trouble
-from trailblazer.lanes.embed.plan import made_at, read_items
+from trailblazer.lanes.embed.plan import made_at
 from trailblazer.paths import Places, is_id, stamp, timestamp
 from trailblazer.pipeline.preflight import cost_of, examine_run, publish_preflight
 from trailblazer.plain import counted, one_line
@@ -107,15 +107,6 @@ def write_bundle(
     }
     folder = _publish(places, files, moment)
     return Bundle(folder, made_at(folder), ready, _totals(document))
-
-
-def read_bundle(folder: Path) -> Bundle:
-    """Return the bundle in a folder. A folder that is missing or has no ready.txt is refused with PlanUnusable."""
-    if not (folder / "ready.txt").is_file():
-        raise PlanUnusable(
-            f"{folder} is not a bundle: it has no ready.txt", "Make one: trailblazer embed plan-preflight"
-        )
-    return Bundle(folder, made_at(folder), read_items(folder / "ready.txt"), read_totals(folder))
 
 
 def read_totals(folder: Path) -> Totals:
