@@ -126,7 +126,7 @@ def is_colourful(stream: Any) -> bool:
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "": ""}
 
 
-class Words:
+class Console:
     """Single lines for people: to stderr, coloured on a terminal only, and to a log file without colour."""
 
     def __init__(self, log: Path | None = None) -> None:

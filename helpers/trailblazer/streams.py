@@ -1,4 +1,4 @@
-"""Stdin, stdout and stderr as they are at night: closed by whoever started us, on a full disk, or read by nobody."""
+"""Stdin, stdout and stderr as they are at night: closed by the parent, on a full disk, or read by nobody."""
 
 from __future__ import annotations
 

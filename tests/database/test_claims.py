@@ -155,7 +155,7 @@ def test_a_lost_claim_does_not_stop_the_others(connection: Connection) -> None:
 
 
 def test_a_run_that_others_add_meanwhile_is_answered(connection: Connection, config: Config) -> None:
-    """B2: two plans that add the same unknown runs at once divide them, and each is told who has the others."""
+    """B2: two plans that add the same unknown runs at once divide them, and each learns who holds the others."""
     ids_ = [f"r-{number:03}" for number in range(300)]
 
     def ask(number: int) -> dict[str, Claim | HeldBy]:

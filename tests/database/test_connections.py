@@ -109,7 +109,7 @@ def test_a_server_that_does_not_answer_is_told_in_a_line(config: Config, dsn: st
 
 @pytest.mark.parametrize("dsn", ["u:s3cret@host", "postgresql://u:s3cret@h/x?nonsense=1", "host='s3cret", "s3cret=1"])
 def test_what_is_no_dsn_is_a_mistake_in_the_configuration(config: Config, dsn: str) -> None:
-    """G5: a db.url that cannot be read is told with where it stands (exit 3), without what may be the password."""
+    """G5: a db.url that cannot be read is reported with its place (exit 3), without what may be the password."""
     with pytest.raises(ConfigWrong, match=r"db\.url is not a DSN") as refused:
         connect(config_of(config.places.root, dsn))
     assert "s3cret" not in refused.value.what + refused.value.hint

@@ -206,7 +206,7 @@ def test_root_makes_a_way_where_there_is_no_user_namespace(
 
 
 @as_root
-def test_root_without_a_way_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_without_a_way_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """B7: where no account can reach the folder and there is no user namespace, a hint names both ways out."""
     tmp_path.chmod(0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -231,7 +231,7 @@ def test_a_plain_user_starts_uses_and_stops_it(plain_user: list[str], open_folde
 
 
 def test_a_folder_of_another_user_is_refused(plain_user: list[str], open_folder: Path) -> None:
-    """B7: a plain user is told whose a server folder is that is not his."""
+    """B7: a plain user learns who owns a server folder of another user."""
     if os.geteuid() != 0:
         pytest.skip("needs a folder of another user")
     base = open_folder / "var" / "postgres"

@@ -1,4 +1,4 @@
-"""Programs of a test's own on a PATH of its own: they print what they are told, and end or hang as they are told."""
+"""Programs of a test's own on a PATH of its own: they print, end or hang as the test asks."""
 
 from __future__ import annotations
 

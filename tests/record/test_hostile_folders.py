@@ -173,7 +173,7 @@ def test_what_others_could_read_is_private_once_it_is_sealed(folder: Path) -> No
 
 @pytest.mark.parametrize("line", ["[" * 200_000, "5", '"name"', "{}", '["a"]', '["a", "b", "c"]'])
 def test_a_seal_that_is_no_seal_is_a_finding(folder: Path, line: str) -> None:
-    """A damaged SHA256SUMS is told as such, however its lines are made."""
+    """A damaged SHA256SUMS is reported, however its lines are made."""
     (folder / proof.SEAL).write_text(f"# {line}\n")
     with pytest.raises(DocumentInvalid, match="holds lines that no seal has"):
         proof.read_seal(folder)

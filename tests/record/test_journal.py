@@ -1,4 +1,4 @@
-"""The journal: linked lines, cut tails, damage told by its line."""
+"""The journal: linked lines, cut tails, damage reported with its line."""
 
 from __future__ import annotations
 

@@ -135,8 +135,8 @@ def test_whatever_is_done_to_any_file_is_a_finding(copy: Path, sealed: Path, dee
         do(copy / name)
         findings = set(_verdict(copy, sealed).findings)
         expected = {
-            told.format(name) if told.startswith("{} ") else str(Path(name).parent / told.removeprefix("{}/"))
-            for told in telling
+            finding.format(name) if finding.startswith("{} ") else str(Path(name).parent / finding.removeprefix("{}/"))
+            for finding in telling
         }
         assert set() == expected - findings, (name, findings)
         shutil.rmtree(copy)
@@ -181,7 +181,7 @@ def test_a_story_that_was_made_up_is_a_finding_even_under_a_new_seal(copy: Path,
     """Journal, manifest and archives have to agree, whoever sealed them."""
     journal, manifest = copy / "journal.ndjson", copy / "dispatch_manifest.json"
     lines = journal.read_bytes().splitlines(keepends=True)
-    told = json.loads(manifest.read_text())
+    reported = json.loads(manifest.read_text())
     if damage == "journal":
         journal.write_bytes(b"".join(lines).replace(b'"item":"item-1"', b'"item":"item-9"'))
     elif damage == "last line":
@@ -189,16 +189,16 @@ def test_a_story_that_was_made_up_is_a_finding_even_under_a_new_seal(copy: Path,
     elif damage == "foreign line":
         journal.write_bytes(b"")
         Journal(journal).append(Settled(item="item-0", index=7, attempt=1, status="success"))
-        told["journalHead"] = hashlib.sha256(journal.read_bytes()[:-1]).hexdigest()
+        reported["journalHead"] = hashlib.sha256(journal.read_bytes()[:-1]).hexdigest()
     elif damage == "counts":
-        told["counts"]["success"] += 1
+        reported["counts"]["success"] += 1
     elif damage == "manifest":
-        told["status"] = "wonderful"
+        reported["status"] = "wonderful"
     elif damage == "no manifest":
-        told = []
+        reported = []
     elif damage == "archive":
         (copy / "plan_preflight" / "ready.txt").write_text("other runs\n")
-    manifest.write_text(json.dumps(told)[: 40 if damage == "half a manifest" else None])
+    manifest.write_text(json.dumps(reported)[: 40 if damage == "half a manifest" else None])
     proof.seal(copy)
     assert [] != verify_folder(copy, None, "nobody").findings
 
@@ -231,13 +231,13 @@ def test_an_archive_copies_files_and_follows_no_link(tmp_path: Path) -> None:
     (source / "more" / "link").symlink_to(tmp_path / "secret")
     (source / "folder link").symlink_to(tmp_path, target_is_directory=True)
     os.mkfifo(source / "pipe")
-    told = {entry.name: entry.link or entry.sha256 for entry in proof.archive(source, target)}
+    reported = {entry.name: entry.link or entry.sha256 for entry in proof.archive(source, target)}
     assert {
         "plan_preflight/ready.txt": hashlib.sha256(b"r\n").hexdigest(),
         "plan_preflight/more/empty": contents.EMPTY,
         "plan_preflight/more/link": str(tmp_path / "secret"),
         "plan_preflight/folder link": str(tmp_path),
-    } == told
+    } == reported
     assert ["more/empty", "ready.txt"] == _names(target)
     with pytest.raises(StorageTrouble):
         digest_of(source / "more" / "link", follow_links=False)
@@ -270,7 +270,7 @@ def test_a_link_that_was_there_is_sealed_too(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read_is_a_finding() -> None:
-    """Whoever has no right to a file is told so, and is not shown a bug; tried as a plain user (rule 4)."""
+    """A user who may not read a file gets one line, not a traceback; tried as a plain user (rule 4)."""
     child = os.fork()
     if child == 0:  # pragma: no cover - it ends here
         with contextlib.suppress(BaseException):

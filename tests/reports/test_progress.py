@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trailblazer.events import Words
+from trailblazer.events import Console
 from trailblazer.record.lines import Settled
 from trailblazer.record.outcomes import Status
 from trailblazer.record.standing import Standing
@@ -74,7 +74,7 @@ def test_durations_are_for_people(seconds: float, expected: str) -> None:
 
 def test_a_stall_is_one_warning_each_time(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """There is one warning while nothing completes, and another one only after something has completed (P3)."""
-    shown = Progress(Words(), interval=0)
+    shown = Progress(Console(), interval=0)
     standing = standing_of(5)
     shown.show(standing)
     assert "" == capsys.readouterr().err
@@ -90,7 +90,7 @@ def test_a_stall_is_one_warning_each_time(capsys: pytest.CaptureFixture[str], mo
 
 def test_the_interval_0_shows_the_last_line_only(capsys: pytest.CaptureFixture[str]) -> None:
     """With the interval 0 only the last progress line is shown (P3)."""
-    shown = Progress(Words(), interval=0)
+    shown = Progress(Console(), interval=0)
     for _ in range(3):
         shown.show(standing_of(1, Status.SUCCESS))
     shown.end(standing_of(1, Status.SUCCESS))

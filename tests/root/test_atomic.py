@@ -30,7 +30,7 @@ JSON = some.recursive(
     lambda inner: some.one_of(some.lists(inner, max_size=3), some.dictionaries(some.text("abé", max_size=3), inner)),
     max_leaves=6,
 )
-# Writes A and B in turn until it is told to end; whoever reads meanwhile must see one of them.
+# Writes A and B in turn until it is asked to end; every reader must see one of them.
 WRITER = """
 import sys
 from pathlib import Path
@@ -137,25 +137,25 @@ def test_a_torn_tail_is_cut_and_the_lines_stay(tmp_path: Path, lines: list[bytes
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path, deep: bool) -> None:
+def test_a_file_in_the_place_of_a_folder_is_reported(tmp_path: Path, deep: bool) -> None:
     """A file where a folder belongs is exit 8 with its path and a hint, never a traceback."""
     (tmp_path / "logs").write_text("")
     target = tmp_path / "logs" / "deep" / "file" if deep else tmp_path / "logs" / "file"
-    with pytest.raises(StorageTrouble) as told:
+    with pytest.raises(StorageTrouble) as raised:
         write_whole(target, "x")
-    assert (8, True, True) == (told.value.exit_code, "logs" in told.value.what, bool(told.value.hint))
+    assert (8, True, True) == (raised.value.exit_code, "logs" in raised.value.what, bool(raised.value.hint))
     with pytest.raises(FileExistsError):
         make_folder(tmp_path, exist_ok=False)
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     """A write that finds no space is exit 8 with a hint to free some."""
-    with pytest.raises(StorageTrouble, match="No space left") as told, whole_file(tmp_path / "file") as file:
+    with pytest.raises(StorageTrouble, match="No space left") as raised, whole_file(tmp_path / "file") as file:
         full = os.open("/dev/full", os.O_WRONLY)
         os.dup2(full, file.fileno())
         os.close(full)
         file.write(b"x")
-    assert "Free some space" in told.value.hint
+    assert "Free some space" in raised.value.hint
     assert [] == list(tmp_path.iterdir())
 
 

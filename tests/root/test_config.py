@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def _refused(start: Path, **flags: object) -> list[str]:
-    """Return every mistake that is told, one a line, without the hint below them."""
+    """Return every mistake that is reported, one a line, without the hint below them."""
     with pytest.raises(ConfigWrong) as refused:
         load_config({key.replace("__", "."): value for key, value in flags.items()}, start)
     assert 3 == refused.value.exit_code
@@ -56,8 +56,8 @@ def _refused(start: Path, **flags: object) -> list[str]:
 def test_a_mistake_in_the_file_names_its_line(file: Path, text: str, line: int, telling: str) -> None:
     """G5: a wrong key, section, value or shape is refused with exit 3, its place, and what would be right."""
     file.write_text(text)
-    told = [mistake for mistake in _refused(file.parents[1]) if mistake.startswith(f"{file}:{line}: {telling}")]
-    assert 1 == len(told), _refused(file.parents[1])
+    reported = [mistake for mistake in _refused(file.parents[1]) if mistake.startswith(f"{file}:{line}: {telling}")]
+    assert 1 == len(reported), _refused(file.parents[1])
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_all_mistakes_are_told_at_once(file: Path, monkeypatch: pytest.MonkeyPat
     file.write_text("dispatch:\n  wrokers: 1\n  retries: -1\n")
     monkeypatch.setenv("TRAILBLAZER_DISPATCH_FAIL_FSAT", "5")
     monkeypatch.setenv("TRAILBLAZER_CHUNK_OVERLAP", "much")
-    told = _refused(file.parents[1], embed__batch_size=0)
+    reported = _refused(file.parents[1], embed__batch_size=0)
     beginnings = [
         f"{file}:2: dispatch.wrokers is not a key; did you mean workers?",
         "TRAILBLAZER_DISPATCH_FAIL_FSAT is not a setting; did you mean TRAILBLAZER_DISPATCH_FAIL_FAST?",
@@ -88,11 +88,11 @@ def test_all_mistakes_are_told_at_once(file: Path, monkeypatch: pytest.MonkeyPat
         "--batch-size: $.embed.batch_size: 0 is less than the minimum of 1",
         f"{file}:3: $.dispatch.retries: -1 is less than the minimum of 0",
     ]
-    assert len(beginnings) == len(told)
-    assert [1] * 5 == [sum(mistake.startswith(beginning) for mistake in told) for beginning in beginnings], told
+    assert len(beginnings) == len(reported)
+    assert [1] * 5 == [sum(mistake.startswith(beginning) for mistake in reported) for beginning in beginnings], reported
 
 
-def _told(config: Config, key: str) -> tuple[object, str]:
+def _known(config: Config, key: str) -> tuple[object, str]:
     return config[key], config.settings[key].origin
 
 
@@ -101,14 +101,14 @@ def test_flags_go_before_variables_before_the_file(file: Path, monkeypatch: pyte
     root = file.parents[1]
     below = root / "a" / "b"
     below.mkdir(parents=True)
-    assert (2, "default") == _told(load_config(start=below), "dispatch.workers")
+    assert (2, "default") == _known(load_config(start=below), "dispatch.workers")
     file.write_text("dispatch:\n  workers: 3\n")
-    assert (3, f"{file}:2") == _told(load_config(start=below), "dispatch.workers")
+    assert (3, f"{file}:2") == _known(load_config(start=below), "dispatch.workers")
     monkeypatch.setenv("TRAILBLAZER_DISPATCH_WORKERS", "4")
-    assert (4, "TRAILBLAZER_DISPATCH_WORKERS") == _told(load_config(start=below), "dispatch.workers")
+    assert (4, "TRAILBLAZER_DISPATCH_WORKERS") == _known(load_config(start=below), "dispatch.workers")
     flags = {"dispatch.workers": 5, "dispatch.retries": None}
-    assert (5, "--workers") == _told(load_config(flags, below), "dispatch.workers")
-    assert (1, "default") == _told(load_config(flags, below), "dispatch.retries")
+    assert (5, "--workers") == _known(load_config(flags, below), "dispatch.workers")
+    assert (1, "default") == _known(load_config(flags, below), "dispatch.retries")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "dispatch:\n", "dispatch: {}\n", "---\n"])

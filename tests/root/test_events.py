@@ -17,15 +17,15 @@ from hypothesis import strategies as some
 
 from trailblazer import schemas, streams
 from trailblazer.errors import StorageTrouble
-from trailblazer.events import LARGEST_FILE, Emitter, Words, runs_events
+from trailblazer.events import LARGEST_FILE, Console, Emitter, runs_events
 
 TALKER = """
 import sys
 from pathlib import Path
-from trailblazer.events import Emitter, Words
+from trailblazer.events import Emitter, Console
 emitter = Emitter("embed", "embed", None, to_stdout=True)
 emitter.emit("runs.claim", "start", run_id="r", attempt=1)
-Words().say("so it is", "green")
+Console().say("so it is", "green")
 """
 
 
@@ -97,7 +97,7 @@ def test_many_threads_and_emitters_write_whole_lines(tmp_path: Path) -> None:
         assert list(range(1, 201)) == [event["seq"] for event in found if event["worker_id"] == str(number)]
 
 
-def test_a_disk_that_is_full_is_told() -> None:
+def test_a_disk_that_is_full_is_reported() -> None:
     """An event that finds no space is exit 8 with a hint."""
     with pytest.raises(StorageTrouble, match="No space left"):
         Emitter("runs", "chunk", Path("/dev/full")).emit("runs.claim", "start")
@@ -165,8 +165,8 @@ def test_the_log_has_the_moment_and_no_colour(
 ) -> None:
     """What is said goes to the log with its moment; `hush` keeps it off stderr alone."""
     log = tmp_path / "logs" / "dispatcher.out"
-    Words(log).say("one", "red")
+    Console(log).say("one", "red")
     monkeypatch.setattr(streams, "_is_quiet", True)
-    Words(log).say("two\nlines")
+    Console(log).say("two\nlines")
     assert "one\n" == capsys.readouterr().err
     assert re.fullmatch(r"20\S+Z one\n20\S+Z two lines\n", log.read_text())

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
-from trailblazer.events import Words
+from trailblazer.events import Console
 from trailblazer.plain import counted, one_line, plain
 
 HIDDEN: tuple[Literal["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"], ...] = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -82,7 +82,7 @@ def test_words_for_people_are_plain(text: str) -> None:
     """G3: what is said on stderr and in the log is one line without anything that acts."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()) as heard:
         log = Path(folder) / "log"
-        Words(log).say(text, "red")
+        Console(log).say(text, "red")
         written = log.read_text()
     assert one_line(text, 2000) + "\n" == heard.getvalue()
     assert (1, set()) == (written.count("\n"), _hidden(written[:-1]))

@@ -19,7 +19,7 @@ from trailblazer.dispatch.lane import Dispatch, Lane
 from trailblazer.dispatch.queue import Plan
 from trailblazer.dispatch.settling import Limits
 from trailblazer.errors import ProofBroken, ServiceDown, Trouble
-from trailblazer.events import Emitter, Words
+from trailblazer.events import Console, Emitter
 from trailblazer.places.local import end_survivors
 from trailblazer.plain import counted, one_line
 from trailblazer.record import proof
@@ -84,13 +84,13 @@ class Work(Protocol):
     def opening_words(self, record: Record) -> Iterable[str]:
         """Yield the lines that open the dispatch on the screen."""
 
-    def plan(self, record: Record, people: Progress, interrupts: Interrupts) -> Plan:
+    def plan(self, record: Record, progress: Progress, interrupts: Interrupts) -> Plan:
         """Return the plan."""
 
     def audience(self, shown: Shown, record: Record) -> Audience:
         """Return what shows each item to people and machines."""
 
-    def finish(self, record: Record, closing: Closing, people: Progress) -> Closing:
+    def finish(self, record: Record, closing: Closing, progress: Progress) -> Closing:
         """Do what is left when every item is settled, and return how the dispatch ends."""
 
     def closing_words(self, record: Record) -> Iterable[str]:
@@ -103,11 +103,11 @@ def carry_out(work: Work) -> int:
     A refusal is raised while there is no folder. From then on the record is closed, whatever happens.
     """
     work.lane.check()
-    people = Words(work.config.places.logs / "dispatcher.out")
+    console = Console(work.config.places.logs / "dispatcher.out")
     with Interrupts() as interrupts:
         record = _open(work)
         with contextlib.closing(record):
-            return _Story(work, record, people, interrupts).run()
+            return _Story(work, record, console, interrupts).run()
 
 
 def _open(work: Work) -> Record:
@@ -168,9 +168,9 @@ def _withdraw_seal(folder: Path, config: Config, *, force: bool) -> None:
 
 
 class _Story:
-    def __init__(self, work: Work, record: Record, people: Words, interrupts: Interrupts) -> None:
-        self.work, self.record, self.people, self.interrupts = work, record, people, interrupts
-        self.progress = Progress(people, interval=work.show.interval)
+    def __init__(self, work: Work, record: Record, console: Console, interrupts: Interrupts) -> None:
+        self.work, self.record, self.console, self.interrupts = work, record, console, interrupts
+        self.progress = Progress(console, interval=work.show.interval)
         self.emitter = Emitter(
             work.noun,
             work.phase,
@@ -193,7 +193,7 @@ class _Story:
         """Carry the plan out and return how it ended."""
         work, record = self.work, self.record
         for line in work.opening_words(record):
-            self.people.say(line, "green")
+            self.console.say(line, "green")
         self.emitter.emit("dispatch.start", "start", planned=record.standing.planned)
         dispatch = Dispatch(
             record.dispatch_id, record.folder, record.manifest.traceparent, is_resumed=bool(record.standing.resumes)
@@ -231,7 +231,7 @@ class _Story:
 
     def close(self, closing: Closing) -> int:
         """Complete manifest, summary and seal, and say where they are. When there is no seal, say why in one line."""
-        record, standing, people = self.record, self.record.standing, self.people
+        record, standing, console = self.record, self.record.standing, self.console
         self.progress.end(standing)
         if self.interrupts.signal and closing.exit_code < 128:
             closing = Closing(128 + self.interrupts.signal, "interrupted")
@@ -240,15 +240,15 @@ class _Story:
             self.emitter.emit("dispatch.complete", "complete", exit_code=closing.exit_code, counts=counts)
         self.emitter.close()
         for line in self.work.closing_words(record):
-            people.say(line)
+            console.say(line)
         try:
             kept_in = place_for_seal(self.work.config)
             record.complete(closing.exit_code, closing.why, seal_kept_in=kept_in)
             Bookkeeper(record).write()
             seal = record.seal()
         except Trouble as trouble:
-            people.say(f"The record is not sealed: {trouble.what}", "red")
-            people.say(f"  {trouble.hint}")
+            console.say(f"The record is not sealed: {trouble.what}", "red")
+            console.say(f"  {trouble.hint}")
             return self.say_code(
                 closing if closing.exit_code else Closing(trouble.exit_code, trouble.what, trouble.hint)
             )
@@ -259,15 +259,15 @@ class _Story:
         """Keep the seal in the database where there is one, and say where the documents are."""
         folder = self.record.folder
         if kept_in and (problem := self.within_limit(lambda: self.keep(seal.sha256)) or "no answer") != KEPT:
-            self.people.say(f"Warning: the database does not keep the seal: {problem}", "yellow")
-        self.people.say(f"Manifest: {folder / MANIFEST}")
+            self.console.say(f"Warning: the database does not keep the seal: {problem}", "yellow")
+        self.console.say(f"Manifest: {folder / MANIFEST}")
         if archives := [str(folder / name) for name in ARCHIVES if (folder / name).is_dir()]:
-            self.people.say("Archives: " + ", ".join(archives))
+            self.console.say("Archives: " + ", ".join(archives))
         if seal.unread:
             more = f", and {len(seal.unread) - MOST_NAMED} more" if len(seal.unread) > MOST_NAMED else ""
             named = ", ".join(one_line(name, 200) for name in seal.unread[:MOST_NAMED])
-            self.people.say(f"Warning: the seal does not prove what was not read: {named}{more}", "yellow")
-        self.people.say(f"Seal: sha256:{seal.sha256}")
+            self.console.say(f"Warning: the seal does not prove what was not read: {named}{more}", "yellow")
+        self.console.say(f"Seal: sha256:{seal.sha256}")
 
     def keep(self, seal: str) -> str:
         """Write the seal into the database, and return KEPT or the problem."""
@@ -280,18 +280,18 @@ class _Story:
     def say_code(self, closing: Closing) -> int:
         """Say why the dispatch did not end well, and how to resume it; return the exit code."""
         if closing.exit_code:
-            self.people.say(f"Exit {closing.exit_code}: {closing.why}", "red")
+            self.console.say(f"Exit {closing.exit_code}: {closing.why}", "red")
             if closing.hint:
-                self.people.say(f"  {closing.hint}")
+                self.console.say(f"  {closing.hint}")
             if self.record.standing.good < self.record.standing.planned:
-                self.people.say(f"To resume: {self.work.command} --resume {self.record.dispatch_id}")
+                self.console.say(f"To resume: {self.work.command} --resume {self.record.dispatch_id}")
         return closing.exit_code
 
 
-def preview(lines: Iterator[str], planned: int, noun: str, source: str, people: Words) -> int:
+def preview(lines: Iterator[str], planned: int, noun: str, source: str, console: Console) -> int:
     """Say what a dispatch would do, in the same words for every lane, and print a line for each item."""
     planned_items = counted(planned, noun.removesuffix("s"))
-    people.say(f"Dry run: {source} would dispatch {planned_items}; nothing was done", "green")
+    console.say(f"Dry run: {source} would dispatch {planned_items}; nothing was done", "green")
     for line in lines:
         print(line)
     return 0

@@ -1,4 +1,4 @@
-"""A warm worker process: loads the embedder once, then works on one run after another as it is told.
+"""A warm worker process: loads the embedder once, then works on one run after another.
 
 Requests come on stdin and replies go to stdout, one JSON object a line; whatever else is printed goes to stderr.
 It ends when stdin does, and the system kills it when its dispatcher dies, whose pid is its only argument.

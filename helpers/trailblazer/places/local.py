@@ -137,7 +137,7 @@ class Local:
 
 
 class Process:
-    """An order that runs. `handle` says which process it is, for whoever looks for it after a restart."""
+    """An order that runs. `handle` finds the process again after a restart."""
 
     def __init__(self, place: Local, child: Child, logs: tuple[int, int], began: float) -> None:
         self._place, self._child, self._logs, self._began = place, child, logs, began

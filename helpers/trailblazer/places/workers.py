@@ -179,7 +179,7 @@ class _Worker:
         self._ended: Ended | None = None
 
     def wait(self, children: Children) -> Ended:
-        """Wait until it has ended; two may wait at once: whoever closes, and whoever was asking."""
+        """Wait until it has ended; two threads may wait at once: the one that closes and the one that asked."""
         with self._lock:
             self._ended = self._ended or children.wait(self.child)
             return self._ended

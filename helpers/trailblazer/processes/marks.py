@@ -32,7 +32,7 @@ def become_subreaper() -> None:
 def die_with(parent: int) -> None:
     """Have the system kill this process when the thread that started it ends; end at once if it has ended already.
 
-    The parent says its own pid: asked for here it could be that of whoever has adopted this process since.
+    The parent passes its own pid: `getppid` may already return the process that adopted this one.
     """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)

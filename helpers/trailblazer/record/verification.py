@@ -48,7 +48,7 @@ def verify_folder(folder: Path, seal: str | None, whence: str) -> Verdict:
     """
     verdict = Verdict()
     if not _is_regular(folder / proof.SEAL):
-        verdict.findings.append(f"{folder} has no {proof.SEAL}: it was never sealed, or is being carried out")
+        verdict.findings.append(f"{folder} has no {proof.SEAL}: it was never sealed, or it is still running")
         return verdict
     _check_seal(folder, seal, whence, verdict)
     for check in (_check_files, _check_story):

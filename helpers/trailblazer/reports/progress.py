@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trailblazer.events import Words, is_colourful
+from trailblazer.events import Console, is_colourful
 from trailblazer.record.outcomes import Status
 from trailblazer.record.standing import Standing
 from trailblazer.streams import is_hushed, tell
@@ -66,8 +66,8 @@ class Progress:
     `more` is what a lane adds to the line.
     """
 
-    def __init__(self, words: Words, *, interval: float) -> None:
-        self._words = words
+    def __init__(self, console: Console, *, interval: float) -> None:
+        self._console = console
         self._interval = interval
         self._is_live = sys.stderr.isatty() and is_colourful(sys.stderr) and not is_hushed() and interval > 0
         self._started = self._shown = self._moved = time.monotonic()
@@ -89,16 +89,16 @@ class Progress:
                 self._write(progress_line(standing, now - self._started) + self.more)
         elif self._interval and now - self._shown >= self._interval:
             self._shown = now
-            self._words.say(progress_line(standing, now - self._started) + self.more)
+            self._console.say(progress_line(standing, now - self._started) + self.more)
 
     def say(self, line: str, colour: str = "") -> None:
         """Say a line without tearing the live line."""
         with self.room():
-            self._words.say(line, colour)
+            self._console.say(line, colour)
 
     def log(self, line: str) -> None:
         """Write a line into the log of words alone."""
-        self._words.log(line)
+        self._console.log(line)
 
     @contextlib.contextmanager
     def room(self) -> Iterator[None]:

@@ -79,11 +79,11 @@ def run(words: argparse.Namespace) -> int:
     if words.action == "summary":
         return _summarise(words.dispatch)
     from trailblazer.dispatch.story import carry_out
-    from trailblazer.events import Words
+    from trailblazer.events import Console
     from trailblazer.lanes.items.work import ItemsWork
 
     work = ItemsWork(_request(words))
-    return work.preview(Words()) if words.dry_run else carry_out(work)
+    return work.preview(Console()) if words.dry_run else carry_out(work)
 
 
 def _request(words: argparse.Namespace) -> Batch:

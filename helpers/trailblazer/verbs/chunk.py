@@ -28,12 +28,12 @@ def run(words: argparse.Namespace) -> int:
     """
     from trailblazer.config import load_config
     from trailblazer.errors import AlreadyRunning, PlanUnusable, ServiceDown, StorageTrouble, Trouble
-    from trailblazer.events import Words
+    from trailblazer.events import Console
     from trailblazer.pipeline.claimed_chunking import chunk_claimed, opened_holdings
     from trailblazer.pipeline.documents import all_runs
 
     config = load_config({"chunk.max_tokens": words.max_tokens, "chunk.overlap": words.overlap})
-    say = Words().say
+    say = Console().say
     runs = sorted(set(words.run)) if words.run else all_runs(config.places)
     if not runs:
         raise PlanUnusable(f"there are no runs in {config.places.runs}", "Make some: trailblazer normalize --sample")

@@ -166,6 +166,6 @@ def _psql(config: Config, words: argparse.Namespace) -> int:
 
 
 def _say(line: str) -> None:
-    from trailblazer.events import Words
+    from trailblazer.events import Console
 
-    Words().say(line)
+    Console().say(line)

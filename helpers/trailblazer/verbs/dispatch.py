@@ -64,10 +64,10 @@ def run(words: argparse.Namespace) -> int:
 def carry_out_request(request: EmbedRequest) -> int:
     """Carry out, or only preview, what `dispatch` and `run` ask for."""
     from trailblazer.dispatch.story import carry_out
-    from trailblazer.events import Words
+    from trailblazer.events import Console
     from trailblazer.lanes.embed.work import EmbedWork
 
     work = EmbedWork(request)
     if work.is_empty:
         return 6 if work.unreadable else 0
-    return work.preview(Words()) if request.dry_run else carry_out(work)
+    return work.preview(Console()) if request.dry_run else carry_out(work)

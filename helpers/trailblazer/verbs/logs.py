@@ -24,7 +24,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 def run(words: argparse.Namespace) -> int:
     """Print what is old, one path a line. Delete it with --yes."""
     from trailblazer.config import load_config
-    from trailblazer.events import Words
+    from trailblazer.events import Console
     from trailblazer.plain import counted
     from trailblazer.record.pruning import clean_leftovers, find_old, remove
 
@@ -34,10 +34,10 @@ def run(words: argparse.Namespace) -> int:
         print(path)
     if words.dry_run or not words.yes:
         hint = ": add --yes to delete" if old and not words.dry_run else ""
-        Words().say(f"Older than {words.days:g} days: {len(old)}; nothing was deleted{hint}")
+        Console().say(f"Older than {words.days:g} days: {len(old)}; nothing was deleted{hint}")
         return 0
     gone = sum(remove(places, path) for path in old)
     if left := clean_leftovers(places):
-        Words().say(f"Deleted: {counted(left, 'file')} of processes that are gone", "green")
-    Words().say(f"Deleted: {gone} of {len(old)}", "green")
+        Console().say(f"Deleted: {counted(left, 'file')} of processes that are gone", "green")
+    Console().say(f"Deleted: {gone} of {len(old)}", "green")
     return 0

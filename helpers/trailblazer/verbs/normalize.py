@@ -31,11 +31,11 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 def run(words: argparse.Namespace) -> int:
     """Write the runs. Print for each its size, the files that were left out, and whether it changed."""
     from trailblazer.config import load_config
-    from trailblazer.events import Words
+    from trailblazer.events import Console
 
     _check(words)
     config = load_config()
-    say = Words().say
+    say = Console().say
     reports: list[NormalizeReport] = []
     for report in _reports(words, config.places):
         reports.append(report)

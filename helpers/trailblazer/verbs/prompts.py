@@ -19,10 +19,10 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 def run(words: argparse.Namespace) -> int:
     """Do the action. The path of the index or of the archive goes to stdout, messages for people go to stderr."""
     from trailblazer.config import load_config
-    from trailblazer.events import Words
+    from trailblazer.events import Console
     from trailblazer.providers import prompt_files
 
-    places, say = load_config().places, Words().say
+    places, say = load_config().places, Console().say
     if words.action == "index":
         print(prompt_files.write_index(places))
         return 0

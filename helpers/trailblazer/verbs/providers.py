@@ -66,12 +66,12 @@ def _list(providers: Sequence[Provider], as_json: bool) -> int:
 
 def _check(providers: Sequence[Provider], chain: Sequence[str], words: argparse.Namespace) -> int:
     from trailblazer.errors import ServiceDown
-    from trailblazer.events import Words
+    from trailblazer.events import Console
     from trailblazer.plain import plain
     from trailblazer.providers.chain import check_together, choose_provider
     from trailblazer.providers.preflight import check_provider
 
-    log: Callable[[str], None] = Words().say if words.verbose else lambda _line: None
+    log: Callable[[str], None] = Console().say if words.verbose else lambda _line: None
     found = check_together(
         providers,
         lambda provider, over: check_provider(provider, model=words.model, paid=words.paid, log=log, over=over),
@@ -85,7 +85,7 @@ def _check(providers: Sequence[Provider], chain: Sequence[str], words: argparse.
         _print_json(found, chain, words.json)
         raise
     _print_json(found, chain, words.json, choice.provider, choice.line)
-    Words().say(f"{choice.provider} would work" + (f": {choice.line}" if choice.line else ""))
+    Console().say(f"{choice.provider} would work" + (f": {choice.line}" if choice.line else ""))
     return 0
 
 

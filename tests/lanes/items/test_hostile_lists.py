@@ -48,7 +48,7 @@ def test_a_folder_is_no_list(batches: Batches) -> None:
 
 
 def test_a_list_that_may_not_be_read_is_named(batches: Batches) -> None:
-    """A plain user who has no right to the list is told so with exit 4."""
+    """A plain user who may not read the list gets one line and exit 4."""
     (batches.folder / "items.txt").write_text("a\n")
     (batches.folder / "items.txt").chmod(0)
     before = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()

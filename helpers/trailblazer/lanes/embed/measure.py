@@ -1,4 +1,4 @@
-"""How much of a dispatch of runs is done, measured in chunks: progress.json, for whoever watches (E11)."""
+"""How much of a dispatch of runs is done, measured in chunks: progress.json, for monitors (E11)."""
 
 from __future__ import annotations
 

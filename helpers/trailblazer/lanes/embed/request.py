@@ -93,7 +93,7 @@ def stored_parameters(manifest: Manifest) -> EmbedParameters:
     if manifest.lane not in {EMBED, BACKLOG}:
         raise PlanUnusable(
             f"dispatch {manifest.dispatch_id} holds no embedding runs",
-            f"To carry it on: trailblazer batch run --resume {manifest.dispatch_id}",
+            f"To resume it: trailblazer batch run --resume {manifest.dispatch_id}",
         )
     return schemas.as_record(EmbedParameters, manifest.parameters)
 

@@ -14,7 +14,7 @@ from trailblazer.database.backfill import backfill
 from trailblazer.database.backlog import Filters, ResetCounts, Run, Scope
 from trailblazer.database.connection import answering, connect
 from trailblazer.errors import PlanUnusable, WordsWrong
-from trailblazer.events import Words, runs_events
+from trailblazer.events import Console, runs_events
 from trailblazer.paths import is_id
 from trailblazer.plain import counted, one_line
 
@@ -50,7 +50,7 @@ def print_list(config: Config, filters: Filters, statuses: str | None, limit: in
         return 0
     for run in runs:
         print(_line(run))
-    Words().say(counted(len(runs), "run"))
+    Console().say(counted(len(runs), "run"))
     return 0
 
 
@@ -92,7 +92,7 @@ def print_status(config: Config, filters: Filters, *, as_json: bool) -> int:
 
 def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool, is_sure: bool) -> int:
     """Let runs wait again and say what that changed; what would delete is refused without a yes (exit 2)."""
-    people = Words()
+    console = Console()
     deletes = scope != "processed"
     emitter = runs_events(config.places.logs, "reset", to_stdout=True)
     try:
@@ -106,9 +106,9 @@ def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool,
     finally:
         emitter.close()
     if done is not None:
-        people.say(f"Reset {_counted(done)}", "green")
+        console.say(f"Reset {_counted(done)}", "green")
         return 0
-    people.say(f"A reset of {scope} would put back {_counted(would_be)}; nothing was changed", "yellow")
+    console.say(f"A reset of {scope} would put back {_counted(would_be)}; nothing was changed", "yellow")
     if dry_run:
         return 0
     raise WordsWrong("nothing was deleted: --yes is missing", "Look at the numbers above, then say it again with yes.")
@@ -116,27 +116,27 @@ def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool,
 
 def forget_runs(config: Config, rids: Sequence[str], *, dry_run: bool, is_sure: bool) -> int:
     """Delete all that the database has of runs. Where more than their rows would go, a yes is needed (exit 2)."""
-    people = Words()
+    console = Console()
     with answering(), connect(config) as connection:
         would_be = backlog.forget(connection, rids, dry_run=True)
         if not any(asdict(would_be).values()):
             raise PlanUnusable(f"the database knows no run {', '.join(rids)}", "See: trailblazer runs list")
         deletes = would_be.embeddings or would_be.chunks or would_be.documents
         if dry_run or (deletes and not is_sure):
-            people.say(f"This would forget {_counted(would_be)}; nothing was changed", "yellow")
+            console.say(f"This would forget {_counted(would_be)}; nothing was changed", "yellow")
             if dry_run:
                 return 0
             raise WordsWrong("nothing was deleted: --yes is missing", "Look at the numbers above, then add yes.")
-        people.say(f"Forgotten: {_counted(backlog.forget(connection, rids))}", "green")
+        console.say(f"Forgotten: {_counted(backlog.forget(connection, rids))}", "green")
     for rid in rids:
         if is_id(rid) and config.places.run(rid).is_dir():
-            people.say(f"{config.places.run(rid)} is still there: the next `trailblazer run` finds it again", "yellow")
+            console.say(f"{config.places.run(rid)} is still there: the next `trailblazer run` finds it again", "yellow")
     return 0
 
 
 def fill(config: Config) -> int:
     """Put the runs that lie in var/runs into the table, step by step; unreadable ones are named (exit 6)."""
-    people = Words()
+    console = Console()
     emitter = runs_events(config.places.logs, "backfill", to_stdout=True)
     try:
         with answering(), connect(config) as connection:
@@ -147,8 +147,10 @@ def fill(config: Config) -> int:
     finally:
         emitter.close()
     for name in step.unreadable:
-        people.say(f"Not readable: {name}", "red")
-    people.say(f"Backfill: {counted(step.found, 'run')} found, {step.added} added, {len(step.unreadable)} not readable")
+        console.say(f"Not readable: {name}", "red")
+    console.say(
+        f"Backfill: {counted(step.found, 'run')} found, {step.added} added, {len(step.unreadable)} not readable"
+    )
     return 6 if step.unreadable else 0
 
 

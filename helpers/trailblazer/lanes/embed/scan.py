@@ -14,7 +14,7 @@ from trailblazer.database.claims import PHASES
 from trailblazer.database.connection import answering, connect
 from trailblazer.database.embedded import ModelKey
 from trailblazer.errors import WordsWrong
-from trailblazer.events import Words, runs_events
+from trailblazer.events import Console, runs_events
 from trailblazer.lanes.embed.request import EmbedRequest
 from trailblazer.lanes.embed.runs import Step
 from trailblazer.paths import Places, is_id
@@ -34,7 +34,7 @@ class Waiting:
     unreadable: tuple[str, ...]
 
 
-def scan(config: Config, request: EmbedRequest, people: Words) -> Waiting:
+def scan(config: Config, request: EmbedRequest, console: Console) -> Waiting:
     """Return what waits for the phases that were asked for, and say what it amounts to, and what it leaves out.
 
     Runs that lie in var/runs and are not in the table are put there first. Runs without a folder here are left out.
@@ -58,7 +58,7 @@ def scan(config: Config, request: EmbedRequest, people: Words) -> Waiting:
         emitter.close()
     unreadable = tuple(name for name in sorted(filled.unreadable) if fnmatch.fnmatchcase(name, request.runs or "*"))
     for name in unreadable:
-        people.say(f"Not readable: {name}", "red")
+        console.say(f"Not readable: {name}", "red")
     stuck = [run.run_id for run in listed if run.waiting_for is None]
     was_reset = [run.run_id for run in listed if run.status == "reset" and run.waiting_for == "chunk"]
     again: list[str] = []
@@ -66,19 +66,19 @@ def scan(config: Config, request: EmbedRequest, people: Words) -> Waiting:
         again = [run for run in was_reset if is_id(run) and (config.places.run(run) / CHUNKS).is_file()]
         by_phase["embed"] += again
         by_phase["chunk"] = sorted(set(by_phase["chunk"]) - set(again))
-    people.say(_banner(found, request.phases, again), "bold")
+    console.say(_banner(found, request.phases, again), "bold")
     for phase in PHASES:
         if phase not in request.phases and by_phase[phase]:
-            people.say(f"Not in these phases: {counted(len(by_phase[phase]), 'run')} to be {DONE[phase]}", "yellow")
+            console.say(f"Not in these phases: {counted(len(by_phase[phase]), 'run')} to be {DONE[phase]}", "yellow")
     if stuck:
         failed = counted(len(stuck), "failed run")
-        people.say(f"Not tried again: {failed}; see `trailblazer runs list status=failed`, then reset", "yellow")
+        console.say(f"Not tried again: {failed}; see `trailblazer runs list status=failed`, then reset", "yellow")
     waiting = sorted({run for phase in request.phases for run in by_phase[phase]})
     runs, missing = _in_var_runs(config.places, waiting, request.limit)
     if missing:
         named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
-        people.say(f"Not found in {config.places.runs}: {counted(len(missing), 'run')} ({named})", "yellow")
-        people.say("  Left out. Put the folder back, or: trailblazer runs forget RID")
+        console.say(f"Not found in {config.places.runs}: {counted(len(missing), 'run')} ({named})", "yellow")
+        console.say("  Left out. Put the folder back, or: trailblazer runs forget RID")
     return Waiting(tuple(_steps(runs, set(by_phase["chunk"]), request.phases)), tuple(runs), unreadable)
 
 

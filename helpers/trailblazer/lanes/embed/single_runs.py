@@ -12,7 +12,7 @@ from trailblazer.database.claims import HeldBy
 from trailblazer.database.connection import answering, connect, statement
 from trailblazer.database.holdings import Holdings
 from trailblazer.errors import AlreadyRunning, GateClosed, PlanUnusable, Trouble
-from trailblazer.events import Words
+from trailblazer.events import Console
 from trailblazer.lanes.embed.reasons import group_reasons
 from trailblazer.pipeline.ask import build_index
 from trailblazer.pipeline.embedders import learn_dimension
@@ -30,7 +30,7 @@ def preflight(flags: Mapping[str, Any], rid: str) -> int:
     publish_preflight(config.places, config, found)
     print("READY" if found.is_ready else f"BLOCKED {found.why}")
     advice = f"; advice: {found.advice}" if found.advice else ""
-    Words().say(
+    Console().say(
         f"{rid}: {found.embeddable} of {found.documents} documents, {found.chunks} chunks, {found.tokens} tokens, "
         f"US$ {found.cost:.4f}{advice}"
     )
@@ -53,16 +53,16 @@ def plan_preflight(flags: Mapping[str, Any], plan: str | None, *, verbose: bool)
         raise PlanUnusable(
             f"there are no runs in {plan or config.places.runs}", "Make some: trailblazer normalize PATH --run RID"
         )
-    people = Words()
+    console = Console()
     bundle = write_bundle(
-        config.places, config, rids, source=plan or "all runs", say=people.say if verbose else _say_nothing
+        config.places, config, rids, source=plan or "all runs", say=console.say if verbose else _say_nothing
     )
     totals = bundle.totals
     print(bundle.folder)
     for reason, runs in group_reasons(blocked_of(bundle.folder)).items():
         named = ", ".join(runs[:3]) + (", …" if len(runs) > 3 else "")
-        people.say(f"Blocked: {counted(len(runs), 'run')} ({named}): {reason}", "red")
-    people.say(
+        console.say(f"Blocked: {counted(len(runs), 'run')} ({named}): {reason}", "red")
+    console.say(
         f"Bundle {bundle.folder.name}: {totals.ready} ready, {totals.blocked} blocked, {totals.tokens} tokens, "
         f"US$ {totals.cost or 0:.4f}",
         "green" if bundle.ready else "red",
@@ -93,7 +93,7 @@ def diff(flags: Mapping[str, Any], rid: str) -> int:
         embedding.close()
     target = publish_diff(embedding.config.places, found)
     print("changed: " + ", ".join(found.reasons) if found.changed else "unchanged")
-    Words().say(f"Diff: {target}")
+    Console().say(f"Diff: {target}")
     return 6 if found.changed else 0
 
 

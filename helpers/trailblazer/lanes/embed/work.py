@@ -16,7 +16,7 @@ from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.settling import Limits
 from trailblazer.dispatch.story import Show, preview
 from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
-from trailblazer.events import Words
+from trailblazer.events import Console
 from trailblazer.lanes.embed import plan as plans
 from trailblazer.lanes.embed import words
 from trailblazer.lanes.embed.audience import RunsAudience
@@ -98,8 +98,8 @@ class EmbedWork:
         request = self.request
         waiting: Waiting | None = None
         if request.is_backlog:
-            people = Words(self.config.places.logs / "dispatcher.out")
-            waiting = scan(self.config, request, people)
+            console = Console(self.config.places.logs / "dispatcher.out")
+            waiting = scan(self.config, request, console)
             self.unreadable = waiting.unreadable
         self._chosen = _choose_plan(request, self.config.places, waiting)
         runs = self._chosen.items
@@ -121,11 +121,11 @@ class EmbedWork:
         """Whether nothing waits."""
         return not self.steps
 
-    def preview(self, people: Words) -> int:
+    def preview(self, console: Console) -> int:
         """Say what would be dispatched, and do nothing."""
         runs = list(dict.fromkeys(step.run for step in self._waiting()))
         source = f"dispatch {self.resumes.name}" if self.resumes else _source(self._chosen)
-        return preview(iter(runs[:10] if self.request.is_backlog else runs), len(runs), self.noun, source, people)
+        return preview(iter(runs[:10] if self.request.is_backlog else runs), len(runs), self.noun, source, console)
 
     def _waiting(self) -> list[Step]:
         if self.resumes is None:
@@ -182,7 +182,7 @@ class EmbedWork:
         if self._chosen.bundle:
             yield from words.totals_of_bundle(self._chosen.bundle, self.config, seed)
 
-    def plan(self, record: Record, people: Progress, interrupts: Interrupts) -> RunsPlan:  # noqa: ARG002 - asks nobody
+    def plan(self, record: Record, progress: Progress, interrupts: Interrupts) -> RunsPlan:  # noqa: ARG002 - asks nobody
         """Return the steps. What failed in this dispatch is tried again by a resume."""
         for index, step in enumerate(self.steps):
             if record.standing.of(index) in FAILED:
@@ -192,7 +192,7 @@ class EmbedWork:
         embedded = [(index, step.run) for index, step in enumerate(self.steps) if step.phase == "embed"]
         done = [run for index, run in embedded if record.has_good_result(index)]
         self._measure = Measure(record.folder, self.config.places, [run for _, run in embedded], done)
-        self._plan = RunsPlan(self.config, record, self.steps, waits=self.parameters_.waits, say=people.say)
+        self._plan = RunsPlan(self.config, record, self.steps, waits=self.parameters_.waits, say=progress.say)
         return self._plan
 
     def audience(self, shown: Shown, record: Record) -> RunsAudience:  # noqa: ARG002 - the contract's words
@@ -202,25 +202,25 @@ class EmbedWork:
         self._shown = shown
         return audience
 
-    def finish(self, record: Record, closing: Closing, people: Progress) -> Closing:
+    def finish(self, record: Record, closing: Closing, progress: Progress) -> Closing:
         """Make the index after the load; runs that cannot be read leave the exit code 6."""
         self._measure.write(is_over=True)
         for line in words.lines_of_unrun(self.steps, record.standing):
-            people.log(line)
+            progress.log(line)
         if self.unreadable and not closing.exit_code:
             closing = Closing(6, f"{len(self.unreadable)} in var/runs cannot be read: {', '.join(self.unreadable[:3])}")
         if record.standing.counts[Status.SUCCESS] and "embed" in self.parameters_.phases and closing.exit_code < 128:
-            self._index(record.manifest, people)
+            self._index(record.manifest, progress)
         self._shown.emitter.emit("runs.complete", "complete", counts=record.standing.counted())
         return closing
 
-    def _index(self, manifest: Manifest, people: Progress) -> None:
+    def _index(self, manifest: Manifest, progress: Progress) -> None:
         seed = manifest.seed
         try:
             with answering(), connect(self.config) as connection:
                 build_index(connection, seed.provider, str(seed.model), int(seed.dimension or 0))
         except Trouble as trouble:
-            people.say(f"Warning: no index was made ({trouble.what}); `ask` searches without one", "yellow")
+            progress.say(f"Warning: no index was made ({trouble.what}); `ask` searches without one", "yellow")
 
     def closing_words(self, record: Record) -> Iterable[str]:
         """Say the counts in the form of E8, and what was spent."""

@@ -27,12 +27,12 @@ TICK_SECONDS = 0.1
 class Trial:
     """Decides after the first item whether the others run (P2). At a question Enter is yes only after a success."""
 
-    def __init__(self, request: ItemsRequest, record: Record, people: Progress, interrupts: Interrupts) -> None:
-        self._request, self._record, self._people, self._interrupts = request, record, people, interrupts
+    def __init__(self, request: ItemsRequest, record: Record, progress: Progress, interrupts: Interrupts) -> None:
+        self._request, self._record, self._progress, self._interrupts = request, record, progress, interrupts
 
     def begin(self, first: Item) -> None:
         """Say which item runs first."""
-        self._people.say(f"Pre-flight: trying {first.id} alone, before the others")
+        self._progress.say(f"Pre-flight: trying {first.id} alone, before the others")
 
     def decide(self, first: Item, is_good: bool, others: int) -> Halted | None:
         """Return why the batch stops here, or None when the `others` (a count) run."""
@@ -45,7 +45,7 @@ class Trial:
             kind = reason.partition(":")[0]  # "exit 3", "timeout": what it printed follows
             said = one_line(reason if said == "(no output)" else f"{kind}: {said}", SHOWN_CHARACTERS)
         what = f"Pre-flight: {first.id}: {'success' if is_good else 'failed'}: {said}"
-        self._people.say(what, "green" if is_good else "red")
+        self._progress.say(what, "green" if is_good else "red")
         if not others:
             return None
         rule = self._request.preflight or ("ask" if sys.stderr.isatty() else "stop")
@@ -74,7 +74,7 @@ class Trial:
         except OSError:
             return False
         try:
-            with self._people.room():
+            with self._progress.room():
                 os.write(terminal, f"Run {_named(others)}? {'[Y/n]' if is_good else '[y/N]'} ".encode())
                 answer = self._read_answer(terminal)
         except OSError:

@@ -18,7 +18,7 @@ from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.lane import Held
 from trailblazer.dispatch.story import Show, preview
 from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
-from trailblazer.events import Words
+from trailblazer.events import Console
 from trailblazer.lanes.items.lane import ItemsLane, order_for
 from trailblazer.lanes.items.plan import ITEMS, ItemsPlan, name_of
 from trailblazer.lanes.items.request import ItemsRequest, stored_request
@@ -89,7 +89,7 @@ class ItemsWork:
             )
             self.planned, self._source = _spool(batch.items, self.request.format, self._draft)
 
-    def preview(self, people: Words) -> int:
+    def preview(self, console: Console) -> int:
         """Print the command of each item that would run, and run nothing."""
         file = self.resumes / ITEMS if self.resumes else self._draft
         waiting = list(self._waiting()) if self.resumes else None
@@ -98,7 +98,7 @@ class ItemsWork:
                         if waiting is None or index in waiting)  # fmt: skip
             source = f"batch {self.resumes.name}" if self.resumes else self._source
             planned = self.planned if waiting is None else len(waiting)
-            return preview(commands, planned, self.noun, source, people)
+            return preview(commands, planned, self.noun, source, console)
         finally:
             if self.resumes is None:
                 self._draft.unlink(missing_ok=True)
@@ -155,9 +155,9 @@ class ItemsWork:
             items = counted(standing.planned, "item")
             yield f"Batch {record.dispatch_id}: {items} from {self._source}, {self._workers} at once"
 
-    def plan(self, record: Record, people: Progress, interrupts: Interrupts) -> ItemsPlan:
+    def plan(self, record: Record, progress: Progress, interrupts: Interrupts) -> ItemsPlan:
         """Return the plan: the first item runs alone, unless a flag says otherwise."""
-        trial = Trial(self.request, record, people, interrupts)
+        trial = Trial(self.request, record, progress, interrupts)
         return ItemsPlan(
             record,
             shuffle=self.request.shuffle,
@@ -171,7 +171,7 @@ class ItemsWork:
         self._audience = ItemAudience(shown, record.folder, request.results, keeps_order=request.keep_order)
         return self._audience
 
-    def finish(self, record: Record, closing: Closing, people: Progress) -> Closing:
+    def finish(self, record: Record, closing: Closing, progress: Progress) -> Closing:
         """Print the results that still wait for their turn, and the causes of failures."""
         if self._audience is not None:
             try:
@@ -179,7 +179,7 @@ class ItemsWork:
             except Trouble as trouble:
                 closing = Closing(trouble.exit_code, trouble.what, trouble.hint)
         for line in table_of_failures(record.folder) if record.standing.failed else ():
-            people.say(line)
+            progress.say(line)
         return closing
 
     def closing_words(self, record: Record) -> Iterable[str]:

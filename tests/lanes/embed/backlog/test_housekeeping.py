@@ -1,4 +1,4 @@
-"""`trailblazer prompts` and `trailblazer logs`: what has another form is kept elsewhere, what is old goes when told."""
+"""`trailblazer prompts` and `trailblazer logs`: another form is kept elsewhere, old files go when asked."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_index_names_every_prompt_and_keeps_what_it_says(project: Project) -
     assert ["read it first |", "write tests |"] == [row.split(" | ")[1] for row in rows]
 
 
-def test_logs_are_pruned_by_age_and_only_when_told(project: Project) -> None:
+def test_logs_are_pruned_by_age_and_only_when_known(project: Project) -> None:
     """Issue 3: by default prune only names what is older than 14 days; --yes deletes that and nothing younger."""
     for limit in ("1", "2"):
         assert 0 == project.run("run", f"limit={limit}").code
@@ -109,9 +109,9 @@ def test_events_that_have_grown_large_are_put_aside_and_pruned_by_age(project: P
     aside = sorted(events.parent.glob("runs_events.*.ndjson"))
     assert [LARGEST_FILE] * 2 == [file.stat().st_size for file in aside]
     assert 1 == sum(_begins_with(file, head) for file in aside)
-    told = [json.loads(line) for line in events.read_text().splitlines()]
-    assert ["runs.reset.start", "runs.reset.complete"] == [event["event"] for event in told]
-    for event in told:
+    reported = [json.loads(line) for line in events.read_text().splitlines()]
+    assert ["runs.reset.start", "runs.reset.complete"] == [event["event"] for event in reported]
+    for event in reported:
         schemas.check("event", event, str(events))
     _age(events.parent, 15)
     os.utime(aside[1])

@@ -41,7 +41,7 @@ def _check_events(done: Finished, file: Path) -> None:
 
 
 def test_what_cannot_be_read_is_named_and_is_not_a_good_end(project: Project) -> None:
-    """B1, B3: a folder that is no run is told each night, with what waits and without, until somebody mends it."""
+    """B1, B3: a folder that is no run is reported each night, with what waits and without, until somebody mends it."""
     for name, text in (("2026-torn", '{"id": "a", "te'), ("no id", '{"id": "a", "text_md": "b"}\n')):
         file = project.var / "runs" / name / "normalize" / "normalized.ndjson"
         file.parent.mkdir(parents=True)
@@ -58,7 +58,7 @@ def test_what_cannot_be_read_is_named_and_is_not_a_good_end(project: Project) ->
 
 
 def test_a_run_without_scope_does_all_that_waits(project: Project) -> None:
-    """B3, B6: the banner says what waits; all is chunked, embedded and told in events; a second run finds nothing."""
+    """B3, B6: the banner says what waits; all is chunked, embedded and in the events; a second run finds nothing."""
     done = project.run("run")
     assert 0 == done.code, done.err
     assert dict.fromkeys(RUNS, "embedded") == _states(project)
