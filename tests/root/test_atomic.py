@@ -178,3 +178,15 @@ def test_the_longest_of_names_can_be_written(tmp_path: Path) -> None:
     target = tmp_path / ("ü" * 127 + "x")
     write_whole(target, "content")
     assert [target] == list(tmp_path.iterdir())
+
+
+def test_every_folder_that_is_made_is_private(tmp_path: Path) -> None:
+    """A folder and each parent that was missing is 0700 whatever the umask; a parent that was there stays as it is."""
+    tmp_path.chmod(0o755)
+    before = os.umask(0)
+    try:
+        made = make_folder(tmp_path / "var" / "logs" / "cron")
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(folder.stat().st_mode) for folder in (made, *made.parents[:3])]
+    assert [0o700, 0o700, 0o700, 0o755] == modes
