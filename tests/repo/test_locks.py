@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -12,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from repo.tree import CHECKOUT
 
-LOCKS = {"requirements.lock": "dev", "requirements-minilm.lock": "minilm"}
+LOCKS = {"requirements.lock": "dev", "requirements-minilm.lock": "minilm", "requirements-apprise.lock": "apprise"}
 _PIN = re.compile(r"^(\S+)==(\S+)(?: ; ([^\\]+?))? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 
 
@@ -51,11 +52,11 @@ def test_every_line_of_a_lock_is_hashed(lock: str) -> None:
 
 
 def test_the_locks_agree() -> None:
-    """What both locks hold has the same versions, so that minilm can be added to a .venv."""
-    first, second = (pins_of(lock) for lock in LOCKS)
-    assert {} == {
-        name: (first[name], second[name]) for name in first.keys() & second.keys() if first[name] != second[name]
-    }
+    """What two locks hold has the same versions, so that an extra can be added to a .venv."""
+    for first, second in itertools.combinations(map(pins_of, LOCKS), 2):
+        assert {} == {
+            name: (first[name], second[name]) for name in first.keys() & second.keys() if first[name] != second[name]
+        }
 
 
 def test_what_builds_the_checkout_is_locked() -> None:
