@@ -8,6 +8,7 @@ setup() {
   rm -r .venv
   printf 'nothing-of-that-name @ file:///nowhere/nothing.whl\n' >requirements.lock
   printf 'two==2\n' >requirements-minilm.lock
+  printf 'three==3\n' >requirements-apprise.lock
   printf '[project]\n' >pyproject.toml
   real="$(command -v python3)"
   PATH="$fake/bin:/usr/bin:/bin"
@@ -168,6 +169,19 @@ kill_half_way() {
   echo '# more' >>requirements.lock
   run -0 scripts/bootstrap.sh
   grep -q -- '-r requirements-minilm.lock' "$record"
+  run -1 grep -q apprise "$record"
+}
+
+@test "several extras are installed at once or one after the other, and a word that is none is refused" {
+  run -0 scripts/bootstrap.sh apprise
+  grep -q -- '-r requirements-apprise.lock' "$record"
+  rm "$record"
+  run -0 scripts/bootstrap.sh minilm
+  grep -q -- '-r requirements-apprise.lock' "$record" && grep -q -- '-r requirements-minilm.lock' "$record"
+  rm "$record"
+  run -0 scripts/bootstrap.sh apprise minilm
+  [ ! -e "$record" ]
+  run -2 scripts/bootstrap.sh apprise path
 }
 
 @test "path prints a line that a shell can read back, and makes nothing" {
