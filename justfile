@@ -84,6 +84,24 @@ verify *words:
 db *words:
     @trailblazer db "$@"
 
+# Show the lines of config/crontab as they would be installed, and how each job ended last
+[group("cron")]
+[no-cd]
+cron-show *words:
+    @trailblazer cron show "$@"
+
+# Check the lines of config/crontab and put them into this user's crontab: just cron-install dry-run
+[group("cron")]
+[no-cd]
+cron-install *words:
+    @trailblazer cron install "$@"
+
+# Take the lines of this project out of this user's crontab
+[group("cron")]
+[no-cd]
+cron-remove *words:
+    @trailblazer cron remove "$@"
+
 # Run every test in two processes, or those of one name: just test NAME
 [group("develop")]
 test *words:

@@ -29,6 +29,7 @@ VERBS = {
     "monitor": "show how a dispatch is getting on",
     "verify": "prove that a sealed dispatch folder is unchanged",
     "prompts": "index the prompts, and archive files with other names",
+    "cron": "run a verb as cron should; show, install, remove the lines of config/crontab",
     "logs": "prune what is old",
     "db": "start, stop, status, doctor, migrate, url, psql of the database",
     "config": "show what applies and where each value came from",

@@ -94,7 +94,9 @@ def _violations(settings: Mapping[str, Setting]) -> list[str]:
             "",
         )
         if key and is_secret(key):
-            violation = f"$.{key}: the value (not shown: it may hold a password) is not text"
+            what = "a list of texts" if known_keys()[key]["type"] == "array" else "text"
+            limits = f" that matches {known_keys()[key]['pattern']}" if "pattern" in known_keys()[key] else ""
+            violation = f"$.{key}: the value (not shown: it may hold a password) is not {what}{limits}"
         found.append(f"{settings[key].origin}: {violation}" if key else violation)
     return found
 
@@ -110,8 +112,10 @@ def _from_environment(environment: Mapping[str, str], mistakes: list[str]) -> di
             kinds = known_keys()[key]["type"]
             text = environment[name]
             try:
-                is_text = kinds == "string" or "://" in text or (is_secret(key) and text not in {"", "null"})
-                value = text if is_text else _loader()(text).get_single_data()
+                is_secret_text = "://" in text or (is_secret(key) and text not in {"", "null"})
+                is_text = kinds == "string" or (is_secret_text and kinds != "array")
+                is_list = kinds == "array" and not text.lstrip().startswith("[")
+                value = text.split() if is_list else text if is_text else _loader()(text).get_single_data()
             except yaml.YAMLError:
                 value = text
             found[key] = Setting(value, name)

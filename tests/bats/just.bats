@@ -53,6 +53,9 @@ setup() {
   run -0 "$just" preflight --plan-file x && expect_record "in $fake" "<embed>" "<plan-preflight>" "<--plan-file>" "<x>"
   run -0 "$just" status && expect_record "in $fake" "<dispatch>" "<--status>" "<latest>"
   run -0 "$just" status 20261120T223000Z && expect_record "in $fake" "<dispatch>" "<--status>" "<20261120T223000Z>"
+  for action in show install remove; do
+    run -0 "$just" "cron-$action" dry-run && expect_record "in $fake" "<cron>" "<$action>" "<dry-run>"
+  done
   for recipe in normalize chunk monitor verify providers db; do
     run -0 "$just" "$recipe" "a word" --flag
     expect_record "in $fake" "<$recipe>" "<a word>" "<--flag>"

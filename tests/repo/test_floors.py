@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     {"dispatch"},
     {"reports"},
     {"places"},
-    {"record", "pipeline", "providers"},
+    {"record", "pipeline", "providers", "cron"},
     {"database", "processes"},
     {"__init__", "config", "schemas", "events", "atomic", "errors", "paths", "plain", "streams"},
 ]
@@ -30,6 +30,9 @@ ALONE = {
     "yaml": "config",
     "rich": "reports.monitoring",
     "httpx": "pipeline.embedders.service",
+    "urllib.request": "cron.ping",
+    "cronsim": "cron.lines",
+    "apprise": "cron.telling",
 }
 
 

@@ -133,3 +133,28 @@ def test_every_key_has_its_variable(file: Path, monkeypatch: pytest.MonkeyPatch)
     config = load_config(start=file.parents[1])
     keys = ("embed.model", "embed.timeout_seconds", "paths.var", "db.url")
     assert ["e5:large", 0.5, "12", "postgresql://u:p@[::1]/d?a=b"] == [config[key] for key in keys]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("slack://a/b  mailto://c", ["slack://a/b", "mailto://c"]),
+        ("['json://a/b c', nonsense]", ["json://a/b c", "nonsense"]),
+    ],
+)
+def test_a_list_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: list[str]
+) -> None:
+    """A list is words with spaces between them, or a list in YAML."""
+    monkeypatch.setenv("TRAILBLAZER_CRON_NOTIFY", text)
+    assert (expected, "TRAILBLAZER_CRON_NOTIFY") == _told(load_config(start=tmp_path), "cron.notify")
+
+
+def test_a_secret_list_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong value of a list that may hold a password is refused by its key alone."""
+    monkeypatch.setenv("TRAILBLAZER_CRON_NOTIFY", "[slack://secret, 5]")
+    with pytest.raises(ConfigWrong) as refused:
+        load_config(start=tmp_path)
+    assert "secret" not in refused.value.what + refused.value.hint
+    assert refused.value.what.endswith("is not a list of texts")

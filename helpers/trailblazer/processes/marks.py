@@ -82,10 +82,10 @@ def _list_of_children(pid: int) -> int | None:
         return None
 
 
-def end_marked(mark: str, identities: Collection[Identity] = ()) -> int:
+def end_marked(mark: str, identities: Collection[Identity] = (), *, grace: float = GRACE_SECONDS) -> int:
     """End every process whose mark begins with `mark`, and the groups of `identities`; return their number.
 
-    They are asked to end, and killed after a grace. The next round finds what they started meanwhile.
+    They are asked to end, and killed after the grace (in seconds). The next round finds what they started meanwhile.
     """
     groups = [identity.pid for identity in identities if is_running(identity)]
     found = set(_marked(mark)) | set(groups)
@@ -93,7 +93,7 @@ def end_marked(mark: str, identities: Collection[Identity] = ()) -> int:
     for number in range(MOST_ROUNDS):
         if not found:
             break
-        _end(found, groups, GRACE_SECONDS if number == 0 else 0.0)
+        _end(found, groups, grace if number == 0 else 0.0)
         found = set(_marked(mark))
         ended += len(found)
     return ended

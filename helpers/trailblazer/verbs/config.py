@@ -30,11 +30,13 @@ def run(words: argparse.Namespace) -> int:
 
 
 def _shown(key: str, value: object) -> object:
-    """Return a value as people may see it; one that may hold a password is an address of a database."""
+    """Return a value as people may see it: of one that may hold a password, only what is no secret."""
     from trailblazer.config import is_secret
 
-    if not (is_secret(key) and isinstance(value, str)):
+    if not is_secret(key) or not value:
         return value
+    if key != "db.url" or not isinstance(value, str):
+        return ["***" for _ in value] if isinstance(value, list) else "***"
     from trailblazer.database.driver import shown_dsn
 
     return shown_dsn(value)
