@@ -74,3 +74,21 @@ find_python() {
   run -0 as_plain_user make dispatch
   expect_in counts "Queued: 0, " "$output"
 }
+
+@test "cron starts the plain user's line of 03:17, and the files are the user's own" {
+  [ "$(id -u)" = 0 ] || skip "only root can start a cron"
+  own_cron="$checkout/tests/fixtures/own_cron.sh"
+  spool="$BATS_TEST_TMPDIR/spool"
+  as_plain_user sed -i 's/^17 2 .*/17 3 * * * scripts\/cron.sh config show/' config/crontab
+  run -0 "$own_cron" "$spool" runuser -u "$user" -- env -i HOME="$home" PATH=/usr/bin:/bin .venv/bin/trailblazer cron install
+  setsid "$own_cron" "$spool" faketime -f "@2026-11-21 03:13:00 x30" cron -f 3>&- >/dev/null 2>&1 &
+  cron=$!
+  for _ in $(seq 600); do
+    ! grep -q '"state": "good"' var/logs/cron/config.json 2>/dev/null || break
+    sleep 0.1
+  done
+  kill -- -"$cron"
+  expect_in "job file" '"state": "good"' "$(cat var/logs/cron/config.json)"
+  expect_in log "cron.limit_minutes" "$(cat var/logs/cron/config.log)"
+  expect "files of others" "" "$(find var/logs/cron ! -user "$user")"
+}
