@@ -11,11 +11,12 @@ from cron.jobs import JobProject, Monitor, listening
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> JobProject:
+def project(tmp_path: Path) -> Iterator[JobProject]:
     """A project with the shipped configuration, in a folder whose name a shell and cron must not read."""
     made = JobProject(tmp_path / "a 100% pro ject é $HOME's")
     made.configure()
-    return made
+    yield made
+    made.end()
 
 
 @pytest.fixture

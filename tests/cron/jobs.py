@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from trailblazer.paths import CONFIG_NAME
+from trailblazer.processes.marks import end_marked
 
 ANY_JOB = Path(__file__).with_name("any_job.py")
 LIMIT = 60.0
@@ -27,6 +28,7 @@ class JobProject:
     """A folder with a configuration of `cron`."""
 
     folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def configure(self, **cron: Any) -> None:
         """Write the configuration."""
@@ -41,7 +43,7 @@ class JobProject:
 
     def popen(self, *argv: str, limit: float = LIMIT, name: str = "job", **environment: str) -> subprocess.Popen[str]:
         """Start a command as a job, with the environment that cron gives."""
-        return subprocess.Popen(
+        wrapper = subprocess.Popen(
             [sys.executable, str(ANY_JOB), name, str(limit), *argv],
             cwd=self.folder,
             env=self._environment | environment,
@@ -50,6 +52,16 @@ class JobProject:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(wrapper)
+        return wrapper
+
+    def end(self) -> None:
+        """End what a test that failed has left running."""
+        for wrapper in self.started:
+            if wrapper.poll() is None:
+                wrapper.kill()
+                wrapper.communicate()
+        end_marked(f"{self.jobs.resolve()}/", grace=0.0)
 
     def run(self, *argv: str, limit: float = LIMIT, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a job, and return what cron would see of it."""
