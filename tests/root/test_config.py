@@ -148,7 +148,7 @@ def test_a_list_in_the_environment(
 ) -> None:
     """A list is words with spaces between them, or a list in YAML."""
     monkeypatch.setenv("TRAILBLAZER_CRON_NOTIFY", text)
-    assert (expected, "TRAILBLAZER_CRON_NOTIFY") == _told(load_config(start=tmp_path), "cron.notify")
+    assert (expected, "TRAILBLAZER_CRON_NOTIFY") == _known(load_config(start=tmp_path), "cron.notify")
 
 
 def test_a_secret_list_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

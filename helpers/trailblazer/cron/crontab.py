@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trailblazer.cron.lines import CronLine
 from trailblazer.errors import DocumentInvalid, ServiceDown
@@ -87,7 +88,7 @@ def write_crontab(content: bytes) -> None:
         )
 
 
-def _ask(argv: list[str], **streams: object) -> Answer:
+def _ask(argv: list[str], **streams: Any) -> Answer:
     return ask(argv, seconds=SECONDS, environment={**os.environ, "LC_ALL": "C"}, **streams)
 
 

@@ -141,8 +141,8 @@ def read_answer(
 ) -> Answer:
     """Return what an agent's output means; whatever the output is, this refuses nothing.
 
-    A process that was ended after a good final event is ok: the process that ended it knows why. `environment` is the attempt's:
-    it says where the agent keeps its session log. `wants_data` says that a JSON schema was asked for.
+    A process that was ended after a good final event is ok: its end was wanted. `environment` is the attempt's: it says
+    where the agent keeps its session log. `wants_data` says that a JSON schema was asked for.
     """
     ending = Ending(exit_code if signal is None else None, signal)
     return answer_of(agent.name, agent.reading, stdout, stderr, ending, environment or {}, wants_data)

@@ -36,7 +36,7 @@ def keep_seal(config: Config, record: Record, seal: str) -> None:
 
 
 def withdraw_seal(config: Config, dispatch_id: str) -> None:
-    """Have the database forget the seal of a dispatch that is resumed; a database that does not answer is ServiceDown."""
+    """Have the database forget the seal of a dispatch that is resumed. ServiceDown when it does not answer."""
     from trailblazer.database import vitals
     from trailblazer.database.connection import answering, connect, statement
 
