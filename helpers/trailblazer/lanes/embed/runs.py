@@ -16,7 +16,7 @@ from trailblazer.database.backlog import unheld_runs
 from trailblazer.database.connection import Link, connect
 from trailblazer.errors import PlanUnusable, ServiceDown
 from trailblazer.record.folder import Record
-from trailblazer.record.outcomes import Item, Outcome, Refusal
+from trailblazer.record.outcomes import GOOD, Item, Outcome, Refusal
 
 PLAN = "plan.txt"
 PHASES_FILE = "items.ndjson"
@@ -63,6 +63,7 @@ class RunsPlan:
         self._items = [Item(index, step.run, phase=step.phase) for index, step in enumerate(steps)]
         self._chunk_of = {item.id: item.index for item in self._items if item.phase == "chunk"}
         self._held: dict[int, Item] = {}
+        self._failed: set[int] = set()  # in this process: what an earlier one has cancelled is run now
         self._link = Link(lambda: connect(config))
         self._asked, self._pause, self._has_said = 0.0, SHORTEST_PAUSE, False
 
@@ -89,6 +90,7 @@ class RunsPlan:
             free = self._ask_who_is_free()
             for item in free:
                 if self._held.pop(item.index, None):
+                    self._failed.discard(item.index)
                     yield item
             if not free:
                 waiting.rotate(-1)
@@ -98,10 +100,14 @@ class RunsPlan:
 
     def _is_ready(self, item: Item) -> bool:
         before = self._chunk_of.get(item.id) if item.phase == "embed" else None
-        return before is None or (self._record.standing.of(before) is not None and before not in self._held)
+        if before is None or self._record.has_good_result(before):
+            return True
+        return before in self._failed and before not in self._held
 
     def settled(self, item: Item, outcome: Outcome) -> None:
-        """Remember a step that somebody else holds."""
+        """Remember a step that has no good result, and one that somebody else holds."""
+        if outcome.status not in GOOD:
+            self._failed.add(item.index)
         if outcome.refusal is Refusal.HELD and self._waits:
             self._held[item.index] = item
         else:
