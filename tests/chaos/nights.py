@@ -64,6 +64,9 @@ class Chaos:
             for left in (where, *where.parent.glob(f"{where.name} *")):
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
         else:
+            if where.parent == self.disk:  # the disk goes away with the night
+                for left in (where, *where.parent.glob(f"{where.name} *")):
+                    shutil.move(left, self.folder)
             print(f"{where.name}: " + "; ".join(self.figures.findings[before:]), flush=True)
 
     def round(self, number: int) -> None:
