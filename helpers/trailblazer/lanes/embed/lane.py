@@ -68,6 +68,7 @@ class EmbedLane(OwnedLane):
         self.progressed: Progressed = lambda _item, _reply: None
         self._workers: Workers | None = None
         self._is_resumed = False
+        self._begun, self._begun_again = set[str](), set[str]()
 
     def check(self) -> None:
         """Ask the provider and the database, once and for free; what they say is kept in the parameters."""
@@ -143,6 +144,9 @@ class EmbedLane(OwnedLane):
 
     def begin(self, held: Sequence[Held]) -> Running:
         """Send the runs to a worker."""
+        embedded = {one.item.id for one in held if one.item.phase == "embed"}
+        self._begun_again |= embedded & self._begun
+        self._begun |= embedded
         since = None if self._only_changed else self.parameters.since
         only_changed = self._only_changed
         tasks = [Task("chunk" if one.item.phase == "chunk" else "embed", one.item.id, one.attempt, only_changed, since)
@@ -175,8 +179,8 @@ class EmbedLane(OwnedLane):
         if item.phase == "chunk":
             return Outcome(Status.SUCCESS, details={"total_chunks": reply.chunks})
         details = {"kept": reply.kept, "total_chunks": reply.chunks}
-        is_first = not self._is_resumed and (item.id, item.phase) not in self.failed
-        if reply.unchanged and is_first:  # else an earlier attempt of this dispatch stored the vectors
+        is_own = self._is_resumed or reply.run in self._begun_again  # an earlier try of this dispatch made the vectors
+        if reply.unchanged and not is_own:
             return Outcome(Status.UNCHANGED, "another dispatch has embedded it since this one began", details=details)
         return Outcome(Status.SUCCESS, usage=usage_of(reply), details=details)
 
