@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
@@ -17,8 +15,10 @@ from trailblazer.database.connection import answering, connect
 from trailblazer.database.holdings import Holdings
 from trailblazer.dispatch.lane import Dispatch, Handle, Held, OwnedLane, Running
 from trailblazer.errors import ServiceDown, StaleClaim, StorageTrouble
+from trailblazer.lanes.embed.ahead import Ahead
 from trailblazer.lanes.embed.free import check_free
-from trailblazer.lanes.embed.replies import counts_of, ended, failure, usage_of
+from trailblazer.lanes.embed.group import RunGroup
+from trailblazer.lanes.embed.replies import counts_of, usage_of
 from trailblazer.lanes.embed.request import EmbedParameters
 from trailblazer.pipeline.ask import LOAD_LEAST, drop_index_for_load
 from trailblazer.pipeline.messages import Reply, Request, Task, decode_reply, encode_request
@@ -61,8 +61,7 @@ class EmbedLane(OwnedLane):
         self.group = group
         self._config, self.parameters = config, parameters
         self._only_changed, self._waiting_only, self._upcoming = only_changed, waiting_only, upcoming
-        self._unasked = {phase: dict.fromkeys(runs) for phase, runs in upcoming.items()}
-        self._unchunked, self._lock = set(upcoming.get("chunk", ())), threading.Lock()
+        self._ahead = Ahead(upcoming, group)
         self._written, self._load = 0, LOAD_LEAST
         self.failed: set[tuple[str, str]] = set()
         self.progressed: Progressed = lambda _item, _reply: None
@@ -116,7 +115,7 @@ class EmbedLane(OwnedLane):
             for again in (False, True):
                 wanted = {item.id: item for item in items if item.phase == phase and self._again(item) is again}
                 if wanted:
-                    self._note_asked(phase, wanted)
+                    self._ahead.note_asked(phase, wanted)
                     taken = self._holdings.take(list(wanted), phase, again=again)
                     if reset := self._reset_runs(taken, phase):
                         taken = {**taken, **self._holdings.take(reset, phase, again=True)}
@@ -151,7 +150,7 @@ class EmbedLane(OwnedLane):
         only_changed = self._only_changed
         tasks = [Task("chunk" if one.item.phase == "chunk" else "embed", one.item.id, one.attempt, only_changed, since)
                  for one in held]  # fmt: skip
-        return _Group(self, held, self._exchange(tasks))
+        return RunGroup(self, held, self._exchange(tasks))
 
     def _exchange(self, tasks: Sequence[Task]) -> Exchange:
         assert self._workers is not None
@@ -165,11 +164,11 @@ class EmbedLane(OwnedLane):
             if not done:
                 continue
             counts = {run: counts_of(phase, reply) for run, (_, reply) in done.items()}
-            ahead = self._next_runs(phase) if self._waiting_only else []
+            ahead = self._ahead.next_runs(phase) if self._waiting_only else []
+            ahead = [run for run in ahead if (run, phase) not in self.failed]
             lost = self._holdings.settle(counts, ahead, phase)
             if phase == "chunk":
-                with self._lock:
-                    self._unchunked -= done.keys()
+                self._ahead.note_chunked(done)
             for run, (one, reply) in done.items():
                 yield one, self._outcome(one.item, reply, lost.get(run))
 
@@ -183,19 +182,6 @@ class EmbedLane(OwnedLane):
         if reply.unchanged and not is_own:
             return Outcome(Status.UNCHANGED, "another dispatch has embedded it since this one began", details=details)
         return Outcome(Status.SUCCESS, usage=usage_of(reply), details=details)
-
-    def _next_runs(self, phase: Phase) -> list[str]:
-        """Return the next group of runs that are ready for a phase and that no slot has asked for yet."""
-        with self._lock:
-            ready = (run for run in self._unasked.get(phase, {}) if phase == "chunk" or run not in self._unchunked)
-            runs = list(itertools.islice(ready, self.group))
-        self._note_asked(phase, runs)
-        return [run for run in runs if (run, phase) not in self.failed]
-
-    def _note_asked(self, phase: Phase, runs: Iterable[str]) -> None:
-        with self._lock:
-            for run in runs:
-                self._unasked.get(phase, {}).pop(run, None)
 
     def note_written(self, embedded: int) -> None:
         """Drop the index once, when this dispatch has written much: it is made again when the dispatch closes."""
@@ -230,48 +216,3 @@ class EmbedLane(OwnedLane):
                 self._workers.close()
         finally:
             self._holdings.close()
-
-
-class _Group:
-    """Runs that one worker works on, one after the other."""
-
-    def __init__(self, lane: EmbedLane, held: Sequence[Held], exchange: Exchange) -> None:
-        self._lane, self._held, self._exchange = lane, held, exchange
-        self.handle: Handle = exchange.handle
-
-    def wait(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
-        """Yield what failed at once, and what is done when its claims are completed.
-
-        When the worker ends, the run that it worked on has that outcome; those behind it go back to the queue.
-        """
-        waiting, finished = list(self._held), cast("list[tuple[Held, Reply]]", [])
-        newest: Reply | None = None
-        try:
-            for line in self._exchange.answers():
-                reply = decode_reply(line)
-                if reply.kind == "progress":
-                    newest = reply
-                    self._lane.progressed(waiting[0].item, reply)
-                    continue
-                newest = None
-                if reply.kind == "done":
-                    self._lane.note_written(reply.embedded)
-                    finished.append((waiting.pop(0), reply))
-                else:
-                    outcome = failure(reply)
-                    yield waiting.pop(0), outcome
-                if not waiting:
-                    self._exchange.over()
-                    break
-        except StorageTrouble:
-            yield from self._lane.settle(finished)
-            raise
-        except (WorkerEnded, ServiceDown) as trouble:
-            yield from self._lane.settle(finished)
-            yield from ended(waiting, trouble, newest)
-            return
-        yield from self._lane.settle(finished)
-
-    def end(self, why: str, grace: float) -> None:
-        """End the worker; its transactions are rolled back."""
-        self._exchange.end(why, grace)

@@ -11,23 +11,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from trailblazer.atomic import write_all
 from trailblazer.dispatch.lane import Dispatch, Done, Handle, Held, OwnedLane, Running
 from trailblazer.errors import GateClosed, Trouble
 from trailblazer.lanes.items.checks import Checks
+from trailblazer.lanes.items.result_file import read_result, write_result
 from trailblazer.paths import timestamp
 from trailblazer.places.local import Local, Process
 from trailblazer.plain import one_line
 from trailblazer.processes.children import start_failure
 from trailblazer.providers.command import Command, Finished, Order
-from trailblazer.providers.outputs import Unreadable, read_file, read_log
-from trailblazer.record.outcomes import Again, Left, Outcome, Refusal, Status
-from trailblazer.schemas import check_shape, parse_json
+from trailblazer.providers.outputs import Unreadable, read_log
+from trailblazer.record.outcomes import Again, Left, Outcome, Status
 
 FEW = 5  # fewer durations than this have no median to speak of
-RESULT = "result.json"
 
 
 class ItemsLane(OwnedLane):
@@ -105,7 +101,7 @@ class ItemsLane(OwnedLane):
         details["started"] = started
         outcome = Outcome(outcome.status, outcome.reason, outcome.refusal, outcome.usage, details)
         try:
-            _write_result(one, order, outcome, finished)
+            write_result(one, order, outcome, finished)
         except OSError as error:
             reason = one_line(f"cannot keep a record of it in {one.folder}: {error.strerror or error}", 300)
             return Outcome(Status.ERROR, reason, usage=outcome.usage, details=details)
@@ -115,7 +111,7 @@ class ItemsLane(OwnedLane):
         """Return the good result that an attempt left on the disk before its dispatcher was killed."""
         (one,) = held
         try:
-            outcome = _outcome(parse_json(read_file(f"{one.folder}/{RESULT}") or b""))
+            outcome = read_result(one.folder)
         except (Trouble, ValueError, KeyError, TypeError, AttributeError):
             return None
         return Done([(one, outcome)]) if outcome.status is Status.SUCCESS else None
@@ -167,56 +163,6 @@ def _values(one: Held) -> dict[str, Any]:
         "prompt_file": f"{one.folder}/prompt.md",
         "attempt": one.attempt,
     }
-
-
-_OF_THE_RESULT = ("folder", "duration_ms", "exit_code", "signal", "peak_memory_kib", "started")
-_OPTIONAL = ("truncated", "output_sha256", "domain_status", "session", "model")
-
-
-def _write_result(one: Held, order: Order | None, outcome: Outcome, finished: Finished | None) -> None:
-    """Write result.json, whole or absent; the journal line that follows is what counts and is made durable."""
-    result = {
-        "task_id": f"task_{one.item.index}",
-        "index": one.item.index,
-        "item": one.item.id,
-        "attempt": one.attempt,
-        "status": outcome.status.value,
-        "reason": outcome.reason,
-        "order": order.document() if order else None,
-        "user_seconds": finished.user_seconds if finished else None,
-        "system_seconds": finished.system_seconds if finished else None,
-        **outcome.details,
-    }
-    if outcome.usage:
-        result["usage"] = dict(outcome.usage)
-    check_shape("item_result", result, one.folder, is_flat=True)
-    draft = f"{one.folder}/.{RESULT}.tmp"
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)  # never what an item put there
-    try:
-        write_all(handle, _encode(result))
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(draft)  # noqa: PTH108 - paths as text: this is the hot path
-        raise
-    finally:
-        os.close(handle)
-    os.replace(draft, f"{one.folder}/{RESULT}")  # noqa: PTH105 - paths as text: this is the hot path
-
-
-def _encode(result: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(result)
-    except TypeError:  # a lone surrogate, as the name of a file may hold
-        import json
-
-        return json.dumps(result).encode()
-
-
-def _outcome(document: dict[str, Any]) -> Outcome:
-    """Return the outcome that a result.json holds."""
-    details = {name: document[name] for name in _OF_THE_RESULT}
-    details |= {name: document[name] for name in _OPTIONAL if name in document}
-    return Outcome(Status(document["status"]), document["reason"], Refusal.NONE, document.get("usage", {}), details)
 
 
 def first_words(folder: Path, index: int, number: int, most: int) -> str:
