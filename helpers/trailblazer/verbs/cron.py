@@ -14,8 +14,6 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from trailblazer.streams import tell
-
 if TYPE_CHECKING:
     from trailblazer.config import Config
     from trailblazer.cron.jobs import Job
@@ -71,6 +69,8 @@ def _show(config: Config, *, as_json: bool) -> int:
     from trailblazer.cron.lines import read_lines
     from trailblazer.cron.wrapper import folder_of_jobs
     from trailblazer.errors import ServiceDown
+    from trailblazer.events import Words
+    from trailblazer.plain import counted
 
     lines = read_lines(config)
     block = Block(config.places.root)
@@ -88,12 +88,13 @@ def _show(config: Config, *, as_json: bool) -> int:
     sys.stdout.flush()
     sys.stdout.buffer.write(wanted)
     sys.stdout.flush()
-    tell(f"{len(lines)} lines, {state}\n" if len(lines) != 1 else f"1 line, {state}\n")
+    say = Words().say
+    say(f"{counted(len(lines), 'line')}, {state}")
     for line in lines:
         when = f"{line.next_time:%Y-%m-%d %H:%M}" if line.next_time else line.schedule
-        tell(f"  next {when}: {' '.join(line.words)}\n")
+        say(f"next {when}: {' '.join(line.words)}")
     for job in jobs:
-        tell(f"  {_standing(job)}\n")
+        say(_standing(job))
     return 0
 
 
@@ -116,20 +117,21 @@ def _as_json(lines: list[CronLine], jobs: list[Job], *, is_installed: bool) -> s
 
 def _standing(job: Job) -> str:
     from trailblazer.cron.telling import sentence_of
-    from trailblazer.plain import one_line
 
     last = job.last
     end = f"{job.state} {last.ended_at}, {sentence_of(last)}" if last else "never ended"
     streak = f"; failures in a row: {job.failures_in_a_row}" if job.failures_in_a_row > 1 else ""
-    return one_line(f"{job.name}: {end}{streak}; {job.good_ends} of {job.starts} starts were good")
+    return f"{job.name}: {end}{streak}; {job.good_ends} of {job.starts} starts were good"
 
 
 def _change(config: Config, *, is_install: bool, dry_run: bool) -> int:
     from trailblazer.cron.crontab import Block, read_crontab, write_crontab
     from trailblazer.cron.lines import read_lines
     from trailblazer.errors import PlanUnusable
+    from trailblazer.events import Words
     from trailblazer.plain import counted
 
+    say = Words().say
     block = Block(config.places.root)
     lines = read_lines(config) if is_install else []
     if is_install and not lines:
@@ -138,12 +140,12 @@ def _change(config: Config, *, is_install: bool, dry_run: bool) -> int:
     after = block.replaced_in(before, block.render(lines))
     done = f"{counted(len(lines), 'line')} installed" if is_install else "the lines of this project were removed"
     if after == before:
-        tell("Nothing changed: " + ("the lines are installed.\n" if is_install else "no line was installed.\n"))
+        say("Nothing changed: " + ("the lines are installed." if is_install else "no line was installed."))
     elif dry_run:
-        tell("Nothing was changed. This would be the crontab:\n")
+        say("Nothing was changed. This would be the crontab:")
     else:
         write_crontab(after)
-        tell(f"{done[0].upper()}{done[1:]}.\n")
+        say(f"{done[0].upper()}{done[1:]}.")
     if dry_run or (is_install and after != before):
         sys.stdout.flush()
         sys.stdout.buffer.write(after if dry_run else block.render(lines))
