@@ -53,10 +53,10 @@ def ask(
     program = shutil.which(argv[0], path=variables.get("PATH", os.defpath))
     if program is None:
         return Answer(127, "", f"command not found: {argv[0]}")
-    given = {"stdin": subprocess.DEVNULL, "new_session": True, "env": variables, **options}
+    given = {"stdin": subprocess.DEVNULL, "new_session": True, "env": variables}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
-            process: Any = local[program].popen(tuple(argv[1:]), stdout=out, stderr=err, **given)
+            process: Any = local[program].popen(tuple(argv[1:]), **{"stdout": out, "stderr": err, **given, **options})
         except OSError as error:
             return Answer(126, "", start_failure(error, argv[0]))
         is_late = True

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from trailblazer.cron.jobs import Job
     from trailblazer.cron.lines import CronLine
 
-BARE_WORDS = frozenset({"show", "install", "remove"})
-
 
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the four actions and their flags."""
@@ -69,7 +67,7 @@ def _show(config: Config, *, as_json: bool) -> int:
     from trailblazer.cron.lines import read_lines
     from trailblazer.cron.wrapper import folder_of_jobs
     from trailblazer.errors import ServiceDown
-    from trailblazer.events import Words
+    from trailblazer.events import Console
     from trailblazer.plain import counted
 
     lines = read_lines(config)
@@ -88,7 +86,7 @@ def _show(config: Config, *, as_json: bool) -> int:
     sys.stdout.flush()
     sys.stdout.buffer.write(wanted)
     sys.stdout.flush()
-    say = Words().say
+    say = Console().say
     say(f"{counted(len(lines), 'line')}, {state}")
     for line in lines:
         when = f"{line.next_time:%Y-%m-%d %H:%M}" if line.next_time else line.schedule
@@ -128,10 +126,10 @@ def _change(config: Config, *, is_install: bool, dry_run: bool) -> int:
     from trailblazer.cron.crontab import Block, read_crontab, write_crontab
     from trailblazer.cron.lines import read_lines
     from trailblazer.errors import PlanUnusable
-    from trailblazer.events import Words
+    from trailblazer.events import Console
     from trailblazer.plain import counted
 
-    say = Words().say
+    say = Console().say
     block = Block(config.places.root)
     lines = read_lines(config) if is_install else []
     if is_install and not lines:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
 from trailblazer.config import Config
 from trailblazer.database import claims
-from trailblazer.database.claims import Claim, HeldBy, Phase
+from trailblazer.database.claims import Claim, HeldBy
 from trailblazer.database.connection import answering, connect
 from trailblazer.database.holdings import Holdings
-from trailblazer.dispatch.lane import Dispatch, Handle, Held, OwnedLane, Running
-from trailblazer.errors import ServiceDown, StaleClaim, StorageTrouble
+from trailblazer.dispatch.lane import Dispatch, Held, OwnedLane, Running
+from trailblazer.errors import ServiceDown, StaleClaim
 from trailblazer.lanes.embed.ahead import Ahead
 from trailblazer.lanes.embed.free import check_free
 from trailblazer.lanes.embed.group import RunGroup
@@ -22,13 +21,11 @@ from trailblazer.lanes.embed.replies import counts_of, usage_of
 from trailblazer.lanes.embed.request import EmbedParameters
 from trailblazer.pipeline.ask import LOAD_LEAST, drop_index_for_load
 from trailblazer.pipeline.messages import Reply, Request, Task, decode_reply, encode_request
-from trailblazer.places.workers import Exchange, WorkerEnded, Workers, python_module
+from trailblazer.places.workers import Exchange, Workers, python_module
 from trailblazer.processes.identity import holder_name
 from trailblazer.record.folder import earlier_holders
 from trailblazer.record.outcomes import (
-    Again,
     Item,
-    Left,
     Outcome,
     Refusal,
     Refused,

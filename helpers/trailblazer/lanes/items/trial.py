@@ -11,8 +11,9 @@ from pathlib import Path
 from trailblazer.dispatch.halting import Halted
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.errors import DocumentInvalid
-from trailblazer.lanes.items.lane import RESULT, first_words
+from trailblazer.lanes.items.lane import first_words
 from trailblazer.lanes.items.request import ItemsRequest
+from trailblazer.lanes.items.result_file import RESULT
 from trailblazer.plain import one_line
 from trailblazer.record.folder import Record
 from trailblazer.record.outcomes import Item
