@@ -116,7 +116,7 @@ def test_a_number_that_no_machine_has_is_refused(words: list[str], capsys: pytes
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_understands_the_common_words(verb: str) -> None:
-    """B7: --no-color, --quiet and --verbose are words of every verb; only what is handed on to psql or to a job has none."""
+    """B7: --no-color, --quiet and --verbose are words of every verb, but not of what psql or a job gets."""
     for words, parser in _leaves(verb):
         if words not in (["db", "psql"], ["cron", "run"]):
             assert {"--no-color", "--quiet", "--verbose"} <= parser._option_string_actions.keys(), words
