@@ -65,3 +65,13 @@ def test_a_resume_without_the_database_that_keeps_the_seal_is_safe_to_repeat(kep
         server.start()
     assert (8, 0) == (away.code, kept.run("verify", "latest").code), away.err
     assert 0 == kept.run(*RESUME).code
+
+
+def test_a_resume_of_a_folder_whose_seal_was_removed_is_refused(kept: Batches) -> None:
+    """A 5: whoever deletes SHA256SUMS cannot have the folder sealed anew without --force; the database knows better."""
+    (diary_of(kept).folder / "quick").touch()
+    assert 0 == kept.run(*batch_words(kept, ["plain"], 0)).code
+    (kept.dispatch / "SHA256SUMS").unlink()
+    refused = kept.run(*RESUME)
+    assert (6, True) == (refused.code, "SHA256SUMS was removed" in refused.err), refused.err
+    assert [0, 0] == [kept.run(*RESUME, "--force").code, kept.run("verify", "latest").code]

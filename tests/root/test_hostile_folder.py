@@ -52,10 +52,10 @@ def test_a_working_folder_is_not_executed(folder: Path, start: list[str], also_o
     assert 1 == len(list(folder.glob("var/logs/dispatch/2*/checker_1.stderr")))
 
 
-@pytest.mark.parametrize(
-    ("module", "word"),
-    [("trailblazer.pipeline.worker", str(os.getpid())), ("trailblazer.providers.checker", "schema.json")],
-)
+WORKERS = [("trailblazer.pipeline.worker", str(os.getpid())), ("trailblazer.providers.checker", "schema.json")]
+
+
+@pytest.mark.parametrize(("module", "word"), WORKERS, ids=["embeds", "checks"])
 def test_a_worker_does_not_execute_it_either(folder: Path, module: str, word: str) -> None:
     """A worker process that is started in the folder imports nothing from it."""
     words = [*python_module(module), word]

@@ -138,7 +138,7 @@ def _reopen(folder: Path, config: Config, *, force: bool) -> Record:
         if changed and not force:
             hint = "\n".join([*changed[1:], "`trailblazer verify` shows all of it. To resume all the same: --force."])
             raise ProofBroken(f"dispatch {folder.name} is not as it was sealed: {changed[0]}", hint)
-        if (folder / proof.SEAL).is_file():
+        if changed or (folder / proof.SEAL).is_file():
             _withdraw_seal(folder, config, force=force)
         standing, _ = read_standing(folder / JOURNAL)
         ended = end_survivors(folder, [group.handle for group in standing.unfinished() if group.handle])
@@ -149,10 +149,12 @@ def _reopen(folder: Path, config: Config, *, force: bool) -> Record:
 
 
 def _changes_in(folder: Path, config: Config) -> list[str]:
-    """Return what somebody changed in a sealed folder; a folder without a seal was not closed, and proves nothing."""
-    if not (folder / proof.SEAL).is_file():
+    """Return what somebody changed in a sealed folder. A folder that was not closed has no seal, and proves nothing."""
+    if (folder / proof.SEAL).is_file():
+        return verify_folder(folder, *kept_seal(config, folder.name)).findings
+    if read_manifest(folder).seal_kept_in is None or kept_seal(config, folder.name)[0] is None:
         return []
-    return verify_folder(folder, *kept_seal(config, folder.name)).findings
+    return [f"{proof.SEAL} was removed; the database keeps its digest"]
 
 
 def _withdraw_seal(folder: Path, config: Config, *, force: bool) -> None:
