@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 
+from trailblazer.verbs.embed import add_embedder_words, embedder_flags
+
 FREE_TEXT = True
 
 
@@ -15,9 +17,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the question and the settings of the search."""
     parser.add_argument("question", nargs="+", help="the question, in quotes or not")
     parser.add_argument("--most", type=int, default=5, metavar="N", help="at most N answers, 1 to 1000 (5)")
-    parser.add_argument("--provider", help="local, minilm or openai")
-    parser.add_argument("--model", help="the provider's model")
-    parser.add_argument("--dimension", type=int, metavar="N", help="numbers in a vector")
+    add_embedder_words(parser)
     parser.add_argument("--json", action="store_true", help="print the answers as JSON")
 
 
@@ -41,8 +41,7 @@ def run(words: argparse.Namespace) -> int:
         raise WordsWrong("the question is not text in UTF-8", "Check the encoding of the terminal or script.")
     if not 1 <= words.most <= MOST_ANSWERS:
         raise WordsWrong(f"--most is 1 to {MOST_ANSWERS}, not {words.most}", "trailblazer ask --most 10 QUESTION")
-    names = ("provider", "model", "dimension")
-    config = load_config({f"embed.{name}": getattr(words, name) for name in names})
+    config = load_config(embedder_flags(words))
     embedder = load_embedder(config)
     with answering(), connect(config) as connection:
         answers = find_answers(connection, embedder, question, words.most)

@@ -5,13 +5,14 @@
   trailblazer dispatch resume=latest
   trailblazer dispatch plan=backlog           what waits in the table of runs
 
-Without a plan: the newest bundle with a ready.txt,
-else var/temp_runs_to_embed.txt. Words go to stderr and var/logs/dispatcher.out, events to stdout (but not to a
-terminal)."""
+Without a plan: the newest bundle with a ready.txt, else var/temp_runs_to_embed.txt. Words for people go to stderr and
+var/logs/dispatcher.out, events to stdout unless it is a terminal."""
 
 from __future__ import annotations
 
 import argparse
+
+from trailblazer.verbs.embed import add_embedder_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,10 +35,14 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         help="with --skip-unchanged: embed all the same; with --resume: although the folder changed",
     )
     how.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    seen = add_embedding_words(parser, how)
+    seen.add_argument("--status", metavar="DISPATCH", help="print how a dispatch stands as JSON, and do nothing")
+
+
+def add_embedding_words(parser: argparse.ArgumentParser, how: argparse._ArgumentGroup) -> argparse._ArgumentGroup:
+    """Add the words that `dispatch` and `run` share, and return the group of those about what is shown."""
     how.add_argument("--notes", metavar="TEXT", default="", help="words for the manifest")
-    how.add_argument("--provider", help="local, minilm or openai")
-    how.add_argument("--model", help="the provider's model")
-    how.add_argument("--dimension", type=int, metavar="N", help="numbers in a vector")
+    add_embedder_words(how)
     how.add_argument("--batch-size", type=int, metavar="N", help="texts per call of the provider")
     how.add_argument("--workers", type=int, metavar="N", help="worker processes")
     how.add_argument("--retries", type=int, metavar="N", help="more attempts when the provider or database was away")
@@ -46,7 +51,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     seen = parser.add_argument_group("what is shown")
     seen.add_argument("--monitor-interval", type=float, metavar="S", default=10, help="seconds between lines; 0 is off")
     seen.add_argument("--progress-every", type=int, metavar="N", help="chunks between progress events of one run")
-    seen.add_argument("--status", metavar="DISPATCH", help="print how a dispatch stands as JSON, and do nothing")
+    return seen
 
 
 def run(words: argparse.Namespace) -> int:

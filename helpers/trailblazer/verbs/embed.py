@@ -32,17 +32,27 @@ def add_words(parser: argparse.ArgumentParser) -> None:
             action.add_argument("--run", required=True, metavar="RID", help="the run")
         if name == "reembed-if-changed":
             action.add_argument("--force", action="store_true", help="embed all the same")
-        action.add_argument("--provider", help="local, minilm or openai")
-        action.add_argument("--model", help="the provider's model")
-        action.add_argument("--dimension", type=int, metavar="N", help="numbers in a vector")
+        add_embedder_words(action)
+
+
+def add_embedder_words(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the words that choose the embedder, the same in every verb."""
+    parser.add_argument("--provider", help="local, minilm or openai")
+    parser.add_argument("--model", help="the provider's model")
+    parser.add_argument("--dimension", type=int, metavar="N", help="numbers in a vector")
+
+
+def embedder_flags(words: argparse.Namespace) -> dict[str, object]:
+    """Return what those words set, by the keys of the configuration."""
+    names = ("provider", "model", "dimension")
+    return {f"embed.{name}": value for name in names if (value := getattr(words, name)) is not None}
 
 
 def run(words: argparse.Namespace) -> int:
     """Do the action and return its exit code."""
     from trailblazer.lanes.embed import single_runs
 
-    names = ("provider", "model", "dimension")
-    flags = {f"embed.{name}": value for name in names if (value := getattr(words, name)) is not None}
+    flags = embedder_flags(words)
     if words.action == "plan-preflight":
         return single_runs.plan_preflight(flags, words.plan, verbose=words.verbose)
     if words.action == "preflight":
