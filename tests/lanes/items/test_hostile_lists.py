@@ -81,7 +81,7 @@ def test_a_nul_is_that_items_error(batches: Batches) -> None:
     done = batches.run("batch", "run", "--items", "items", "--format", "lines", "--preflight", "go", "--", "echo")
     assert 6 == done.code, done.err
     assert ["error", "success"] == batches.outcomes
-    assert "an argument holds a NUL, which no command can be given" == batches.why()
+    assert "an argument holds a NUL character, which no command can take" == batches.why()
 
 
 @pytest.mark.parametrize("kib", [1, 8, 40])
