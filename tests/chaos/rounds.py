@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import json
 import random
@@ -29,7 +30,7 @@ WORK = [sys.executable, "-I", "-S", str(Path(__file__).with_name("work.py"))]
 KINDS = ("plain", "plain", "plain", "fork", "daemon", "stubborn")
 
 
-class Round:
+class Round(abc.ABC):
     """What all lanes share. `clock` is the dispatcher's own, where it can be set wrong."""
 
     lane = ""
@@ -117,17 +118,17 @@ class Round:
         """Whether the newest dispatch came so far that it can be resumed."""
         return self.folder is not None and _has_plan(self.folder)
 
+    @abc.abstractmethod
     def good(self) -> set[str]:
         """Return what has a good result now."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def begun(self) -> Counter[str]:
         """Return how many attempts of each there were."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def judge(self) -> None:
         """Count what is lost or doubled at the end."""
-        raise NotImplementedError
 
 
 class ItemsRound(Round):
