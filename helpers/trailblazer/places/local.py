@@ -51,6 +51,7 @@ class Local:
                 environment=self._environment(order.environment),
                 name=name,
                 limit_seconds=order.limit_seconds,
+                folder=order.tree,
             )
         except BaseException:
             self._close_logs(logs)

@@ -50,16 +50,21 @@ def _marked(environment: Block, mark: str) -> Block:
     return copied
 
 
-def spawn(argv: Sequence[str], environment: Block, descriptors: tuple[int, int, int], mark: str) -> int:
+def spawn(
+    argv: Sequence[str], environment: Block, descriptors: tuple[int, int, int], mark: str, folder: str = ""
+) -> int:
     """Start a command, found on our PATH, in a session of its own and with a mark in its environment; return its pid.
 
-    `descriptors` become its stdin, stdout and stderr. A command that cannot be started raises OSError.
+    `descriptors` become its stdin, stdout and stderr; `folder` is where it works, empty for ours. A command that cannot
+    be started raises OSError.
     """
     libc = _libc()
     actions = ctypes.create_string_buffer(_OPAQUE_BYTES)
     libc.posix_spawn_file_actions_init(actions)
     pid = ctypes.c_int()
     try:
+        if folder:
+            libc.posix_spawn_file_actions_addchdir_np(actions, _bytes(folder))
         for target, source in enumerate(descriptors):
             libc.posix_spawn_file_actions_adddup2(actions, source, target)
         problem = libc.posix_spawnp(

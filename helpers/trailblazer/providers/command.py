@@ -34,7 +34,8 @@ class Order:
 
     `stdin` is the file that the command reads, None for nothing. `environment` names the variables that it gets from
     ours; `*` is all of them. `limit_seconds` is a wall-clock limit, None for none; `log_cap` in bytes, None to keep no
-    logs. The command writes its result to `output_file`, or else its stdout is the result.
+    logs. `tree` is the working folder, empty for ours. The command writes its result to `output_file`, or else its
+    stdout is the result.
     """
 
     argv: tuple[str, ...]
@@ -45,6 +46,7 @@ class Order:
     limit_seconds: float | None = None
     log_cap: int | None = None
     expects: Expectation = Expectation()
+    tree: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return the order as result.json holds it."""
@@ -74,6 +76,14 @@ class Finished:
     truncated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What an order that has run came to, and what its agent said; None for a command, and where nothing was read."""
+
+    outcome: Outcome
+    answer: Answer | None = None
+
+
 # Returns what is wrong with a document, empty when nothing is; it may take so many seconds, None is no limit.
 Check = Callable[[Any, float | None], str]
 
@@ -89,9 +99,21 @@ class Command:
     log_cap: int | None
     expects: Expectation
 
-    def order(self, values: Mapping[str, Any], folder: str, limit_seconds: float | None) -> Order:
-        """Return what to run for the values of one item; a template that they do not fill raises TemplateFailed."""
-        stdin, known = None, {"model": self.model} if self.model else {}
+    def order(
+        self,
+        values: Mapping[str, Any],
+        folder: str,
+        limit_seconds: float | None,
+        words: Mapping[str, str] | None = None,
+        tree: str = "",
+    ) -> Order:
+        """Return what to run for the values of one item; a template that they do not fill raises TemplateFailed.
+
+        `words` are what is known for the agent's own words (session, budget_usd …), `tree` is the working folder.
+        """
+        stdin, known = None, {**(words or {}), **({"model": self.model} if self.model else {})}
+        if tree:
+            known["tree"] = tree
         if self.prompt is not None:
             text = self.prompt(values)
             _write_private(values["prompt_file"], text)
@@ -105,6 +127,7 @@ class Command:
             limit_seconds=limit_seconds,
             log_cap=self.log_cap,
             expects=self.expects,
+            tree=tree,
         )
 
     def argv(self, values: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, ...]:
@@ -112,18 +135,18 @@ class Command:
         own = tuple(render(values) for render in self.words)
         return (*self.agent.words(known), *own) if self.agent else own
 
-    def judge(self, order: Order, ended: Finished, check: Check) -> Outcome:
+    def judge(self, order: Order, ended: Finished, check: Check) -> Judged:
         """Return what an order that has run came to; `check` holds its output against the schema."""
         details: dict[str, Any] = {"truncated": True} if ended.truncated else {}
         if ended.why == "timeout":
-            return Outcome(Status.TIMEOUT, f"ended after {ended.seconds:.1f} s", details=details)
+            return Judged(Outcome(Status.TIMEOUT, f"ended after {ended.seconds:.1f} s", details=details))
         if ended.why:
-            return Outcome(Status.CANCELLED, "ended before it was done", details=details)
+            return Judged(Outcome(Status.CANCELLED, "ended before it was done", details=details))
         try:
             made = read_file(order.output_file)
             stdout = read_log(f"{order.folder}/worker.stdout", ended.stdout_bytes)
         except Unreadable as error:
-            return Outcome(Status.ERROR, error.what, details=details)
+            return Judged(Outcome(Status.ERROR, error.what, details=details))
         answer = self._answer(order, ended, stdout)
         content = _content(made, stdout, answer)
         if content:
@@ -135,7 +158,8 @@ class Command:
             reason = one_line(f"{reason} (its log was cut at {order.log_cap} bytes)", 300)
         refusal = Refusal.FINAL if answer is not None and answer.kind in _FINAL else Refusal.NONE
         usage = answer.usage if answer else {}
-        return Outcome(Status.ERROR if reason else Status.SUCCESS, reason, refusal, usage, details)
+        outcome = Outcome(Status.ERROR if reason else Status.SUCCESS, reason, refusal, usage, details)
+        return Judged(outcome, answer)
 
     def _answer(self, order: Order, ended: Finished, stdout: bytes) -> Answer | None:
         if self.agent is None:
