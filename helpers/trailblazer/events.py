@@ -24,6 +24,7 @@ EVENTS = frozenset(
         *("runs.scan.start", "runs.scan.complete", "runs.reset.start", "runs.reset.complete"),
         *("runs.backfill.start", "runs.backfill.tick", "runs.backfill.complete"),
         *("items.start", "items.settle"),
+        *("issues.start", "issues.settle"),
     }
 )
 LARGEST_FILE = 512 << 20

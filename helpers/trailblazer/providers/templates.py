@@ -12,7 +12,6 @@ from trailblazer.errors import Trouble, WordsWrong
 
 NAMES = ("item", "index", "task_id", "output_file", "prompt_file", "attempt")
 _MARK = re.compile(r"\{\{|\{%|\{#")
-_PLAIN_NAME = re.compile(r"\{\{\s*(" + "|".join(NAMES) + r")\s*\}\}")
 
 Render = Callable[[Mapping[str, Any]], str]
 
@@ -39,24 +38,24 @@ def has_marks(text: str) -> bool:
     return bool(_MARK.search(text))
 
 
-def compile_text(text: str, *, for_shell: bool = False) -> Render:
-    """Return what fills a text in; a mistake in it, or a name that no item can have, is refused (exit 2).
+def compile_text(text: str, *, for_shell: bool = False, names: Sequence[str] = NAMES) -> Render:
+    """Return what fills a text in; a mistake in it, or a name that is not in `names`, is refused (exit 2).
 
     A value that is no text is filled in as JSON. `for_shell` quotes every value for sh.
     """
     finish = _quoted if for_shell else _as_text
-    parts = _PLAIN_NAME.split(text)
+    parts = re.split(r"\{\{\s*(" + "|".join(names) + r")\s*\}\}", text)
     if not any(map(has_marks, parts[::2])):
-        names = parts[1::2]
+        named = parts[1::2]
         return lambda values: "".join(
             part
-            for pair in zip(parts[::2], [*(finish(values[name]) for name in names), ""], strict=True)
+            for pair in zip(parts[::2], [*(finish(values[name]) for name in named), ""], strict=True)
             for part in pair
         )
-    return _compile_with_jinja(text, finish)
+    return _compile_with_jinja(text, finish, names)
 
 
-def _compile_with_jinja(text: str, finish: Callable[[Any], str]) -> Render:
+def _compile_with_jinja(text: str, finish: Callable[[Any], str], names: Sequence[str]) -> Render:
     import jinja2
     import jinja2.meta
     import jinja2.sandbox
@@ -66,18 +65,18 @@ def _compile_with_jinja(text: str, finish: Callable[[Any], str]) -> Render:
     )
     environment.filters["shell"] = _quoted
     try:
-        unknown = jinja2.meta.find_undeclared_variables(environment.parse(text)) - set(NAMES)
+        unknown = jinja2.meta.find_undeclared_variables(environment.parse(text)) - set(names)
         template = environment.from_string(text)
     except jinja2.TemplateError as error:
         raise WordsWrong(f"the template {text[:80]!r} is wrong: {error}", "It is Jinja2: {{ item }}.") from None
     if unknown:
-        raise WordsWrong(f"the template names {', '.join(sorted(unknown))}", f"There are: {', '.join(NAMES)}.")
+        raise WordsWrong(f"the template names {', '.join(sorted(unknown))}", f"There are: {', '.join(names)}.")
 
     def render(values: Mapping[str, Any]) -> str:
         try:
             return template.render(values)
         except Exception as error:  # noqa: BLE001 - what a template does with one item's fields is that item's failure
-            item = values["item"]
+            item = values.get("item")
             known = f" (the item has: {', '.join(map(str, list(item)[:20]))})" if isinstance(item, dict) else ""
             raise TemplateFailed(f"the template cannot be filled in: {error}{known}") from None
 

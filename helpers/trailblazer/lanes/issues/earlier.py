@@ -1,0 +1,37 @@
+"""What earlier nights left: claims whose night was killed, and nights that are not closed or left work running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from trailblazer.lanes.issues.history import History, Night
+from trailblazer.lanes.issues.holder import read_holder
+
+
+class Claims:
+    """Says of the claims that earlier nights left whether they are over."""
+
+    def __init__(self, nights: Iterable[Night]) -> None:
+        self.reread(nights)
+
+    def reread(self, nights: Iterable[Night]) -> None:
+        """Read what the folders of nights say now."""
+        found = list(nights)
+        self.history = History(found)
+        self._left = {(night.folder.name, issue) for night in found for issue in night.left}
+
+    def is_over(self, issue: str, holder: str) -> bool:
+        """Say whether a claim may be taken over: its process is dead, and the issue is neither done nor left running."""
+        known = read_holder(holder)
+        if known is None or not known.is_dead():
+            return False
+        last = self.history.last(issue)
+        is_done = last is not None and not last.has_failed and last.dispatch == known.dispatch
+        return not is_done and (known.dispatch, issue) not in self._left
+
+
+def unsettled(nights: Iterable[Night]) -> Iterator[Path]:
+    """Yield the folders of nights that were killed, or that left work running, the oldest first."""
+    folders = [night.folder for night in nights if night.manifest.is_lost or night.left]
+    yield from reversed(folders)

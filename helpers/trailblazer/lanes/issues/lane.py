@@ -1,0 +1,176 @@
+"""Issues of a tracker: each is looked at again, claimed there, and given to a provider with its prompt."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trailblazer.dispatch.lane import Dispatch, Handle, Held, OwnedLane, Running
+from trailblazer.errors import StaleClaim
+from trailblazer.lanes.issues.conflicts import ConflictLocks
+from trailblazer.lanes.issues.earlier import Claims
+from trailblazer.lanes.issues.holder import own_holder
+from trailblazer.lanes.issues.prompt import values_of
+from trailblazer.lanes.issues.questions import OpenChanges, Question, open_change
+from trailblazer.lanes.issues.selection import Candidate, why_not_open
+from trailblazer.lanes.issues.tracker import Tracker
+from trailblazer.lanes.issues.trees import Place, Trees
+from trailblazer.lanes.orders import Orders, Try
+from trailblazer.providers.command import Judged
+from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refusal, Refused, Status
+
+GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the lane works with."""
+
+    tracker: Tracker
+    claims: Claims
+    orders: Orders
+    trees: Trees
+    has_open_change: Question | None
+    open_changes: OpenChanges
+    conflicts: ConflictLocks
+
+
+class IssuesLane(OwnedLane):
+    """Claims issues in the tracker for as long as an agent works on them.
+
+    A claim is given back when nothing runs any more and nothing was done. After a success it stays: the change waits
+    for review. While a runner may still work on an issue its claim stays as well.
+    """
+
+    def __init__(self, means: Means, repos: Mapping[str, Path], provider: str) -> None:
+        self._means, self._repos, self.provider = means, repos, provider
+        self._holder = ""
+        self._running: dict[str, Running | None] = {}
+        self._lock = threading.Lock()
+        self._next_sign = 0.0
+
+    def check(self) -> None:
+        """Ask once whether the tracker answers, and how many changes wait for review."""
+        self._means.tracker.check()
+        self.room_for_changes = self._means.open_changes.check()
+
+    def open(self, dispatch: Dispatch) -> None:
+        """Take the name for the claims of this dispatch, and make the place where orders run."""
+        self._holder = own_holder(dispatch.id)
+        self._means.orders.open(dispatch)
+
+    def gate(self, item: Item) -> Refused | None:
+        """Look at the issue again: a night is long."""
+        issue = self._means.tracker.show(item.id)
+        if issue is None:
+            return Refused(item, "the tracker does not have it any more")
+        if issue.assignee != self._holder and (why := why_not_open(issue, self._means.claims)) is not None:
+            return Refused(item, why[1], Refusal.HELD if issue.assignee else Refusal.GATE)
+        branch = self._means.trees.branch_of(issue.id)
+        values = {"id": issue.id, "title": issue.headline(), "repo": item.body.repo, "branch": branch}
+        why_open = open_change(self._means.has_open_change, values)
+        return Refused(item, why_open) if why_open else None
+
+    def claim(self, items: Sequence[Item]) -> list[Held | Refused]:
+        """Claim an issue in the tracker, unless an issue with the same conflict key runs in another dispatch."""
+        return [self._claim(item) for item in items]
+
+    def _claim(self, item: Item) -> Held | Refused:
+        if why := self._means.conflicts.take(item.id, item.body.conflicts):
+            return Refused(item, why, Refusal.HELD)
+        answer = self._means.tracker.claim(item.id, self._holder)
+        if not answer.is_held:
+            self._means.conflicts.free(item.id)
+            return Refused(item, answer.reason, Refusal.HELD)
+        with self._lock:
+            self._running[item.id] = None
+        return Held(item)
+
+    def begin(self, held: Sequence[Held]) -> Running:
+        """Take a working folder, fill the prompt in, and give both to a provider."""
+        (one,) = held
+        candidate: Candidate = one.item.body
+        tree = self._means.trees.take(candidate)
+        wanted = Try(
+            values=values_of(candidate.issue, candidate.repo, tree.branch),
+            known={"issue": one.item.id, "repo": str(self._repos[candidate.repo]), "tree": str(tree.path)},
+            tree=str(tree.path),
+            amend=lambda judged, _order, _finished: self._with_changes(tree, judged),
+        )
+        return self._follow(one, self._means.orders.begin(one, wanted), tree)
+
+    def _with_changes(self, tree: Place, judged: Judged) -> Outcome:
+        """Return an outcome with its provider, and with what has changed in the working folder."""
+        details = {"provider": self.provider, **judged.outcome.details, **self._means.trees.changes(tree)}
+        return replace(judged.outcome, details=details)
+
+    def _follow(self, one: Held, running: Running, tree: Place | None) -> Running:
+        with self._lock:
+            self._running[one.item.id] = running
+        return _Work(self, one, running, tree)
+
+    def find(self, held: Sequence[Held], handle: Handle) -> Running | None:
+        """Return what an earlier process of this dispatch began, or left running."""
+        (one,) = held
+        running = self._means.orders.find(one)
+        return self._follow(one, running, None) if running is not None else None
+
+    def ended(self, one: Held, answer: Outcome | Again | Left, tree: Place | None) -> None:
+        """Give the working folder back. The claim of an issue that is done stays: its change waits for review."""
+        if tree is not None and not isinstance(answer, Left):
+            self._means.trees.leave(tree)
+        if isinstance(answer, Left) or (isinstance(answer, Outcome) and answer.status is Status.SUCCESS):
+            self._forget(one.item.id)
+
+    def let_go(self, held: Held, outcome: Outcome) -> None:
+        """Give the claim back, unless a runner may still work on the issue."""
+        self._forget(held.item.id)
+        if outcome.details.get("may_run"):
+            return
+        answer = self._means.tracker.release(held.item.id, self._holder)
+        if not answer.is_released:
+            raise StaleClaim(f"{held.item.id}: {answer.reason}")
+
+    def _forget(self, issue: str) -> None:
+        with self._lock:
+            self._running.pop(issue, None)
+        self._means.conflicts.free(issue)
+
+    def keep_alive(self) -> None:
+        """Tell the tracker now and then that the claims live. An attempt whose claim is lost is ended."""
+        if time.monotonic() < self._next_sign:
+            return
+        self._next_sign = time.monotonic() + self._means.tracker.keep_alive_seconds
+        with self._lock:
+            running = dict(self._running)
+        lost = self._means.tracker.keep_alive(sorted(running), self._holder) if running else ()
+        for claim in lost:
+            if (work := running[claim.issue_id]) is not None:
+                work.end("cancelled", GRACE_SECONDS)
+        if lost:
+            raise StaleClaim("; ".join(f"{claim.issue_id}: {claim.reason}" for claim in lost))
+
+    def close(self) -> None:
+        """End whatever still runs here, and give working folders back."""
+        self._means.orders.close()
+
+
+class _Work:
+    """An issue that a provider works on."""
+
+    def __init__(self, lane: IssuesLane, held: Held, running: Running, tree: Place | None) -> None:
+        self._lane, self._held, self._running, self._tree = lane, held, running, tree
+        self.handle: Handle = running.handle
+
+    def wait(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
+        """Yield the one answer."""
+        for one, answer in self._running.wait():
+            self._lane.ended(one, answer, self._tree)
+            yield one, answer
+
+    def end(self, why: str, grace: float) -> None:
+        """Ask the provider to end."""
+        self._running.end(why, grace)

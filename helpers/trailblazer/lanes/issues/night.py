@@ -1,0 +1,162 @@
+"""One night: settle what earlier nights left, look at the issues, choose a provider, and carry the issues out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trailblazer.atomic import make_folder, write_whole
+from trailblazer.config import Config, load_config
+from trailblazer.dispatch.story import carry_out
+from trailblazer.errors import PlanUnusable, ServiceDown, Trouble
+from trailblazer.events import Console
+from trailblazer.lanes.issues.earlier import Claims, unsettled
+from trailblazer.lanes.issues.history import read_nights
+from trailblazer.lanes.issues.holder import own_prefix
+from trailblazer.lanes.issues.lane import IssuesLane
+from trailblazer.lanes.issues.means import choose_provider, make_lane
+from trailblazer.lanes.issues.prompt import read_template, values_of
+from trailblazer.lanes.issues.request import IssuesRequest, read_request, stored_request
+from trailblazer.lanes.issues.rules import Rules, read_rules
+from trailblazer.lanes.issues.selection import Known, NotTaken, Selection, select
+from trailblazer.lanes.issues.tracker import Tracker
+from trailblazer.lanes.issues.trackers import open_tracker
+from trailblazer.lanes.issues.work import IssuesWork
+from trailblazer.plain import counted, one_line
+from trailblazer.providers.failure_codes import Code, outcome_line
+from trailblazer.record.folder import find_folder
+from trailblazer.record.manifest import read_manifest
+from trailblazer.record.outcomes import Outcome, Status
+from trailblazer.streams import put_out
+
+PROMPTS = "nightly/prompts"  # below var: where a dry run writes the prompts
+_OPTIONS = frozenset({"quiet", "verbose", "no_color", "dry_run", "resume", "force", "collect", "history", "json"})
+
+
+def carry_out_night(said: Mapping[str, Any]) -> int:
+    """Do what the words of `nightly` ask for, and return the exit code of the house."""
+    config = load_config()
+    words = {name: value for name, value in said.items() if name not in _OPTIONS}
+    if resumed := said.get("resume"):
+        folder = _folder_of(config, str(resumed))
+        request = stored_request(read_manifest(folder))
+        return _Night(config, request, verbose=said["verbose"]).resume(folder, force=said["force"])
+    night = _Night(config, read_request(config, words), verbose=said["verbose"])
+    if said["dry_run"]:
+        return night.preview()
+    settled = night.settle_earlier()
+    return settled if said["collect"] else night.carry_out()
+
+
+def _folder_of(config: Config, name: str) -> Path:
+    """Return the folder of an earlier night; `latest` is the newest night, whatever else was dispatched since."""
+    if name != "latest":
+        return find_folder(config.places, name)
+    for night in read_nights(config.places):
+        return night.folder
+    raise PlanUnusable("there is no earlier night", "To start one: trailblazer nightly.")
+
+
+class _Night:
+    def __init__(self, config: Config, request: IssuesRequest, *, verbose: bool) -> None:
+        self.config, self.request, self.verbose = config, request, verbose
+        self.console = Console(config.places.logs / "dispatcher.out")
+        self.rules: Rules = read_rules(config, request.issues)
+        self.prompt = read_template(Path(request.prompt))
+        self.claims = Claims(read_nights(config.places))
+        self.tracker: Tracker = open_tracker(config, request.tracker, is_over=self.claims.is_over)
+        self.tracker.check()
+
+    def carry_out(self) -> int:
+        """Select issues, choose a provider and carry the issues out."""
+        selection = self._select()
+        if not selection.candidates:
+            return self._nothing(selection)
+        try:
+            lane = self._lane()
+        except ServiceDown as trouble:
+            self._say_unavailable(selection, trouble)
+            raise
+        return carry_out(IssuesWork(self.config, self.request, lane, selection, verbose=self.verbose))
+
+    def preview(self) -> int:
+        """Say which issues would be taken, by whom and why, and write their prompts. Nothing is claimed."""
+        selection = self._select()
+        for line in selection.lines():
+            self.console.say(line)
+        if not selection.candidates:
+            return self._nothing(selection)
+        choice = choose_provider(self.config, self.request, self.console.say)
+        most = selection.candidates[: self.request.max_dispatch]
+        issues = counted(len(most), "issue")
+        why = f": {choice.line}" if choice.line else ""
+        self.console.say(f"Dry run: {choice.provider} would work on {issues}{why}; nothing was claimed", "green")
+        folder = make_folder(self.config.places.var / PROMPTS)
+        for candidate in most:
+            file = folder / f"{candidate.issue.id.replace('/', '_')}.md"
+            values = values_of(candidate.issue, candidate.repo, "")
+            write_whole(file, self.prompt({**values, "attempt": 1, "output_file": "…", "prompt_file": str(file)}))
+            print(f"{candidate.issue.id}\t{candidate.issue.headline()}\t{file}")
+        return 0
+
+    def resume(self, folder: Path, *, force: bool) -> int:
+        """Carry an earlier night on."""
+        return carry_out(
+            IssuesWork(self.config, self.request, self._lane(), None, resumes=folder, force=force, verbose=self.verbose)
+        )
+
+    # -- what earlier nights left -----------------------------------------------------------------------------
+
+    def settle_earlier(self) -> int:
+        """Settle the nights that were killed or left work running, and give back the claims of dead ones.
+
+        Returns the worst exit code of them; 0 when there was none.
+        """
+        codes = [self._settle(folder) for folder in unsettled(read_nights(self.config.places))]
+        self.claims.reread(read_nights(self.config.places))
+        for held in self.tracker.claimed_by(own_prefix()):
+            if self.claims.is_over(held.issue_id, held.holder):
+                answer = self.tracker.release(held.issue_id, held.holder)
+                what = "gave back the claim of a killed night" if answer.is_released else answer.reason
+                self.console.say(f"{held.issue_id}: {what}", "yellow")
+        return max(codes, default=0)
+
+    def _settle(self, folder: Path) -> int:
+        try:
+            request = stored_request(read_manifest(folder))
+            lane = make_lane(self.config, request, self.tracker, self.claims, self.rules, self.prompt, _ANY)
+            return carry_out(IssuesWork(self.config, request, lane, None, resumes=folder, settles_only=True))
+        except Trouble as trouble:  # tonight's issues do not wait for it
+            self.console.say(f"Warning: night {folder.name} cannot be settled: {trouble.what}", "yellow")
+            return trouble.exit_code
+
+    # -- what this one takes ----------------------------------------------------------------------------------
+
+    def _select(self) -> Selection:
+        listing = self.tracker.list_open()
+        pairs = self.tracker.duplicates() if self.config["gates.duplicates"] else ()
+        unreadable = [NotTaken(one.place, "unreadable", one.reason) for one in listing.refused]
+        known = Known(self.claims, {pair.second: pair.first for pair in pairs}, unreadable)
+        return select(listing.issues, self.rules, known, worktree=self.request.worktree)
+
+    def _lane(self) -> IssuesLane:
+        choice = choose_provider(self.config, self.request, self.console.say)
+        if choice.line:
+            self.console.say(choice.line, "yellow")
+        return make_lane(
+            self.config, self.request, self.tracker, self.claims, self.rules, self.prompt, choice.provider
+        )
+
+    def _nothing(self, selection: Selection) -> int:
+        for line in selection.lines():
+            self.console.say(line)
+        self.console.say(f"No issue from {self.request.tracker} can be taken: nothing was claimed", "green")
+        return 0
+
+    def _say_unavailable(self, selection: Selection, trouble: ServiceDown) -> None:
+        """Print a line for each issue that would have been taken (N4)."""
+        details = {"code": Code.PROVIDER_UNAVAILABLE.value, "cause": "unknown"}
+        outcome = Outcome(Status.ERROR, one_line(trouble.what), details=details)
+        for candidate in selection.candidates[: self.request.max_dispatch]:
+            put_out(outcome_line(candidate.issue.id, "none", outcome, 0.0) + "\n")

@@ -1,0 +1,77 @@
+"""What the user's own commands say for free: whether a change for an issue is open, and how many changes are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trailblazer.config import Config
+from trailblazer.errors import GateClosed
+from trailblazer.plain import counted, one_line
+from trailblazer.processes.ask import Answer, ask
+from trailblazer.providers.templates import Render, compile_text
+
+SECONDS = 60.0
+NAMES = ("id", "title", "branch", "repo")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A command of the configuration; its words are templates. `key` is its name there."""
+
+    key: str
+    words: tuple[Render, ...]
+
+    def ask(self, values: Mapping[str, str]) -> Answer:
+        """Return the answer; it is given a minute."""
+        return ask([word(values) for word in self.words], seconds=SECONDS)
+
+
+def read_question(config: Config, key: str) -> Question | None:
+    """Return the command of a key, or None when there is none; a mistake in its words is WordsWrong (exit 2)."""
+    words: Sequence[str] = config[key]
+    return Question(key, tuple(compile_text(word, names=NAMES) for word in words)) if words else None
+
+
+def _problem(question: Question, answer: Answer) -> str:
+    said = one_line(answer.err or answer.out, 200) or "no reason given"
+    return f"{question.key} cannot be asked: exit {answer.code}: {said}"
+
+
+def open_change(question: Question | None, values: Mapping[str, str]) -> str:
+    """Return why an issue is refused: a change for it is open, or the question fails. Empty when it is not.
+
+    The command prints something where a change is open, and nothing where none is.
+    """
+    if question is None:
+        return ""
+    answer = question.ask(values)
+    if answer.code != 0:
+        return _problem(question, answer)
+    found = one_line(answer.out, 200)
+    return f"a change for it is open: {found}" if found else ""
+
+
+class OpenChanges:
+    """How many changes wait for review, asked once. Each issue that is taken counts as one more."""
+
+    def __init__(self, question: Question | None, most: int | None) -> None:
+        self._question, self._most = question, most
+        self._lock = threading.Lock()
+        self.open = 0
+
+    def check(self) -> int | None:
+        """Ask, and return how many more may be made, None without a limit; none at all is refused with GateClosed."""
+        if self._question is None or self._most is None:
+            return None
+        answer = self._question.ask({"id": "", "title": "", "branch": "", "repo": ""})
+        if answer.code != 0:
+            raise GateClosed(_problem(self._question, answer), "Nothing was claimed. Try the command by hand.")
+        self.open = sum(1 for line in answer.out.splitlines() if line.strip())
+        if self.open >= self._most:
+            raise GateClosed(
+                f"{counted(self.open, 'change')} wait for review, and gates.max_open is {self._most}",
+                "Review some of them, or set gates.max_open higher.",
+            )
+        return self._most - self.open
