@@ -84,6 +84,12 @@ verify *words:
 db *words:
     @trailblazer db "$@"
 
+# Take issues from the tracker, and give each to an agent: just nightly dry-run max-dispatch=3
+[group("issues")]
+[no-cd]
+nightly *words:
+    @nightly_dispatch.sh "$@"
+
 # Show the lines of config/crontab as they would be installed, and how each job ended last
 [group("cron")]
 [no-cd]

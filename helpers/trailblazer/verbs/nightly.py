@@ -29,7 +29,9 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--wait-for-quota", action="store_true", default=None, help="wait where a quota is used up")
     how.add_argument("--max-cost-usd", type=float, metavar="D", help="start nothing more when so much is spent")
     how.add_argument("--max-tokens", type=int, metavar="N", help="… or so many tokens")
-    how.add_argument("--no-wait", dest="wait", action="store_false", default=None, help="leave dx-runner's runs running")
+    how.add_argument(
+        "--no-wait", dest="wait", action="store_false", default=None, help="leave dx-runner's runs running"
+    )
     how.add_argument("--dry-run", action="store_true", help="do all that is free, and claim nothing")
     other = parser.add_argument_group("instead")
     other.add_argument("--resume", metavar="DISPATCH", help="carry an earlier night on: its DISPATCH_TS, or: latest")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from trailblazer.lanes.issues.history import History, Night
-from trailblazer.lanes.issues.holder import read_holder
+from trailblazer.lanes.issues.holder import Life, read_holder
 
 
 class Claims:
@@ -22,9 +22,9 @@ class Claims:
         self._left = {(night.folder.name, issue) for night in found for issue in night.left}
 
     def is_over(self, issue: str, holder: str) -> bool:
-        """Say whether a claim may be taken over: its process is dead, and the issue is neither done nor left running."""
+        """Say whether a claim may be taken over: its process is dead, the issue is not done, and nothing was left."""
         known = read_holder(holder)
-        if known is None or not known.is_dead():
+        if known is None or known.life() is not Life.DEAD:
             return False
         last = self.history.last(issue)
         is_done = last is not None and not last.has_failed and last.dispatch == known.dispatch

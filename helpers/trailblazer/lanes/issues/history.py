@@ -44,6 +44,7 @@ class Night:
     manifest: Manifest
     endings: tuple[Ending, ...] = ()
     left: frozenset[str] = frozenset()
+    fallbacks: int = 0
 
 
 def read_nights(places: Places) -> Iterator[Night]:

@@ -49,6 +49,7 @@ class IssuesLane(OwnedLane):
         self._means, self._repos, self.provider = means, repos, provider
         self._holder = ""
         self._running: dict[str, Running | None] = {}
+        self.left: set[str] = set()
         self._lock = threading.Lock()
         self._next_sign = 0.0
 
@@ -112,7 +113,7 @@ class IssuesLane(OwnedLane):
             self._running[one.item.id] = running
         return _Work(self, one, running, tree)
 
-    def find(self, held: Sequence[Held], handle: Handle) -> Running | None:
+    def find(self, held: Sequence[Held], handle: Handle) -> Running | None:  # noqa: ARG002 - its process has been ended
         """Return what an earlier process of this dispatch began, or left running."""
         (one,) = held
         running = self._means.orders.find(one)
@@ -122,6 +123,8 @@ class IssuesLane(OwnedLane):
         """Give the working folder back. The claim of an issue that is done stays: its change waits for review."""
         if tree is not None and not isinstance(answer, Left):
             self._means.trees.leave(tree)
+        if isinstance(answer, Left):
+            self.left.add(one.item.id)
         if isinstance(answer, Left) or (isinstance(answer, Outcome) and answer.status is Status.SUCCESS):
             self._forget(one.item.id)
 

@@ -16,12 +16,12 @@ from trailblazer.lanes.issues.history import read_nights
 from trailblazer.lanes.issues.holder import own_prefix
 from trailblazer.lanes.issues.lane import IssuesLane
 from trailblazer.lanes.issues.means import choose_provider, make_lane
+from trailblazer.lanes.issues.opening import open_tracker
 from trailblazer.lanes.issues.prompt import read_template, values_of
 from trailblazer.lanes.issues.request import IssuesRequest, read_request, stored_request
 from trailblazer.lanes.issues.rules import Rules, read_rules
 from trailblazer.lanes.issues.selection import Known, NotTaken, Selection, select
 from trailblazer.lanes.issues.tracker import Tracker
-from trailblazer.lanes.issues.trackers import open_tracker
 from trailblazer.lanes.issues.work import IssuesWork
 from trailblazer.plain import counted, one_line
 from trailblazer.providers.failure_codes import Code, outcome_line
@@ -36,7 +36,7 @@ _OPTIONS = frozenset({"quiet", "verbose", "no_color", "dry_run", "resume", "forc
 
 def carry_out_night(said: Mapping[str, Any]) -> int:
     """Do what the words of `nightly` ask for, and return the exit code of the house."""
-    config = load_config()
+    config = load_config({"tracker.source": said.get("tracker")})
     words = {name: value for name, value in said.items() if name not in _OPTIONS}
     if resumed := said.get("resume"):
         folder = _folder_of(config, str(resumed))
@@ -65,7 +65,7 @@ class _Night:
         self.rules: Rules = read_rules(config, request.issues)
         self.prompt = read_template(Path(request.prompt))
         self.claims = Claims(read_nights(config.places))
-        self.tracker: Tracker = open_tracker(config, request.tracker, is_over=self.claims.is_over)
+        self.tracker: Tracker = open_tracker(config, is_over=self.claims.is_over)
         self.tracker.check()
 
     def carry_out(self) -> int:
@@ -124,8 +124,9 @@ class _Night:
 
     def _settle(self, folder: Path) -> int:
         try:
-            request = stored_request(read_manifest(folder))
-            lane = make_lane(self.config, request, self.tracker, self.claims, self.rules, self.prompt, _ANY)
+            manifest = read_manifest(folder)
+            request = stored_request(manifest)
+            lane = self._lane_of(manifest.seed.provider, request)
             return carry_out(IssuesWork(self.config, request, lane, None, resumes=folder, settles_only=True))
         except Trouble as trouble:  # tonight's issues do not wait for it
             self.console.say(f"Warning: night {folder.name} cannot be settled: {trouble.what}", "yellow")
@@ -144,9 +145,10 @@ class _Night:
         choice = choose_provider(self.config, self.request, self.console.say)
         if choice.line:
             self.console.say(choice.line, "yellow")
-        return make_lane(
-            self.config, self.request, self.tracker, self.claims, self.rules, self.prompt, choice.provider
-        )
+        return self._lane_of(choice.provider, self.request)
+
+    def _lane_of(self, provider: str, request: IssuesRequest) -> IssuesLane:
+        return make_lane(self.config, request, self.tracker, self.claims, self.rules, self.prompt, provider)
 
     def _nothing(self, selection: Selection) -> int:
         for line in selection.lines():

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from trailblazer.atomic import write_lines
-from trailblazer.lanes.issues.issue import read_issue
+from trailblazer.lanes.issues.issue import Issue
 from trailblazer.lanes.issues.selection import Candidate, NotTaken
 from trailblazer.record.folder import Record
 from trailblazer.record.outcomes import Item
-from trailblazer.schemas import read_lines
+from trailblazer.schemas import as_record, read_lines
 
 ISSUES = "issues.ndjson"
 NOT_TAKEN = "not_taken.ndjson"
@@ -25,13 +26,17 @@ def write_candidates(folder: Path, candidates: Iterable[Candidate], refused: Ite
 
 
 def _document(candidate: Candidate) -> dict[str, Any]:
-    return {"issue": candidate.issue.document(), "repo": candidate.repo, "conflicts": sorted(candidate.conflicts)}
+    return {
+        "issue": dataclasses.asdict(candidate.issue),
+        "repo": candidate.repo,
+        "conflicts": sorted(candidate.conflicts),
+    }
 
 
 def read_candidates(folder: Path) -> Iterator[Candidate]:
     """Yield the issues of a night that may be taken."""
     for line in read_lines(folder / ISSUES):
-        yield Candidate(read_issue(line["issue"]), line["repo"], frozenset(line["conflicts"]))
+        yield Candidate(as_record(Issue, line["issue"]), line["repo"], frozenset(line["conflicts"]))
 
 
 class IssuesPlan:
@@ -52,26 +57,28 @@ class IssuesPlan:
         """Yield the issues in the order in which they start; None while those that run decide what comes next."""
         if self._settles_only:
             return
-        begun = [item for item in self._items if self._has_begun(item)]
-        waiting = [item for item in begun if not self._record.has_good_result(item.index)]
-        waiting += [item for item in self._items if not self._has_begun(item)]
-        taken = len(begun)
-        handed_out: list[Item] = []
+        begun = {item.index for item in self._items if self._has_begun(item)}
+        waiting = [item for item in self._items if item.index in begun and not self._is_good(item)]
+        waiting += [item for item in self._items if item.index not in begun]
+        taken, coming, running = len(begun), list[Item](), list[Item]()
         while waiting:
-            running = [item for item in handed_out if self._record.standing.of(item.index) is None]
-            fresh = [item for item in handed_out if item not in begun]
-            taken = len(begun) + sum(1 for item in fresh if self._has_begun(item))
-            coming = sum(1 for item in running if not self._has_begun(item))
+            taken += sum(1 for item in coming if self._has_begun(item))
+            running = [item for item in running if self._record.standing.of(item.index) is None]
+            coming = [item for item in coming if item in running and not self._has_begun(item)]
             item = _first_free(waiting, running)
-            may_begin = item is not None and (item in begun or taken + coming < self._most)
-            if item is not None and may_begin:
+            is_due = item is not None and (item.index in begun or taken + len(coming) < self._most)
+            if item is not None and is_due:
                 waiting.remove(item)
-                handed_out.append(item)
+                running.append(item)
+                coming += [item] if item.index not in begun else []
                 yield item
-            elif taken >= self._most and not any(item in begun for item in waiting):
+            elif taken >= self._most:
                 return
             else:
                 yield None
+
+    def _is_good(self, item: Item) -> bool:
+        return self._record.has_good_result(item.index)
 
     def _has_begun(self, item: Item) -> bool:
         return self._record.standing.attempt_of(item.index) > 0

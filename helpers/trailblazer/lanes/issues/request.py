@@ -60,9 +60,9 @@ def read_request(config: Config, said: Mapping[str, Any]) -> IssuesRequest:
     words = {"tracker": config["tracker.source"], **configured, **said, "prompt": template}
     words["issues"] = tuple(words.get("issues", ()))
     request = IssuesRequest(**words)
-    for name in ("max_dispatch", "max_parallel"):
-        if not 1 <= getattr(request, name) <= MOST:
-            raise WordsWrong(f"--{name.replace('_', '-')} {getattr(request, name)} is out of range", f"From 1 to {MOST}.")
+    for word, number in (("max-dispatch", request.max_dispatch), ("max-parallel", request.max_parallel)):
+        if not 1 <= number <= MOST:
+            raise WordsWrong(f"--{word} {number} is out of range", f"From 1 to {MOST}.")
     return request
 
 

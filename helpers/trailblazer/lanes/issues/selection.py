@@ -1,4 +1,4 @@
-"""Which issues of a tracker are taken, in which order, and why the others are not; nobody is asked, nothing is spent."""
+"""Which issues of a tracker may be taken, in which order, and why the others are not."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from trailblazer.reports.audience import Shown
 from trailblazer.reports.progress import Progress
 
 NOT_REACHED = Outcome(Status.SKIPPED, "its turn did not come")
+LOST = Outcome(Status.CANCELLED, "the night was killed while it was worked on")
 
 
 class IssuesWork:
@@ -95,7 +95,8 @@ class IssuesWork:
         """Say how many issues there are, who works on them, and why the others are not taken."""
         request = self.request
         if self.resumes is not None:
-            yield f"Settling night {record.dispatch_id}" if self._settles_only else f"Resuming night {record.dispatch_id}"
+            doing = "Settling" if self._settles_only else "Resuming"
+            yield f"{doing} night {record.dispatch_id}: {record.standing.good} of {record.standing.planned} good"
             return
         most = min(request.max_dispatch, self.planned)
         found = counted(self.planned, "issue")
@@ -114,12 +115,13 @@ class IssuesWork:
         return IssueAudience(shown)
 
     def finish(self, record: Record, closing: Closing, progress: Progress) -> Closing:  # noqa: ARG002 - nothing to show
-        """Settle the issues whose turn did not come, when the night took as many as it may."""
-        if closing.exit_code >= 128 or self._settles_only:
+        """Settle the issues whose turn did not come, and those that a killed night lost; what was left stays open."""
+        if closing.exit_code >= 128:
             return closing
         for item in IssuesPlan(record, 0).items():
-            if record.standing.of(item.index) is None and not record.standing.attempt_of(item.index):
-                record.settle(item, 0, NOT_REACHED)
+            attempt = record.standing.attempt_of(item.index)
+            if record.standing.of(item.index) is None and item.id not in self.lane.left:
+                record.settle(item, attempt, LOST if attempt else NOT_REACHED)
         return closing
 
     def closing_words(self, record: Record) -> Iterable[str]:
