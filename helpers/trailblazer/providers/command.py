@@ -23,12 +23,20 @@ from trailblazer.providers.templates import Render
 from trailblazer.record.outcomes import Outcome, Refusal, Status
 from trailblazer.schemas import parse_json
 
-__all__ = ["Check", "Command", "Expectation", "Finished", "Order"]
+__all__ = ["Check", "Command", "Expectation", "Finished", "Judged", "Order"]
 
 GRACE_SECONDS = 60.0
 
 # Returns what is wrong with a document, empty when nothing is; it may take so many seconds, None is no limit.
 Check = Callable[[Any, float | None], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What an order that has run came to, and what its agent said; None for a command, and where nothing was read."""
+
+    outcome: Outcome
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ class Command:
         own = tuple(render(values) for render in self.words)
         return (*self.agent.words(known), *own) if self.agent else own
 
-    def judge(self, order: Order, ended: Finished, check: Check) -> Outcome:
+    def judge(self, order: Order, ended: Finished, check: Check) -> Judged:
         """Return what an order that has run came to; `check` holds its output against the schema.
 
         The details of every outcome that is no success have its code and cause (failure_codes).
@@ -98,12 +106,13 @@ class Command:
         except Unreadable as error:
             if ended.why:
                 return self._ended(order, ended, None)
-            return Outcome(Status.ERROR, error.what, details=Failure(Code.RUNNER_ERROR, Cause.OUTPUT).details)
+            failure = Failure(Code.RUNNER_ERROR, Cause.OUTPUT)
+            return Judged(Outcome(Status.ERROR, error.what, details=failure.details))
         finally:
             if order.variables:
                 shutil.rmtree(f"{order.folder}/{TEMPORARY}", ignore_errors=True)
 
-    def _judge(self, order: Order, ended: Finished, check: Check) -> Outcome:
+    def _judge(self, order: Order, ended: Finished, check: Check) -> Judged:
         if ended.why and self.agent is None:
             return self._ended(order, ended, None)
         made = read_file(order.output_file)
@@ -117,18 +126,19 @@ class Command:
         usage = answer.usage if answer else {}
         reason, failure = self._failure(order, ended, answer, content, details, check)
         if not reason:
-            return Outcome(Status.SUCCESS, "", Refusal.NONE, usage, details)
+            return Judged(Outcome(Status.SUCCESS, "", Refusal.NONE, usage, details), answer)
         if ended.truncated and answer is not None:
             reason = one_line(f"{reason} (its log was cut at {order.log_cap} bytes)", 300)
         refusal = Refusal.FINAL if answer is not None and answer.kind in _FINAL else Refusal.NONE
-        return Outcome(Status.ERROR, reason, refusal, usage, {**details, **failure.details})
+        return Judged(Outcome(Status.ERROR, reason, refusal, usage, {**details, **failure.details}), answer)
 
-    def _ended(self, order: Order, ended: Finished, answer: Answer | None) -> Outcome:
+    def _ended(self, order: Order, ended: Finished, answer: Answer | None) -> Judged:
         """Return what an attempt came to that we ended before it had a result."""
         failure = failure_of_end(ended.why, answer.kind if answer else None)
         status = Status.CANCELLED if ended.why == "cancelled" else Status.TIMEOUT
         details = {**_details(ended, answer), **failure.details}
-        return Outcome(status, _why_ended(order, ended), usage=answer.usage if answer else {}, details=details)
+        usage = answer.usage if answer else {}
+        return Judged(Outcome(status, _why_ended(order, ended), usage=usage, details=details), answer)
 
     def _answer(self, order: Order, ended: Finished, stdout: bytes) -> Answer | None:
         if self.agent is None:

@@ -15,7 +15,7 @@ import pytest
 from lanes.embed.project import says_one_thing
 from lanes.items.batches import HOSTILE, Batches
 from trailblazer.errors import DocumentInvalid
-from trailblazer.lanes.items.checks import Checks
+from trailblazer.lanes.checks import Checks
 from trailblazer.processes.children import Children
 from trailblazer.schemas import user_schema
 

@@ -8,6 +8,7 @@ from trailblazer.config import load_config
 from trailblazer.errors import WordsWrong
 from trailblazer.lanes.items.request import ItemsRequest
 from trailblazer.lanes.items.words import read_limits, read_provider, read_time_limit
+from trailblazer.lanes.orders import TimeLimit
 
 REQUEST = ItemsRequest(command=("true",))
 
@@ -17,14 +18,14 @@ REQUEST = ItemsRequest(command=("true",))
 )
 def test_times(text: str, seconds: float) -> None:
     """A time is a number of seconds, or a number and its unit, with fractions."""
-    assert (seconds, None) == read_time_limit(REQUEST.with_words({"timeout": text}), 60)
+    assert TimeLimit(seconds) == read_time_limit(REQUEST.with_words({"timeout": text}), 60)
     assert seconds == read_limits(REQUEST.with_words({"delay": text}), 1).throttle.delay
 
 
 @pytest.mark.parametrize(("words", "seconds"), [({}, 3600), ({"timeout": "0"}, None)])
 def test_without_a_time_the_configured_limit_applies(words: dict[str, str], seconds: float | None) -> None:
     """Items have the configured time limit by default, and none with 0 (P1)."""
-    assert (seconds, None) == read_time_limit(REQUEST.with_words(words), 60)
+    assert TimeLimit(seconds) == read_time_limit(REQUEST.with_words(words), 60)
 
 
 @pytest.mark.parametrize("name", ["timeout", "delay", "log_cap", "min_free_memory"])
@@ -37,7 +38,7 @@ def test_an_amount_that_no_machine_has_is_refused(name: str) -> None:
 
 def test_a_multiple_of_the_median() -> None:
     """`1.5x` is a factor and not a time."""
-    assert (None, 1.5) == read_time_limit(REQUEST.with_words({"timeout": "1.5x"}), 60)
+    assert TimeLimit(medians=1.5) == read_time_limit(REQUEST.with_words({"timeout": "1.5x"}), 60)
 
 
 @pytest.mark.parametrize(("text", "size"), [("500", 500), ("64K", 64 << 10), ("1.5M", 3 << 19), ("2G", 2 << 30)])

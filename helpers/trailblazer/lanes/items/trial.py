@@ -13,7 +13,7 @@ from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.errors import DocumentInvalid
 from trailblazer.lanes.items.lane import first_words
 from trailblazer.lanes.items.request import ItemsRequest
-from trailblazer.lanes.items.result_file import RESULT
+from trailblazer.lanes.result_file import RESULT
 from trailblazer.plain import one_line
 from trailblazer.record.folder import Record
 from trailblazer.record.outcomes import Item

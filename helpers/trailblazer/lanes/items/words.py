@@ -14,6 +14,7 @@ from trailblazer.dispatch.settling import Limits
 from trailblazer.dispatch.throttle import Throttle
 from trailblazer.errors import PlanUnusable, WordsWrong
 from trailblazer.lanes.items.request import ItemsRequest
+from trailblazer.lanes.orders import TimeLimit
 from trailblazer.providers.agents import Agent, load_agents
 from trailblazer.providers.command import Command, Expectation
 from trailblazer.providers.templates import Render, compile_text, has_marks, join_marks
@@ -60,14 +61,14 @@ def read_amount(text: str, units: Mapping[str, int]) -> float:
     return amount
 
 
-def read_time_limit(request: ItemsRequest, default_minutes: float) -> tuple[float | None, float | None]:
-    """Return the time limit of an attempt, in seconds or as a multiple of the median of successes; both None: none."""
+def read_time_limit(request: ItemsRequest, default_minutes: float) -> TimeLimit:
+    """Return the time limit of an attempt."""
     text = request.timeout
     if text is None:
-        return 60 * default_minutes, None
+        return TimeLimit(60 * default_minutes)
     if text.endswith("x"):
-        return None, read_amount(text[:-1], {"": 1})
-    return read_amount(text, _TIMES) or None, None
+        return TimeLimit(medians=read_amount(text[:-1], {"": 1}))
+    return TimeLimit(read_amount(text, _TIMES) or None)
 
 
 def read_provider(request: ItemsRequest, config: Config) -> Command:

@@ -78,9 +78,8 @@ class ItemsWork:
         limits = read_limits(self.request, self._workers)
         self.limits = dataclasses.replace(limits, probe_after=self.config["dispatch.probe_after"])
         self.provider = read_provider(self.request, self.config)
-        self.lane = ItemsLane(
-            self.provider, *read_time_limit(self.request, self.config["dispatch.item_timeout_minutes"])
-        )
+        limit = read_time_limit(self.request, self.config["dispatch.item_timeout_minutes"])
+        self.lane = ItemsLane(self.provider, limit)
         self._source, self.planned, self._draft = "", 0, Path()
         self._audience: ItemAudience | None = None
         if self.resumes is None:
