@@ -15,7 +15,8 @@ from trailblazer.config import load_config
 from trailblazer.errors import ConfigWrong, ServiceDown
 from trailblazer.processes.identity import start_ticks
 from trailblazer.providers.chain import MOST_AT_ONCE, Choice, choose_chain, choose_provider, load_providers
-from trailblazer.providers.preflight import Cause, Health
+from trailblazer.providers.failure_codes import Cause
+from trailblazer.providers.preflight import Health
 
 NOT_LOGGED_IN = "Not logged in. Run claude auth login, or set ANTHROPIC_API_KEY."
 CLAUDE_OUT = """echo '{"loggedIn": false}'; exit 1"""

@@ -20,7 +20,8 @@ from trailblazer.processes.ask import Answer
 from trailblazer.processes.identity import start_ticks
 from trailblazer.providers.agents import shipped_entries
 from trailblazer.providers.chain import load_providers
-from trailblazer.providers.preflight import SECONDS, Cause, Health, check_provider, judge
+from trailblazer.providers.failure_codes import Cause
+from trailblazer.providers.preflight import SECONDS, Health, check_provider, judge
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "fixtures" / "preflight_recordings"
 EXPECTED = yaml.safe_load((RECORDINGS / "expected.yaml").read_text())

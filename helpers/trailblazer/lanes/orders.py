@@ -19,7 +19,8 @@ from trailblazer.paths import timestamp
 from trailblazer.places.local import Local
 from trailblazer.plain import one_line
 from trailblazer.processes.children import Children, start_failure
-from trailblazer.providers.command import Command, Finished, Judged, Order
+from trailblazer.providers.command import Command, Judged
+from trailblazer.providers.order import Finished, Order
 from trailblazer.record.outcomes import Again, Left, Outcome, Status
 
 FEW = 5  # fewer durations than this have no median to speak of
@@ -31,8 +32,8 @@ class Process(Protocol):
 
     handle: Handle
 
-    def wait(self) -> Finished:
-        """Wait until it has ended, by itself, by its limit, or because it was asked to."""
+    def wait(self) -> Finished | Left:
+        """Wait until it has ended, by itself, by its limit, or because it was asked to; Left means that it goes on."""
 
     def end(self, why: str, grace: float) -> None:
         """Ask it to end within `grace` seconds, and return at once."""
@@ -54,10 +55,9 @@ MakePlace = Callable[[Dispatch, Command], Place]
 Amend = Callable[[Judged, Order, Finished], Outcome]
 
 
-def this_machine(dispatch: Dispatch, provider: Command) -> Local:
-    """Return this machine as the place, with the environment that the provider's agent wants."""
-    agent = provider.agent
-    return Local(dispatch.folder, {**(agent.environment if agent else {}), "TRACEPARENT": dispatch.traceparent})
+def this_machine(dispatch: Dispatch, provider: Command) -> Local:  # noqa: ARG001 - another place may need it
+    """Return this machine as the place."""
+    return Local(dispatch.folder, {"TRACEPARENT": dispatch.traceparent})
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +188,9 @@ class _Attempt:
     def wait(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
         """Yield the one answer."""
         finished = self._process.wait()
+        if isinstance(finished, Left):
+            yield self._held, finished
+            return
         yield self._held, self._orders.judge(self._held, self._order, finished, self._started, self._amend)
 
     def end(self, why: str, grace: float) -> None:

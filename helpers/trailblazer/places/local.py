@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trailblazer.places.watching import Watch
 from trailblazer.processes.children import GRACE_SECONDS, Child, Children
 from trailblazer.processes.identity import Identity
 from trailblazer.processes.marks import end_marked
 from trailblazer.processes.spawning import Block, environment_block
-from trailblazer.providers.command import Finished, Order
+from trailblazer.providers.order import Finished, Order
 
 CUT_SECONDS = 0.1
 
@@ -31,6 +32,7 @@ class Local:
         self._blocks: dict[tuple[str, ...], Block] = {}
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._logs: dict[int, tuple[int, bool]] = {}  # open logs: their cap, and whether they were cut
+        self._watches: dict[int, Watch] = {}  # by the log of stdout
         self._lock = threading.Lock()
         self._over = threading.Event()
         # Started before the first order: later the slots may have taken every thread that the system gives.
@@ -48,11 +50,12 @@ class Local:
                 stdin=stdin,
                 stdout=logs[0],
                 stderr=logs[1],
-                environment=self._environment(order.environment),
+                environment=self._environment(order),
                 name=name,
                 limit_seconds=order.limit_seconds,
                 folder=order.tree,
             )
+            self._watch(order, child, logs)
         except BaseException:
             self._close_logs(logs)
             raise
@@ -61,11 +64,21 @@ class Local:
                 os.close(stdin)
         return Process(self, child, logs, began)
 
-    def _environment(self, names: tuple[str, ...]) -> Block:
+    def _watch(self, order: Order, child: Child, logs: tuple[int, int]) -> None:
+        if order.idle_seconds is None and order.final is None:
+            return
+        if logs[0] != self._null:
+            with self._lock:
+                self._watches[logs[0]] = Watch(order, logs, lambda why: self.children.end(child, why))
+
+    def _environment(self, order: Order) -> Block:
+        names = order.environment
+        if order.variables or order.tree:
+            place = {"PWD": order.tree} if order.tree else {}
+            return environment_block({**_ours(names), **self._added, **place, **order.variables})
         block = self._blocks.get(names)
         if block is None:
-            given = os.environ if "*" in names else {name: os.environ[name] for name in names if name in os.environ}
-            block = self._blocks[names] = environment_block({**given, **self._added})
+            block = self._blocks[names] = environment_block({**_ours(names), **self._added})
         return block
 
     def _open_logs(self, order: Order) -> tuple[int, int]:
@@ -85,6 +98,9 @@ class Local:
     def _keep_caps(self) -> None:
         while not self._over.wait(CUT_SECONDS):
             self._cut()
+            with self._lock:
+                for watch in self._watches.values():
+                    watch.look()
 
     def _cut(self) -> None:
         """Cut logs that have grown past their cap: the head stays, and what comes next is appended behind it."""
@@ -122,6 +138,7 @@ class Local:
         if logs[0] == self._null:
             return
         with self._lock:
+            self._watches.pop(logs[0], None)
             for log in logs:
                 self._logs.pop(log, None)
                 os.close(log)
@@ -152,6 +169,11 @@ class Process:
     def end(self, why: str, grace: float = GRACE_SECONDS) -> None:
         """Ask it to end; it is killed after the grace (in seconds)."""
         self._place.end(self._child, why, grace)
+
+
+def _ours(names: tuple[str, ...]) -> Mapping[str, str]:
+    """Return our variables of these names; `*` is all of them."""
+    return os.environ if "*" in names else {name: os.environ[name] for name in names if name in os.environ}
 
 
 def mark_of(folder: Path) -> str:

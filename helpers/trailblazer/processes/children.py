@@ -23,7 +23,7 @@ WATCH_SECONDS = 0.1
 class Ended:
     """How a child ended: its exit code or the signal that ended it, why we ended it, and what it used.
 
-    `why` is empty when the child ended by itself, else `timeout` or `cancelled`.
+    `why` is empty when the child ended by itself, else the word that `Children.end` was given, or `timeout`.
     """
 
     exit_code: int | None
@@ -81,7 +81,7 @@ class Children:
     ) -> Child:
         """Start a command in its own session with three descriptors; a command that cannot start raises OSError.
 
-        The mark of the child is that of the dispatch and then `name`. `folder` is where it works, empty for ours.
+        The mark of the child is that of the dispatch and then `name`; `folder` is where it works, empty for ours.
         """
         mark = self._mark + name
         before = now_in_ticks()

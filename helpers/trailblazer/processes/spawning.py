@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import os
+import shutil
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 
 VARIABLE = "TRAILBLAZING"  # holds the mark by which the processes of a dispatch are found
@@ -51,22 +54,30 @@ def _marked(environment: Block, mark: str) -> Block:
 
 
 def spawn(
-    argv: Sequence[str], environment: Block, descriptors: tuple[int, int, int], mark: str, folder: str = ""
+    argv: Sequence[str],
+    environment: Block,
+    descriptors: tuple[int, int, int],
+    mark: str,
+    folder: str = "",
 ) -> int:
     """Start a command, found on our PATH, in a session of its own and with a mark in its environment; return its pid.
 
-    `descriptors` become its stdin, stdout and stderr; `folder` is where it works, empty for ours. A command that cannot
-    be started raises OSError.
+    `descriptors` become its stdin, stdout and stderr; `folder` is where it works, empty for ours. A path of the command
+    that is not absolute begins at that folder. A command that cannot be started raises OSError.
     """
     libc = _libc()
+    if folder:
+        _refuse_missing(folder)
+        if not has_working_folder_action():
+            argv = _entering(folder, argv)
     actions = ctypes.create_string_buffer(_OPAQUE_BYTES)
     libc.posix_spawn_file_actions_init(actions)
     pid = ctypes.c_int()
     try:
-        if folder:
-            libc.posix_spawn_file_actions_addchdir_np(actions, _bytes(folder))
         for target, source in enumerate(descriptors):
             libc.posix_spawn_file_actions_adddup2(actions, source, target)
+        if folder and has_working_folder_action():
+            libc.posix_spawn_file_actions_addchdir_np(actions, _bytes(folder))
         problem = libc.posix_spawnp(
             ctypes.byref(pid),
             _bytes(argv[0]),
@@ -80,6 +91,28 @@ def spawn(
     if problem:
         raise OSError(problem, os.strerror(problem), argv[0])
     return pid.value
+
+
+@functools.cache
+def has_working_folder_action() -> bool:
+    """Return whether the C library can start a command in another folder (glibc 2.29, musl 1.1.24, macOS 10.15)."""
+    return hasattr(_libc(), "posix_spawn_file_actions_addchdir_np")
+
+
+def _refuse_missing(folder: str) -> None:
+    """Refuse a working folder that does not exist: the error of posix_spawn would blame the command."""
+    if not os.path.isdir(folder):  # noqa: PTH112 - a path as text, as the order has it
+        raise NotADirectoryError(errno.ENOTDIR, f"there is no working folder {folder}", folder)
+
+
+_ENTER = "import os, sys; os.chdir(sys.argv[1]); os.execvp(sys.argv[2], sys.argv[2:])"
+
+
+def _entering(folder: str, argv: Sequence[str]) -> list[str]:
+    """Return a command that enters a folder and becomes the wanted one: for a C library that cannot do it."""
+    if shutil.which(os.path.join(folder, argv[0]) if os.sep in argv[0] else argv[0]) is None:  # noqa: PTH118
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+    return [sys.executable, "-I", "-S", "-c", _ENTER, folder, *argv]
 
 
 def _bytes(word: str) -> bytes:

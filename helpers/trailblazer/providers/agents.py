@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ KNOWN = ("model", "tree", "session", "resume", "budget_usd", "turns", "schema", 
 # … and those of a preflight, where a word whose name is not known is left out.
 KNOWN_BEFORE = ("model", "model_provider", "provider")
 RUNNER = "dx-runner"
+TEMPORARY = "tmp"  # a folder of the attempt, which goes when it has been judged
+TEMPORARY_MARK = "{tmp}"
 MARK = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -41,6 +44,8 @@ class Agent:
     prompt_words: tuple[str, ...]
     usage_over: Literal["attempt", "session"]
     reading: Reading
+    ends: tuple[Mapping[str, Any], ...] = ()
+    """The events that end a run: each is a final event that some rule of `kinds` decides by."""
 
     def words(self, known: Mapping[str, str]) -> tuple[str, ...]:
         """Return the argv for what is known; optional words whose {name} is not known are left out.
@@ -50,11 +55,20 @@ class Agent:
         """
         if "resume" in known:
             known = {name: value for name, value in known.items() if name != "session"}
-        words = list(self.resume_command if "resume" in known and self.resume_command else self.command)
+        words = list(self.command)
+        if "resume" in known and self.resume_command:  # a session goes on in the folder that it has
+            words, known = list(self.resume_command), {name: known[name] for name in known if name != "tree"}
         for group in [*(group for name, group in self.optional.items() if name in known), self.prompt_words]:
             if all(name in known for word in group for name in MARK.findall(word)):
                 words += group
         return tuple(MARK.sub(lambda mark: self._value(mark, known), word) for word in words)
+
+    def variables(self, folder: str) -> dict[str, str]:
+        """Return what is set for an attempt. A value with {tmp} in it makes that folder, in the attempt's own."""
+        temporary = f"{folder}/{TEMPORARY}"
+        if any(TEMPORARY_MARK in value for value in self.environment.values()):
+            os.mkdir(temporary, 0o700)  # noqa: PTH102 - paths as text, as the order has them
+        return {name: value.replace(TEMPORARY_MARK, temporary) for name, value in self.environment.items()}
 
     def _value(self, mark: re.Match[str], known: Mapping[str, str]) -> str:
         name = mark[1]
@@ -126,7 +140,15 @@ def _agent(name: str, entry: Mapping[str, Any]) -> Agent:
         prompt_words=tuple(entry.get("prompt_words", ())),
         usage_over=entry.get("usage_over", "attempt"),
         reading=read_reading(entry),
+        ends=_ends_of(entry),
     )
+
+
+def _ends_of(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return the final events that some rule decides by: opencode ends every step with an event of the same type."""
+    rules = (rule for rule in entry.get("kinds", ()) if "final" in rule and entry.get("output", "json") == "json")
+    found = [{**entry.get("final", {}), **rule["final"]} for rule in rules]
+    return tuple(one for number, one in enumerate(found) if one not in found[:number])
 
 
 def read_answer(

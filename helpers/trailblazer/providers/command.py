@@ -1,79 +1,34 @@
-"""Orders: what an attempt runs, as one frozen document; made by a provider, run by a place, judged by the provider."""
+"""Commands and agents as providers: each makes the order of an attempt, and judges what has run."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from signal import SIGTERM
 from typing import Any
 
 import orjson
 
 from trailblazer.atomic import write_all
 from trailblazer.plain import one_line
-from trailblazer.providers.agents import Agent, Answer, Kind, read_answer
+from trailblazer.providers.agents import TEMPORARY, Agent, Answer, Kind, read_answer
+from trailblazer.providers.evidence import missing_evidence, state_of
+from trailblazer.providers.failure_codes import Cause, Code, Failure, failure_of_end, failure_of_kind
+from trailblazer.providers.order import Evidence, Expectation, Final, Finished, Order
 from trailblazer.providers.outputs import MOST_BYTES, Unreadable, last_bytes, read_file, read_log
 from trailblazer.providers.templates import Render
 from trailblazer.record.outcomes import Outcome, Refusal, Status
-from trailblazer.schemas import check_shape, parse_json
+from trailblazer.schemas import parse_json
 
+__all__ = ["Check", "Command", "Expectation", "Finished", "Judged", "Order"]
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What the output must be: `json` must parse, `schema` is the file of a schema that it must satisfy."""
+GRACE_SECONDS = 60.0
 
-    json: bool = False
-    schema: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What one attempt runs. Paths are absolute.
-
-    `stdin` is the file that the command reads, None for nothing. `environment` names the variables that it gets from
-    ours; `*` is all of them. `limit_seconds` is a wall-clock limit, None for none; `log_cap` in bytes, None to keep no
-    logs. `tree` is the working folder, empty for ours. The command writes its result to `output_file`, or else its
-    stdout is the result.
-    """
-
-    argv: tuple[str, ...]
-    folder: str
-    output_file: str
-    stdin: str | None = None
-    environment: tuple[str, ...] = ("*",)
-    limit_seconds: float | None = None
-    log_cap: int | None = None
-    expects: Expectation = Expectation()
-    tree: str = ""
-
-    def document(self) -> dict[str, Any]:
-        """Return the order as result.json holds it."""
-        document = {name: getattr(self, name) for name in _FIELDS}
-        document |= {"argv": list(self.argv), "environment": list(self.environment)}
-        document["expects"] = {"json": self.expects.json, "schema": self.expects.schema}
-        check_shape("order", document, self.folder, is_flat=True)
-        return document
-
-
-_FIELDS = tuple(field.name for field in dataclasses.fields(Order))
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """How an order ended. `why` is empty when it ended by itself, else timeout or cancelled; sizes of logs in bytes."""
-
-    exit_code: int | None
-    signal: int | None
-    why: str
-    seconds: float
-    user_seconds: float
-    system_seconds: float
-    peak_memory_kib: int
-    stdout_bytes: int
-    stderr_bytes: int
-    truncated: bool
+# Returns what is wrong with a document, empty when nothing is; it may take so many seconds, None is no limit.
+Check = Callable[[Any, float | None], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +39,12 @@ class Judged:
     answer: Answer | None = None
 
 
-# Returns what is wrong with a document, empty when nothing is; it may take so many seconds, None is no limit.
-Check = Callable[[Any, float | None], str]
-
-
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command, or an agent with words behind its own. `prompt` becomes a file that goes in as the agent says."""
+    """A command, or an agent with words behind its own. `prompt` becomes a file that goes in as the agent says.
+
+    `idle_seconds` is how long it may print nothing, `grace_seconds` how long it may stay after its final event.
+    """
 
     words: Sequence[Render]
     prompt: Render | None
@@ -98,6 +52,8 @@ class Command:
     model: str | None
     log_cap: int | None
     expects: Expectation
+    idle_seconds: float | None = None
+    grace_seconds: float = GRACE_SECONDS
 
     def order(
         self,
@@ -109,7 +65,7 @@ class Command:
     ) -> Order:
         """Return what to run for the values of one item; a template that they do not fill raises TemplateFailed.
 
-        `words` are what is known for the agent's own words (session, budget_usd …), `tree` is the working folder.
+        `words` are what is known for the agent's own words (agents.KNOWN), `tree` is the working folder.
         """
         stdin, known = None, {**(words or {}), **({"model": self.model} if self.model else {})}
         if tree:
@@ -119,6 +75,7 @@ class Command:
             _write_private(values["prompt_file"], text)
             known |= {"prompt": text, "prompt_file": values["prompt_file"]}
             stdin = values["prompt_file"] if self.agent is None or self.agent.prompt == "stdin" else None
+        agent = self.agent
         return Order(
             argv=self.argv(values, known),
             folder=folder,
@@ -128,6 +85,10 @@ class Command:
             log_cap=self.log_cap,
             expects=self.expects,
             tree=tree,
+            tree_state=state_of(tree or os.curdir) if self.expects.evidence is Evidence.CHANGES else None,
+            idle_seconds=self.idle_seconds,
+            final=Final(agent.ends, self.grace_seconds) if agent and agent.ends else None,
+            variables=agent.variables(folder) if agent else {},
         )
 
     def argv(self, values: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, ...]:
@@ -136,49 +97,112 @@ class Command:
         return (*self.agent.words(known), *own) if self.agent else own
 
     def judge(self, order: Order, ended: Finished, check: Check) -> Judged:
-        """Return what an order that has run came to; `check` holds its output against the schema."""
-        details: dict[str, Any] = {"truncated": True} if ended.truncated else {}
-        if ended.why == "timeout":
-            return Judged(Outcome(Status.TIMEOUT, f"ended after {ended.seconds:.1f} s", details=details))
-        if ended.why:
-            return Judged(Outcome(Status.CANCELLED, "ended before it was done", details=details))
+        """Return what an order that has run came to; `check` holds its output against the schema.
+
+        The details of every outcome that is no success have its code and cause (failure_codes).
+        """
         try:
-            made = read_file(order.output_file)
-            stdout = read_log(f"{order.folder}/worker.stdout", ended.stdout_bytes)
+            return self._judge(order, ended, check)
         except Unreadable as error:
-            return Judged(Outcome(Status.ERROR, error.what, details=details))
+            if ended.why:
+                return self._ended(order, ended, None)
+            failure = Failure(Code.RUNNER_ERROR, Cause.OUTPUT)
+            return Judged(Outcome(Status.ERROR, error.what, details=failure.details))
+        finally:
+            if order.variables:
+                shutil.rmtree(f"{order.folder}/{TEMPORARY}", ignore_errors=True)
+
+    def _judge(self, order: Order, ended: Finished, check: Check) -> Judged:
+        if ended.why and self.agent is None:
+            return self._ended(order, ended, None)
+        made = read_file(order.output_file)
+        stdout = read_log(f"{order.folder}/worker.stdout", ended.stdout_bytes)
         answer = self._answer(order, ended, stdout)
-        content = _content(made, stdout, answer)
+        if _has_not_answered(ended, answer):
+            return self._ended(order, ended, answer)
+        content, details = _content(made, stdout, answer), _details(ended, answer)
         if content:
             details["output_sha256"] = hashlib.sha256(content).hexdigest()
-        if answer is not None:
-            details |= {name: value for name in ("session", "model") if (value := getattr(answer, name))}
-        reason = self._failure(order, ended, answer) or _unexpected(order, ended, content, details, check)
-        if reason and ended.truncated and answer is not None:
+        usage = answer.usage if answer else {}
+        reason, failure = self._failure(order, ended, answer, content, details, check)
+        if not reason:
+            return Judged(Outcome(Status.SUCCESS, "", Refusal.NONE, usage, details), answer)
+        if ended.truncated and answer is not None:
             reason = one_line(f"{reason} (its log was cut at {order.log_cap} bytes)", 300)
         refusal = Refusal.FINAL if answer is not None and answer.kind in _FINAL else Refusal.NONE
+        return Judged(Outcome(Status.ERROR, reason, refusal, usage, {**details, **failure.details}), answer)
+
+    def _ended(self, order: Order, ended: Finished, answer: Answer | None) -> Judged:
+        """Return what an attempt came to that we ended before it had a result."""
+        failure = failure_of_end(ended.why, answer.kind if answer else None)
+        status = Status.CANCELLED if ended.why == "cancelled" else Status.TIMEOUT
+        details = {**_details(ended, answer), **failure.details}
         usage = answer.usage if answer else {}
-        outcome = Outcome(Status.ERROR if reason else Status.SUCCESS, reason, refusal, usage, details)
-        return Judged(outcome, answer)
+        return Judged(Outcome(status, _why_ended(order, ended), usage=usage, details=details), answer)
 
     def _answer(self, order: Order, ended: Finished, stdout: bytes) -> Answer | None:
         if self.agent is None:
             return None
         stderr = last_bytes(f"{order.folder}/worker.stderr", ended.stderr_bytes, MOST_BYTES)
-        return read_answer(self.agent, stdout, stderr, ended.exit_code, ended.signal, os.environ)
+        # However an agent exits when we end it, it was ended: gemini exits with 0, and others with 143.
+        exit_code, signal = (None, int(SIGTERM)) if ended.why else (ended.exit_code, ended.signal)
+        return read_answer(self.agent, stdout, stderr, exit_code, signal, {**os.environ, **order.variables})
 
-    def _failure(self, order: Order, ended: Finished, answer: Answer | None) -> str:
+    def _failure(
+        self,
+        order: Order,
+        ended: Finished,
+        answer: Answer | None,
+        content: bytes,
+        details: dict[str, Any],
+        check: Check,
+    ) -> tuple[str, Failure]:
+        """Return why the attempt failed, in one line that is empty when it did not, and the failure that it was."""
+        if reason := self._complaint(order, ended, answer):
+            is_crash = ended.signal is not None and not ended.why
+            if answer is not None and (answer.kind is not Kind.FAILED or not is_crash):
+                return reason, failure_of_kind(answer.kind)
+            return reason, Failure(Code.RUNNER_ERROR, Cause.CRASHED if is_crash else Cause.FAILED)
+        if reason := _unexpected(order, ended, content, details, check):
+            return reason, Failure(Code.RUNNER_ERROR, Cause.OUTPUT)
+        if order.expects.evidence is Evidence.NONE:
+            return "", _NO_CHANGE
+        text = answer.text if answer is not None else content.decode("utf-8", "replace")
+        return one_line(missing_evidence(order, text), 300), _NO_CHANGE
+
+    def _complaint(self, order: Order, ended: Finished, answer: Answer | None) -> str:
         """Return why the command failed by its signal, its exit code or its own words; empty when it did not."""
         has_refused = answer is not None and answer.kind is not Kind.OK
-        if ended.signal is None and not ended.exit_code and not has_refused:
+        if not has_refused and (ended.why or (ended.signal is None and not ended.exit_code)):
             return ""
         said = answer.reason if answer is not None and answer.reason else _last_line(order, ended)
         what = f"killed by signal {ended.signal}" if ended.signal is not None else f"exit {ended.exit_code}"
-        return one_line(f"{what}: {said}" if said else what, 300)
+        return one_line(said if ended.why and said else f"{what}: {said}" if said else what, 300)
 
 
 _FINAL = frozenset({Kind.AUTH, Kind.BILLING, Kind.MODEL, Kind.QUOTA})  # the next item would hear the same
+_NO_CHANGE = Failure(Code.RUNNER_ERROR, Cause.NO_CHANGE)
 TAIL_BYTES = 4096
+
+
+def _details(ended: Finished, answer: Answer | None) -> dict[str, Any]:
+    details: dict[str, Any] = {"truncated": True} if ended.truncated else {}
+    if answer is not None:
+        details |= {name: value for name in ("session", "model") if (value := getattr(answer, name))}
+    return details
+
+
+def _has_not_answered(ended: Finished, answer: Answer | None) -> bool:
+    """Return whether an attempt that we ended has no result of its own; one that was cancelled never has."""
+    if ended.why in {"", "answered"}:
+        return False
+    return ended.why == "cancelled" or answer is None or answer.kind is not Kind.OK
+
+
+def _why_ended(order: Order, ended: Finished) -> str:
+    if ended.why == "idle":
+        return f"silent for {order.idle_seconds:g} s"
+    return "ended before it was done" if ended.why == "cancelled" else f"ended after {ended.seconds:.1f} s"
 
 
 def _last_line(order: Order, ended: Finished) -> str:

@@ -9,44 +9,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from trailblazer.errors import WordsWrong
 from trailblazer.plain import one_line
 from trailblazer.processes.ask import Answer, ask
-from trailblazer.providers.agents import MARK, RUNNER, Agent, read_answer
+from trailblazer.providers.agents import MARK, RUNNER, TEMPORARY_MARK, Agent, read_answer
 from trailblazer.providers.answers import COLOUR, Kind, complaint_in
+from trailblazer.providers.failure_codes import Cause, Code, failure_of_kind
 from trailblazer.providers.quota import Quota, read_quota
 from trailblazer.providers.selectors import events_in, read_path, read_where, values_at
 
 SECONDS = 30.0
 COMMAND = "command"
 _REASON_LETTERS = 200
-
-
-class Cause(StrEnum):
-    """Why a provider cannot work."""
-
-    NOT_INSTALLED = "not_installed"
-    NOT_LOGGED_IN = "not_logged_in"
-    NO_CREDIT = "no_credit"
-    QUOTA = "quota"
-    MODEL_MISSING = "model_missing"
-    UNREACHABLE = "unreachable"
-    TIMEOUT = "timeout"
-    UNKNOWN = "unknown"
-
-
-# What the answer to a paid preflight means; any other kind that is not ok is unknown.
-_CAUSES = {
-    Kind.AUTH: Cause.NOT_LOGGED_IN,
-    Kind.BILLING: Cause.NO_CREDIT,
-    Kind.QUOTA: Cause.QUOTA,
-    Kind.MODEL: Cause.MODEL_MISSING,
-    Kind.RATE: Cause.UNREACHABLE,
-    Kind.TRANSIENT: Cause.UNREACHABLE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +92,8 @@ class _Check:
             self._known["model"] = model
             self._known |= {"model_provider": model.partition("/")[0]} if "/" in model else {}
         self._deadline = time.monotonic() + provider.seconds
-        self._environment = {**os.environ, **provider.entry.get("environment", {})}
+        added = provider.entry.get("environment", {})
+        self._environment = {**os.environ, **{name: added[name] for name in added if TEMPORARY_MARK not in added[name]}}
 
     def _ask(self, argv: list[str], **options: Any) -> Answer:
         left = self._deadline - time.monotonic()
@@ -150,7 +127,7 @@ class _Check:
             return self._late()
         out, err = answer.out.encode(), answer.err.encode()
         heard = read_answer(agent, out, err, max(answer.code, 0), -answer.code if answer.code < 0 else None)
-        cause = None if heard.kind is Kind.OK else _CAUSES.get(heard.kind, Cause.UNKNOWN)
+        cause = None if heard.kind is Kind.OK else _cause_of(heard.kind)
         return _Verdict(cause, heard.reason.removeprefix(f"{agent.name}: "), heard.model)
 
     def version(self) -> str | None:
@@ -167,6 +144,12 @@ class _Check:
 
     def _late(self) -> _Verdict:
         return _Verdict(Cause.TIMEOUT, f"it did not answer within {self._provider.seconds:g} s")
+
+
+def _cause_of(kind: Kind) -> Cause:
+    """Return why the provider cannot work, by what its answer came to; what is no fault of the provider is unknown."""
+    failure = failure_of_kind(kind)
+    return failure.cause if failure.code is Code.PROVIDER_UNAVAILABLE else Cause.UNKNOWN
 
 
 def read_version(provider: Provider, over: threading.Event) -> str | None:
