@@ -18,7 +18,7 @@ from trailblazer.processes.children import signal_group, start_failure
 
 ASK_SECONDS = 10.0
 LOOK_SECONDS = 0.1
-MOST_BYTES = 8 << 20  # of each stream; a longer answer is cut
+MOST_BYTES = 8 << 20  # of each stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,14 @@ def ask(
     seconds: float = ASK_SECONDS,
     environment: Mapping[str, str] | None = None,
     over: threading.Event | None = None,
+    most_bytes: int = MOST_BYTES,
     **options: Any,
 ) -> Answer:
     """Return what a program answers. It has a session of its own and reads nothing unless `options` give it a stdin.
 
     A program that has not ended in time, or when `over` is set, is killed with its whole process group. Only the
-    program itself is waited for: what it leaves running in the background holds no answer back.
+    program itself is waited for: what it leaves running in the background holds no answer back. What it prints beyond
+    `most_bytes` on a stream is cut.
     """
     from plumbum import local
 
@@ -67,8 +69,8 @@ def ask(
                 signal_group(process.pid, signal.SIGKILL)
                 process.wait()
         if is_late:
-            return Answer(124, _said(out), f"{argv[0]} did not answer within {seconds:g} s", is_late=True)
-        return Answer(process.returncode, _said(out), _said(err))
+            return Answer(124, _said(out, most_bytes), f"{argv[0]} did not answer within {seconds:g} s", is_late=True)
+        return Answer(process.returncode, _said(out, most_bytes), _said(err, most_bytes))
 
 
 def _has_ended(process: Any, seconds: float, over: threading.Event | None) -> bool:
@@ -85,9 +87,9 @@ def _has_ended(process: Any, seconds: float, over: threading.Event | None) -> bo
     return False
 
 
-def _said(file: IO[bytes]) -> str:
+def _said(file: IO[bytes], most_bytes: int) -> str:
     file.seek(0)
-    return file.read(MOST_BYTES).decode("utf-8", "replace")
+    return file.read(most_bytes).decode("utf-8", "replace")
 
 
 def ask_git(folder: Path, *words: str) -> str | None:

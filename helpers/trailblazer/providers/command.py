@@ -172,8 +172,8 @@ class Command:
 
     def _complaint(self, order: Order, ended: Finished, answer: Answer | None) -> str:
         """Return why the command failed by its signal, its exit code or its own words; empty when it did not."""
-        has_refused = answer is not None and answer.kind is not Kind.OK
-        if not has_refused and (ended.why or (ended.signal is None and not ended.exit_code)):
+        is_good = ended.signal is None and not ended.exit_code if answer is None else answer.kind is Kind.OK
+        if is_good:
             return ""
         said = answer.reason if answer is not None and answer.reason else _last_line(order, ended)
         what = f"killed by signal {ended.signal}" if ended.signal is not None else f"exit {ended.exit_code}"

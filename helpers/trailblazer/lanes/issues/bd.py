@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
+from trailblazer.errors import Trouble
 from trailblazer.lanes.issues.bd_calls import BdCalls
+from trailblazer.lanes.issues.bd_claims import BdClaims
+from trailblazer.lanes.issues.bd_fence import BdFence, fence_in
+from trailblazer.lanes.issues.bd_version import BdVersion, find_version, refuse_when_not_set_up
 from trailblazer.lanes.issues.claim_files import ClaimFiles
-from trailblazer.lanes.issues.issue import Issue, Listing
+from trailblazer.lanes.issues.issue import (
+    CLOSED,
+    OPEN,
+    Issue,
+    Listing,
+    read_issues,
+    settle_blockers,
+    wrong_with_id,
+)
 from trailblazer.lanes.issues.tracker import ClaimAnswer, DuplicatePair, HeldIssue, IsOver, LostClaim, ReleaseAnswer
+from trailblazer.plain import one_line
+from trailblazer.providers.selectors import is_number
+
+ALIVE_SECONDS = 120.0  # a claim of bd 1.2 and later has a lease of five minutes
 
 
 class BdTracker:
-    """The issues of bd."""
+    """The issues of bd, which is called for every question.
+
+    Up to 0.57 a claim of bd has no lease: it stays until somebody releases it. Later versions take a claim back five
+    minutes after its last heartbeat when somebody calls `bd reclaim`; the fence outlives that.
+    """
 
     def __init__(
         self,
@@ -19,41 +42,126 @@ class BdTracker:
         claims: ClaimFiles,
         lease_seconds: float,
         is_over: IsOver,
-        release_command: tuple[str, ...] | None,
+        release_command: Sequence[str] | None,
     ) -> None:
         self.name = "bd"
-        self.keep_alive_seconds = 120.0
-        self._calls, self._claims, self._lease, self._is_over = calls, claims, lease_seconds, is_over
-        self._release_command = release_command
+        self.keep_alive_seconds = ALIVE_SECONDS
+        self._calls, self._files = calls, claims
+        self._fence = BdFence(calls, claims, lease_seconds, is_over)
+        self._claims = BdClaims(calls, self._fence, is_over, release_command)
+        self._lock = threading.Lock()
+        self._found: BdVersion | None = None
 
     def check(self) -> None:
-        """See `Tracker`."""
-        raise NotImplementedError
+        """Ask bd for its version, its commands and one issue."""
+        self.name = f"bd {self._version().number}"
+        refuse_when_not_set_up(self._calls)
+        self._files.sweep()
 
     def list_open(self) -> Listing:
-        """See `Tracker`."""
-        raise NotImplementedError
+        """Return every issue that is not closed. `is_ready` is what `bd ready` says."""
+        listing = settle_blockers(read_issues(self._calls.records("list", "--limit", "0")))
+        listing = replace(listing, issues=tuple(issue for issue in listing.issues if issue.status != CLOSED))
+        ready = {_id_of(record) for record in self._calls.records("ready", "--limit", "0")}
+        if any(issue.status == OPEN and not issue.blocked_by and issue.id not in ready for issue in listing.issues):
+            blockers = dict(self._blockers())  # old versions list no dependencies
+            listing = replace(listing, issues=tuple(_with_blockers(issue, blockers) for issue in listing.issues))
+        issues = (replace(issue, is_ready=issue.is_ready and issue.id in ready) for issue in listing.issues)
+        return replace(listing, issues=tuple(issues))
 
     def show(self, issue_id: str) -> Issue | None:
-        """See `Tracker`."""
-        raise NotImplementedError
+        """Return an issue as `bd show` has it; None for an id that bd only completes to another one."""
+        if wrong_with_id(issue_id):
+            return None
+        return self._claims.look(issue_id)
 
     def claim(self, issue_id: str, holder: str) -> ClaimAnswer:
-        """See `Tracker`."""
-        raise NotImplementedError
+        """Claim an issue in bd, within the fence."""
+        try:
+            version = self._version()
+        except Trouble as trouble:
+            return ClaimAnswer(is_held=False, reason=one_line(trouble.what))
+        return self._claims.claim(issue_id, holder, version)
 
     def release(self, issue_id: str, holder: str) -> ReleaseAnswer:
-        """See `Tracker`."""
-        raise NotImplementedError
+        """Give a claim back, in the holder's name."""
+        try:
+            version = self._version()
+        except Trouble as trouble:
+            return ReleaseAnswer(is_released=False, reason=one_line(trouble.what))
+        return self._claims.release(issue_id, holder, version)
 
     def keep_alive(self, issue_ids: Collection[str], holder: str) -> tuple[LostClaim, ...]:
-        """See `Tracker`."""
-        raise NotImplementedError
+        """Refresh the lease of each claim where bd has leases; look whether each is still ours where it has none."""
+        found = ((issue_id, self._keep(issue_id, holder)) for issue_id in issue_ids)
+        return tuple(LostClaim(issue_id, reason) for issue_id, reason in found if reason)
+
+    def _keep(self, issue_id: str, holder: str) -> str:
+        """Return why a claim is lost; empty while it is ours, and when bd cannot be asked now."""
+        try:
+            self._fence.refresh(issue_id, holder)
+            if self._version().has_heartbeat:
+                answer = self._calls.ask("heartbeat", issue_id, actor=holder)
+                if answer.code == 0:
+                    return ""
+            issue = self._claims.look(issue_id)
+        except Trouble:
+            return ""
+        if issue is None:
+            return "the issue is gone"
+        if issue.assignee == holder:
+            return ""
+        return f"it is claimed by {one_line(issue.assignee)}" if issue.assignee else "it was released"
 
     def claimed_by(self, prefix: str) -> tuple[HeldIssue, ...]:
-        """See `Tracker`."""
-        raise NotImplementedError
+        """Return what holders of this prefix have: issues, fences without an issue, and claim files."""
+        held = {(claim.issue, claim.holder) for claim in self._files.held()}
+        for record in self._calls.records("list", "--limit", "0"):
+            issue_id = _id_of(record)
+            if issue_id and record.get("status") != CLOSED:
+                held |= {(issue_id, str(record.get("assignee") or "")), (issue_id, fence_in(record))}
+        return tuple(HeldIssue(issue_id, name) for issue_id, name in sorted(held) if name.startswith(prefix))
 
     def duplicates(self) -> tuple[DuplicatePair, ...]:
-        """See `Tracker`."""
-        raise NotImplementedError
+        """Return the pairs of `bd find-duplicates`, by similar words, which costs nothing; none in older versions."""
+        answer = self._calls.ask("find-duplicates", "--help")
+        if answer.code != 0 or "--method" not in answer.out:
+            return ()
+        document = self._calls.document("find-duplicates", "--method", "mechanical", "--limit", "0")
+        inside = document.get("data", document) if isinstance(document, Mapping) else None
+        pairs = inside.get("pairs") if isinstance(inside, Mapping) else None
+        return tuple(_pairs(pairs if isinstance(pairs, list) else []))
+
+    def _version(self) -> BdVersion:
+        """Return the version of bd; it is asked for once."""
+        with self._lock:
+            if self._found is None:
+                self._found = find_version(self._calls)
+            return self._found
+
+    def _blockers(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the id of each blocked issue with the ids of what blocks it."""
+        for record in self._calls.records("blocked"):
+            by = record.get("blocked_by") if isinstance(record, Mapping) else None
+            if isinstance(by, list):
+                yield _id_of(record), tuple(one for one in by if not wrong_with_id(one))
+
+
+def _id_of(record: Any) -> str:
+    """Return the id of a record, empty when it cannot be used."""
+    found = record.get("id") if isinstance(record, Mapping) else None
+    return "" if wrong_with_id(found) else str(found)
+
+
+def _with_blockers(issue: Issue, blockers: Mapping[str, tuple[str, ...]]) -> Issue:
+    """Return an issue with what blocks it, where the issue itself does not say that."""
+    blocked_by = issue.blocked_by or blockers.get(issue.id, ())
+    return replace(issue, blocked_by=blocked_by, dependencies=issue.dependencies or blocked_by)
+
+
+def _pairs(pairs: Sequence[Any]) -> Iterator[DuplicatePair]:
+    for pair in pairs:
+        if isinstance(pair, Mapping):
+            first, second, similarity = pair.get("issue_a_id"), pair.get("issue_b_id"), pair.get("similarity", 0)
+            if not wrong_with_id(first) and not wrong_with_id(second):
+                yield DuplicatePair(str(first), str(second), float(similarity) if is_number(similarity) else 0.0)

@@ -95,7 +95,7 @@ def records_in(document: Any) -> list[Any]:
 def read_issues(records: Iterable[Any]) -> Listing:
     """Return the issues of a list of records. A record that cannot be used is refused, and the others stay.
 
-    `blocked_by` is not filled in: only the tracker knows what is closed. `settle_blockers` does it for a whole list.
+    What a record does not say of its dependencies, `settle_blockers` finds out in the whole list.
     """
     issues: dict[str, Issue] = {}
     refused = []
@@ -138,12 +138,13 @@ def read_issue(record: Any) -> Issue | str:
         "issue_type": _first(record, "issue_type", "type", default="task"),
         "assignee": _first(record, "assignee", default=""),
         "labels": [_name_of(label) for label in _listed(record.get("labels"))],
-        "dependencies": list(dict.fromkeys(_blockers(record, issue_id))),
+        "dependencies": _without_twins(_blockers(record, issue_id)),
         "url": _address(record),
     }
     document = {key: _clean(value) for key, value in document.items()}
-    violations = schemas.violations_in("issue")(document)
-    return violations[0] if violations else schemas.as_record(Issue, document)
+    if violations := schemas.violations_in("issue")(document):
+        return one_line(violations[0], 300)
+    return blocked_among(schemas.as_record(Issue, document), set(document["dependencies"]) - _closed_in(record))
 
 
 def _id_of(record: Any) -> Any:
@@ -188,8 +189,18 @@ def _blockers(record: Mapping[str, Any], issue_id: str) -> Iterable[Any]:
             yield str(edge) if isinstance(edge, int) and not isinstance(edge, bool) else edge
             continue
         blocks = _first(edge, "dependency_type", "type", default="blocks") in _BLOCKING
-        if blocks and edge.get("issue_id") in {None, issue_id}:
+        if blocks and edge.get("issue_id") in (None, issue_id):
             yield _first(edge, "depends_on_id", "id", default=None)
+
+
+def _without_twins(values: Iterable[Any]) -> list[Any]:
+    return list({str(value): value for value in values}.values())
+
+
+def _closed_in(record: Mapping[str, Any]) -> set[Any]:
+    """Return the ids of the dependencies that a record itself calls closed, as that of `bd show` does."""
+    edges = [edge for edge in _listed(record.get("dependencies")) if isinstance(edge, Mapping)]
+    return {edge.get("id") for edge in edges if edge.get("status") == CLOSED and isinstance(edge.get("id"), str)}
 
 
 def _address(record: Mapping[str, Any]) -> str | None:
