@@ -32,5 +32,6 @@ class Lock:
             os.pwrite(self._handle, who.encode(), 0)
 
     def free(self) -> None:
-        """Release the lock."""
+        """Release the lock, also when a child that has not yet become its program still has a copy of the handle."""
+        fcntl.flock(self._handle, fcntl.LOCK_UN)
         os.close(self._handle)

@@ -117,6 +117,10 @@ class Standing:
         """Return who refused an item, if anybody did."""
         return self._REFUSALS[self._refused[index]]
 
+    def place_of(self, index: int) -> int:
+        """Return the byte of the journal where the newest outcome of an item begins, -1 without one."""
+        return self._places[index]
+
     def attempt_of(self, index: int) -> int:
         """Return the number of an item's newest attempt, 0 before the first."""
         return self._attempts[index]

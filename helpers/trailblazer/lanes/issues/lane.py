@@ -14,7 +14,7 @@ from trailblazer.lanes.issues.conflicts import ConflictLocks
 from trailblazer.lanes.issues.earlier import Claims
 from trailblazer.lanes.issues.holder import own_holder
 from trailblazer.lanes.issues.prompt import values_of
-from trailblazer.lanes.issues.questions import OpenChanges, Question, open_change
+from trailblazer.lanes.issues.questions import Question, count_open_changes, open_change
 from trailblazer.lanes.issues.selection import Candidate, why_not_open
 from trailblazer.lanes.issues.tracker import Tracker
 from trailblazer.lanes.issues.trees import Place, Trees
@@ -34,7 +34,8 @@ class Means:
     orders: Orders
     trees: Trees
     has_open_change: Question | None
-    open_changes: OpenChanges
+    open_changes: Question | None
+    max_open: int | None
     conflicts: ConflictLocks
 
 
@@ -50,13 +51,14 @@ class IssuesLane(OwnedLane):
         self._holder = ""
         self._running: dict[str, Running | None] = {}
         self.left: set[str] = set()
+        self.most: int | None = None  # no more changes than this may be made
         self._lock = threading.Lock()
         self._next_sign = 0.0
 
     def check(self) -> None:
         """Ask once whether the tracker answers, and how many changes wait for review."""
         self._means.tracker.check()
-        self.room_for_changes = self._means.open_changes.check()
+        self.most = count_open_changes(self._means.open_changes, self._means.max_open)
 
     def open(self, dispatch: Dispatch) -> None:
         """Take the name for the claims of this dispatch, and make the place where orders run."""

@@ -8,7 +8,7 @@ from trailblazer.config import Config
 from trailblazer.lanes.issues.conflicts import ConflictLocks
 from trailblazer.lanes.issues.earlier import Claims
 from trailblazer.lanes.issues.lane import IssuesLane, Means
-from trailblazer.lanes.issues.questions import OpenChanges, read_question
+from trailblazer.lanes.issues.questions import read_question
 from trailblazer.lanes.issues.request import IssuesRequest
 from trailblazer.lanes.issues.rules import Rules
 from trailblazer.lanes.issues.tracker import Tracker
@@ -17,6 +17,7 @@ from trailblazer.lanes.orders import Orders, TimeLimit
 from trailblazer.providers import chain
 from trailblazer.providers.chain import Choice
 from trailblazer.providers.command import Command, Expectation
+from trailblazer.providers.order import Evidence
 from trailblazer.providers.preflight import check_provider
 from trailblazer.providers.templates import Render
 
@@ -42,7 +43,8 @@ def make_lane(
         agent=chain.load_providers(config)[name].agent,
         model=request.model,
         log_cap=LOG_CAP,
-        expects=Expectation(),
+        expects=Expectation(evidence=Evidence(request.expect)),
+        idle_seconds=60 * request.idle_minutes,
     )
     means = Means(
         tracker=tracker,
@@ -50,7 +52,8 @@ def make_lane(
         orders=Orders(provider, TimeLimit(60 * request.timeout_minutes)),
         trees=Checkouts(rules.repos.folders),
         has_open_change=read_question(config, "gates.has_open_change"),
-        open_changes=OpenChanges(read_question(config, "gates.open_changes"), config["gates.max_open"]),
+        open_changes=read_question(config, "gates.open_changes"),
+        max_open=config["gates.max_open"],
         conflicts=ConflictLocks(config.places.var / "nightly" / "conflicts"),
     )
     return IssuesLane(means, rules.repos.folders, name)

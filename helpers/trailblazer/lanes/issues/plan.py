@@ -60,22 +60,26 @@ class IssuesPlan:
         begun = {item.index for item in self._items if self._has_begun(item)}
         waiting = [item for item in self._items if item.index in begun and not self._is_good(item)]
         waiting += [item for item in self._items if item.index not in begun]
-        taken, coming, running = len(begun), list[Item](), list[Item]()
+        taken, coming, running = len(begun), list[Item](), dict[int, int]()
         while waiting:
+            running = {index: place for index, place in running.items() if self._place(index) == place}
             taken += sum(1 for item in coming if self._has_begun(item))
-            running = [item for item in running if self._record.standing.of(item.index) is None]
-            coming = [item for item in coming if item in running and not self._has_begun(item)]
-            item = _first_free(waiting, running)
+            coming = [item for item in coming if item.index in running and not self._has_begun(item)]
+            item = _first_free(waiting, [self._items[index] for index in running])
             is_due = item is not None and (item.index in begun or taken + len(coming) < self._most)
             if item is not None and is_due:
                 waiting.remove(item)
-                running.append(item)
+                running[item.index] = self._place(item.index)
                 coming += [item] if item.index not in begun else []
                 yield item
             elif taken >= self._most:
                 return
             else:
                 yield None
+
+    def _place(self, index: int) -> int:
+        """Return where the journal has the newest outcome of an issue: it changes when the issue is settled."""
+        return self._record.standing.place_of(index)
 
     def _is_good(self, item: Item) -> bool:
         return self._record.has_good_result(item.index)
@@ -84,7 +88,7 @@ class IssuesPlan:
         return self._record.standing.attempt_of(item.index) > 0
 
 
-def _first_free(waiting: list[Item], running: list[Item]) -> Item | None:
+def _first_free(waiting: Iterable[Item], running: Iterable[Item]) -> Item | None:
     """Return the first issue that has no conflict key in common with one that runs."""
     busy: frozenset[str] = frozenset().union(*(item.body.conflicts for item in running))
     return next((item for item in waiting if not busy & item.body.conflicts), None)

@@ -47,4 +47,5 @@ def values_of(issue: Issue, repo: str, branch: str) -> dict[str, Any]:
 def quoted(text: str) -> str:
     """Return text as a quotation in Markdown. Control characters are made visible; a long text is cut."""
     cut = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}\n[cut: {len(text):,} characters in all]"
-    return "\n".join(f"> {line}".rstrip() for line in plain(cut).splitlines()) or ">"
+    lines = plain(cut.replace("\r\n", "\n")).splitlines()
+    return "\n".join(f"> {line}".rstrip() for line in lines) or ">"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trailblazer.config import Config
 from trailblazer.errors import GateClosed
-from trailblazer.plain import counted, one_line
+from trailblazer.plain import one_line
 from trailblazer.processes.ask import Answer, ask
 from trailblazer.providers.templates import Render, compile_text
 
@@ -53,25 +52,19 @@ def open_change(question: Question | None, values: Mapping[str, str]) -> str:
     return f"a change for it is open: {found}" if found else ""
 
 
-class OpenChanges:
-    """How many changes wait for review, asked once. Each issue that is taken counts as one more."""
+def count_open_changes(question: Question | None, most: int | None) -> int | None:
+    """Return how many more changes may wait for review, None without a limit; none at all raises GateClosed.
 
-    def __init__(self, question: Question | None, most: int | None) -> None:
-        self._question, self._most = question, most
-        self._lock = threading.Lock()
-        self.open = 0
-
-    def check(self) -> int | None:
-        """Ask, and return how many more may be made, None without a limit; none at all is refused with GateClosed."""
-        if self._question is None or self._most is None:
-            return None
-        answer = self._question.ask({"id": "", "title": "", "branch": "", "repo": ""})
-        if answer.code != 0:
-            raise GateClosed(_problem(self._question, answer), "Nothing was claimed. Try the command by hand.")
-        self.open = sum(1 for line in answer.out.splitlines() if line.strip())
-        if self.open >= self._most:
-            raise GateClosed(
-                f"{counted(self.open, 'change')} wait for review, and gates.max_open is {self._most}",
-                "Review some of them, or set gates.max_open higher.",
-            )
-        return self._most - self.open
+    The command prints a line for each change that waits.
+    """
+    if question is None or most is None:
+        return None
+    answer = question.ask(dict.fromkeys(NAMES, ""))
+    if answer.code != 0:
+        raise GateClosed(_problem(question, answer), "Nothing was claimed. Try the command by hand.")
+    waiting = sum(1 for line in answer.out.splitlines() if line.strip())
+    if waiting >= most:
+        wait = "change waits" if waiting == 1 else "changes wait"
+        what = f"{waiting} {wait} for review, and gates.max_open is {most}"
+        raise GateClosed(what, "Review some of them, or set gates.max_open higher.")
+    return most - waiting

@@ -59,7 +59,6 @@ class IssuesWork:
             request.max_parallel,
             request.retries,
             retry_failures=True,
-            back_off_seconds=5.0,
             probe_after=config["dispatch.probe_after"],
         )
 
@@ -108,7 +107,8 @@ class IssuesWork:
 
     def plan(self, record: Record, progress: Progress, interrupts: Interrupts) -> IssuesPlan:  # noqa: ARG002 - nothing is asked
         """Return the plan."""
-        return IssuesPlan(record, self.request.max_dispatch, settles_only=self._settles_only)
+        most = self.request.max_dispatch if self.lane.most is None else min(self.request.max_dispatch, self.lane.most)
+        return IssuesPlan(record, most, settles_only=self._settles_only)
 
     def audience(self, shown: Shown, record: Record) -> IssueAudience:  # noqa: ARG002 - it shows outcomes only
         """Return the audience that prints a line for each outcome (N6)."""
