@@ -6,6 +6,7 @@ import ctypes
 import functools
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 
 VARIABLE = "TRAILBLAZING"  # holds the mark by which the processes of a dispatch are found
@@ -13,6 +14,7 @@ RESTORED = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal
 # glibc's and musl's values, from <spawn.h>; the opaque structs of both fit into OPAQUE_BYTES with room to spare.
 _SETSIGDEF, _SETSIGMASK, _SETSID = 0x04, 0x08, 0x80
 _OPAQUE_BYTES = 1024
+_ENCODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # as os.fsencode has it, in fewer steps
 
 
 @functools.cache
@@ -58,7 +60,7 @@ def spawn(
     `descriptors` become its stdin, stdout and stderr; `folder` is where it works, empty for ours. A command that cannot
     be started raises OSError.
     """
-    libc = _libc()
+    libc, words = _libc(), [_bytes(word) for word in argv]
     actions = ctypes.create_string_buffer(_OPAQUE_BYTES)
     libc.posix_spawn_file_actions_init(actions)
     pid = ctypes.c_int()
@@ -69,10 +71,10 @@ def spawn(
             libc.posix_spawn_file_actions_adddup2(actions, source, target)
         problem = libc.posix_spawnp(
             ctypes.byref(pid),
-            _bytes(argv[0]),
+            words[0],
             actions,
             _attributes(),
-            _array([_bytes(word) for word in argv]),
+            _array(words),
             _marked(environment, mark),
         )
     finally:
@@ -83,7 +85,7 @@ def spawn(
 
 
 def _bytes(word: str) -> bytes:
-    encoded = os.fsencode(word)
+    encoded = word.encode(*_ENCODING)
     if b"\0" in encoded:
         raise ValueError("an argument holds a NUL character, which no command can take")
     return encoded

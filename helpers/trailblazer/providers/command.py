@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -50,14 +49,19 @@ class Order:
 
     def document(self) -> dict[str, Any]:
         """Return the order as result.json holds it."""
-        document = {name: getattr(self, name) for name in _FIELDS}
-        document |= {"argv": list(self.argv), "environment": list(self.environment)}
-        document["expects"] = {"json": self.expects.json, "schema": self.expects.schema}
+        document = {
+            "argv": list(self.argv),
+            "folder": self.folder,
+            "output_file": self.output_file,
+            "stdin": self.stdin,
+            "environment": list(self.environment),
+            "limit_seconds": self.limit_seconds,
+            "log_cap": self.log_cap,
+            "expects": {"json": self.expects.json, "schema": self.expects.schema},
+            "tree": self.tree,
+        }
         check_shape("order", document, self.folder, is_flat=True)
         return document
-
-
-_FIELDS = tuple(field.name for field in dataclasses.fields(Order))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +136,8 @@ class Command:
 
     def argv(self, values: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, ...]:
         """Return the words for the values of one item."""
-        own = tuple(render(values) for render in self.words)
-        return (*self.agent.words(known), *own) if self.agent else own
+        own = [render(values) for render in self.words]
+        return (*self.agent.words(known), *own) if self.agent else tuple(own)
 
     def judge(self, order: Order, ended: Finished, check: Check) -> Judged:
         """Return what an order that has run came to; `check` holds its output against the schema."""

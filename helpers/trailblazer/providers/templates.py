@@ -47,12 +47,8 @@ def compile_text(text: str, *, for_shell: bool = False) -> Render:
     finish = _quoted if for_shell else _as_text
     parts = _PLAIN_NAME.split(text)
     if not any(map(has_marks, parts[::2])):
-        names = parts[1::2]
-        return lambda values: "".join(
-            part
-            for pair in zip(parts[::2], [*(finish(values[name]) for name in names), ""], strict=True)
-            for part in pair
-        )
+        first, pairs = parts[0], list(zip(parts[1::2], parts[2::2], strict=True))
+        return lambda values: first + "".join([finish(values[name]) + text for name, text in pairs])
     return _compile_with_jinja(text, finish)
 
 
