@@ -28,7 +28,7 @@ bootstrap: ## make or repair .venv from the hashed lock
 	@scripts/bootstrap.sh
 	@scripts/bootstrap.sh path
 
-test: ## run every test in two processes; k=NAME runs the tests of that name
+test: ## run every test in four processes; k=NAME runs the tests of that name
 	@scripts/bootstrap.sh
 	@scripts/test.sh $(if $(value k),$(call quote,$(value k))) $(args)
 

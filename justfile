@@ -108,7 +108,7 @@ cron-install *words:
 cron-remove *words:
     @trailblazer cron remove "$@"
 
-# Run every test in two processes, or those of one name: just test NAME
+# Run every test in four processes, or those of one name: just test NAME
 [group("develop")]
 test *words:
     @scripts/bootstrap.sh && scripts/test.sh "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: scripts/test.sh [NAME] [words of pytest]
-# Summary: Run every test in two processes, or only the tests that have NAME in their name, in one.
+# Summary: Run every test in four processes, or only the tests that have NAME in their name, in one.
 #
 # A first word with a dash or a slash goes to pytest as it is: `-n 4`, `-x`, `tests/record`. The last line is
 # always `N passed, N failed`.
@@ -13,8 +13,9 @@ answer_help "$0" "$@"
 
 cd "$checkout"
 case "${1:-}" in
-  "") set -- -n 2 ;;
+  "") set -- -n 4 ;;
   -* | */*) ;;
   *) set -- -k "$@" ;;
 esac
+unset PYTHONDONTWRITEBYTECODE # the tests start our program thousands of times: each start would compile it again
 PATH="$PATH:/usr/sbin:/sbin" exec .venv/bin/python -m pytest "$@"

@@ -118,9 +118,9 @@ def write_whole(target: Path, content: bytes | str, *, mode: int = PRIVATE_FILE,
 
 def write_all(handle: int, content: bytes) -> None:
     """Write everything to a descriptor, or raise OSError: the system may take a part and say no only to the rest."""
-    written = 0
+    written = os.write(handle, content)
     while written < len(content):
-        written += os.write(handle, content[written:] if written else content)
+        written += os.write(handle, content[written:])
 
 
 def write_lines(target: Path, records: Iterable[Any], *, durable: bool = True) -> int:

@@ -51,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser that refuses by raising, and takes no abbreviations."""
 
     def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("formatter_class", _Help)
         super().__init__(allow_abbrev=False, **options)
         self.register("type", int, _whole_number)
         self.register("type", float, _number)
@@ -62,6 +62,22 @@ class _Parser(argparse.ArgumentParser):
             near = _nearest(message.split()[2].split("=")[0], list(self._option_string_actions))
             hint = f"Did you mean {near}? {hint}" if near else hint
         raise WordsWrong(message, hint)
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal. argparse would load shutil to find that out, a sixth of the time of a start."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """Return how wide the terminal is, as shutil has it: by COLUMNS, else by stdout, else 80."""
+    said = os.environ.get("COLUMNS", "")
+    try:
+        return (int(said) if said.isdecimal() else 0) or os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
 
 
 def _whole_number(text: str) -> int:

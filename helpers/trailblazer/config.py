@@ -102,11 +102,14 @@ def _violations(settings: Mapping[str, Setting]) -> list[str]:
 
 
 def _from_environment(environment: Mapping[str, str], mistakes: list[str]) -> dict[str, Setting]:
+    names = sorted(name for name in environment if name.startswith(PREFIX))
+    if not names:
+        return {}
     import yaml
 
     keys = {variable(key): key for key in known_keys()}
     found = {}
-    for name in sorted(name for name in environment if name.startswith(PREFIX)):
+    for name in names:
         if name in keys:
             key = keys[name]
             kinds = known_keys()[key]["type"]

@@ -42,15 +42,19 @@ def read_stamp(name: str) -> datetime | None:
     if not found:
         return None
     try:
-        return datetime.strptime("".join(found.groups()), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return datetime.fromisoformat("T".join(found.groups())).replace(tzinfo=UTC)
     except ValueError:
         return None
 
 
 def timestamp() -> str:
     """Return the present moment as documents and events write it: 2026-11-20T22:30:00.123Z."""
-    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    return f"{_to_the_second(seconds)}.{nanoseconds // 1_000_000:03d}Z"
+    return _to_the_millisecond(time.time_ns() // 1_000_000)
+
+
+@functools.lru_cache(2)
+def _to_the_millisecond(milliseconds: int) -> str:
+    return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
 
 
 @functools.lru_cache(2)

@@ -35,5 +35,7 @@ def counted(count: int, noun: str) -> str:
 
 def one_line(text: str, limit: int = 500) -> str:
     """Return text as a single plain line of at most `limit` characters, an ellipsis where it was cut."""
+    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     line = plain(_SPACE.sub(" ", text[: 8 * limit]).strip())
     return line if len(line) <= limit else line[: limit - 1] + "…"

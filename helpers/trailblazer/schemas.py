@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from trailblazer.atomic import read_regular, write_whole
 from trailblazer.errors import DocumentInvalid
 from trailblazer.plain import one_line
+from trailblazer.validity import is_valid
 
 Record = TypeVar("Record")
 
@@ -48,10 +49,12 @@ def _validator(name: str) -> Any:
 @functools.cache
 def violations_in(name: str) -> Any:
     """Return a function from a document to its violations, as `$.path: message` lines in document order."""
-    return lambda document: [
-        f"{error.json_path}: {_message(error)}"
-        for error in sorted(_validator(name).iter_errors(document), key=lambda error: list(map(str, error.path)))
-    ]
+    return lambda document: [] if is_valid(load(name), document) else _violations(name, document)
+
+
+def _violations(name: str, document: Any) -> list[str]:
+    errors = sorted(_validator(name).iter_errors(document), key=lambda error: list(map(str, error.path)))
+    return [f"{error.json_path}: {_message(error)}" for error in errors]
 
 
 def _message(error: Any) -> str:

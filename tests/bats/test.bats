@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# scripts/test.sh, which is what `make test` and `just test` run: all tests in two processes, or some in one.
+# scripts/test.sh, which is what `make test` and `just test` run: all tests in four processes, or some in one.
 
 setup() {
   load house
@@ -13,15 +13,15 @@ echo >>record
 [ ! -e broken ]'
 }
 
-@test "without words every test runs, in two processes" {
+@test "without words every test runs, in four processes" {
   for shell in $shells; do
     run -0 "$shell" scripts/test.sh
-    expect_record "<-m><pytest><-n><2>"
+    expect_record "<-m><pytest><-n><4>"
   done
   run -0 make test
-  expect_record "<-m><pytest><-n><2>"
+  expect_record "<-m><pytest><-n><4>"
   run -0 "$checkout/.venv/bin/just" test
-  expect_record "<-m><pytest><-n><2>"
+  expect_record "<-m><pytest><-n><4>"
 }
 
 @test "a name chooses the tests that have it in their name, and words after it go to pytest" {

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import socket
 import stat
 import time
 from dataclasses import dataclass
@@ -96,6 +95,8 @@ def is_ready(base: Path) -> bool:
     lines = _pid_file(base)
     if len(lines) < 8 or lines[7].strip() != "ready":
         return False
+    import socket
+
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 
 from trailblazer.dispatch.lane import Held, Lane, Running
 from trailblazer.dispatch.queue import Task
@@ -105,7 +104,7 @@ class Attempts:
             self._settling.let_go(held, Outcome(Status.CANCELLED, why))
             self._settling.settle(task, 0, Outcome(Status.ERROR, why))
             return None
-        return replace(held, attempt=number, folder=self._record.attempt_folder(index, number))
+        return Held(held.item, number, self._record.attempt_folder(index, number))
 
     def _wait(self, group: Group, running: Running) -> None:
         with self._lock:

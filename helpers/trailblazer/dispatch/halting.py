@@ -89,6 +89,8 @@ class Halts:
         self._has_succeeded |= outcome.status is Status.SUCCESS
         self._in_a_row = (self._in_a_row + 1 if outcome.reason == self._last else 1) if has_failed else 0
         self._last = outcome.reason if has_failed else ""
+        if not has_failed and outcome.refusal is Refusal.NONE:
+            return None
         code = 8 if outcome.refusal in {Refusal.TRANSIENT, Refusal.FINAL} else 6
         if outcome.refusal is Refusal.FINAL:
             return Verdict(f"stopped: {outcome.reason}", code, now=False)

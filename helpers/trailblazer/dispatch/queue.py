@@ -69,6 +69,8 @@ class Queue:
 
     def _due(self, most: int) -> list[Task]:
         tasks: list[Task] = []
+        if not self._delayed:
+            return tasks
         with self._change:
             while self._delayed and len(tasks) < most and self._delayed[0][0] <= time.monotonic():
                 tasks.append(heapq.heappop(self._delayed)[2])

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import statistics
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trailblazer.dispatch.lane import Dispatch, Done, Handle, Held, Running
 from trailblazer.errors import Trouble
-from trailblazer.lanes.checks import Checks
 from trailblazer.lanes.result_file import read_result, write_result
 from trailblazer.paths import timestamp
 from trailblazer.places.local import Local
@@ -22,6 +19,9 @@ from trailblazer.processes.children import Children, start_failure
 from trailblazer.providers.command import Command, Judged
 from trailblazer.providers.order import Finished, Order
 from trailblazer.record.outcomes import Again, Left, Outcome, Status
+
+if TYPE_CHECKING:
+    from trailblazer.lanes.checks import Checks
 
 FEW = 5  # fewer durations than this have no median to speak of
 MOST_DURATIONS = 1000
@@ -97,6 +97,8 @@ class Orders:
         """Make the place, and get ready to hold outputs against a schema."""
         self._place = place = self._make_place(dispatch, self._provider)
         if schema := self._provider.expects.schema:
+            from trailblazer.lanes.checks import Checks
+
             children = place.children if isinstance(place, Local) else Children(f"{dispatch.folder.resolve()}#")
             self._checks = Checks(Path(schema), dispatch.folder, children)
 
@@ -123,6 +125,8 @@ class Orders:
             return self._limit.seconds
         if len(self._durations) < FEW:
             return None
+        import statistics
+
         return max(0.1, self._limit.medians * statistics.median(list(self._durations)))
 
     def judge(self, one: Held, order: Order, finished: Finished, started: str, amend: Amend | None) -> Outcome:
@@ -149,9 +153,10 @@ class Orders:
             "duration_ms": round(1000 * finished.seconds, 1) if finished else 0.0,
         }
         if finished is not None:
-            details |= {name: getattr(finished, name) for name in ("exit_code", "signal", "peak_memory_kib")}
+            details["exit_code"], details["signal"] = finished.exit_code, finished.signal
+            details["peak_memory_kib"] = finished.peak_memory_kib
         details["started"] = started
-        outcome = replace(outcome, details=details)
+        outcome = Outcome(outcome.status, outcome.reason, outcome.refusal, outcome.usage, details)
         try:
             write_result(one, order, outcome, finished)
         except OSError as error:
@@ -200,8 +205,11 @@ class _Attempt:
 
 def make_attempt_folder(folder: str) -> None:
     """Make the folder of an attempt, and that of its item; a folder that is there raises FileExistsError."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(os.path.dirname(folder), 0o700)  # noqa: PTH102, PTH120 - paths as text: this is the hot path
+    above, _, _ = folder.rpartition("/")
+    try:  # noqa: SIM105 - this is the hot path
+        os.mkdir(above, 0o700)  # noqa: PTH102 - paths as text: this is the hot path
+    except FileExistsError:
+        pass
     os.mkdir(folder, 0o700)  # noqa: PTH102
 
 

@@ -27,7 +27,7 @@ def write_result(one: Held, order: Order | None, outcome: Outcome, finished: Fin
         "index": one.item.index,
         "item": one.item.id,
         "attempt": one.attempt,
-        "status": outcome.status.value,
+        "status": str(outcome.status),
         "reason": outcome.reason,
         "order": order.document() if order else None,
         "user_seconds": finished.user_seconds if finished else None,

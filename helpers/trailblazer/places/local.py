@@ -92,7 +92,7 @@ class Local:
             os.close(stdout)
             raise
         with self._lock:
-            self._logs.update(dict.fromkeys(logs, (order.log_cap, False)))
+            self._logs[logs[0]] = self._logs[logs[1]] = order.log_cap, False
         return logs
 
     def _keep_caps(self) -> None:
@@ -116,10 +116,10 @@ class Local:
         sizes, truncated = [0, 0], False
         if logs[0] != self._null:
             sizes = [os.fstat(log).st_size for log in logs]
-            if any(size > self._logs[log][0] for log, size in zip(logs, sizes, strict=True)):
+            if max(sizes) > self._logs[logs[0]][0]:
                 self._cut()
                 sizes = [os.fstat(log).st_size for log in logs]
-            truncated = any(self._logs[log][1] for log in logs)
+            truncated = self._logs[logs[0]][1] or self._logs[logs[1]][1]
         self._close_logs(logs)
         return Finished(
             exit_code=ended.exit_code,

@@ -97,6 +97,8 @@ def ask_git(folder: Path, *words: str) -> str | None:
 
     Hooks and the file-system monitor are off: somebody who can write to the folder could plant a program there.
     """
+    if "GIT_DIR" not in os.environ and not any((place / ".git").exists() for place in (folder, *folder.parents)):
+        return None
     argv = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *words]
     answer = ask(
         argv, environment={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "PAGER": "cat"}

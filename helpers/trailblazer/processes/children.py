@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import signal
@@ -102,8 +101,7 @@ class Children:
             signal_group(child.pid, signal.SIGKILL)
             _, status, used = os.wait4(child.pid, 0)
             del self._running[child.pid]
-            known = set(self._running)
-        end_orphans_of(child.mark, known)
+        end_orphans_of(child.mark, self._running)
         code = os.waitstatus_to_exitcode(status)
         return Ended(
             exit_code=code if code >= 0 else None,
@@ -147,8 +145,10 @@ class Children:
 
 def signal_group(group: int, number: int) -> None:
     """Send a signal to a process group, if it still exists."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    try:  # noqa: SIM105 - this is the hot path
         os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def start_failure(error: OSError, command: str) -> str:

@@ -46,6 +46,8 @@ def end_orphans_of(mark: str, known: Collection[int]) -> None:
     The children in `known` are not touched: another thread waits for each. The children of what is killed become ours
     as well: it is looked again until there is none.
     """
+    if not _has_own_children():
+        return
     deadline = time.monotonic() + GRACE_SECONDS
     while _kill_orphans(mark, known) and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -65,6 +67,11 @@ def _kill_orphans(mark: str, known: Collection[int]) -> bool:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
     return has_found
+
+
+def _has_own_children() -> bool:
+    handle = _list_of_children(os.getpid())
+    return handle is not None and bool(os.pread(handle, 1, 0))
 
 
 def _own_children() -> list[int]:

@@ -16,6 +16,7 @@ RESTORED = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal
 # glibc's and musl's values, from <spawn.h>; the opaque structs of both fit into OPAQUE_BYTES with room to spare.
 _SETSIGDEF, _SETSIGMASK, _SETSID = 0x04, 0x08, 0x80
 _OPAQUE_BYTES = 1024
+_ENCODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # as os.fsencode has it, in fewer steps
 
 
 @functools.cache
@@ -65,11 +66,11 @@ def spawn(
     `descriptors` become its stdin, stdout and stderr; `folder` is where it works, empty for ours. A path of the command
     that is not absolute begins at that folder. A command that cannot be started raises OSError.
     """
-    libc = _libc()
     if folder:
         _refuse_missing(folder)
         if not has_working_folder_action():
             argv = _entering(folder, argv)
+    libc, words = _libc(), [_bytes(word) for word in argv]
     actions = ctypes.create_string_buffer(_OPAQUE_BYTES)
     libc.posix_spawn_file_actions_init(actions)
     pid = ctypes.c_int()
@@ -80,10 +81,10 @@ def spawn(
             libc.posix_spawn_file_actions_addchdir_np(actions, _bytes(folder))
         problem = libc.posix_spawnp(
             ctypes.byref(pid),
-            _bytes(argv[0]),
+            words[0],
             actions,
             _attributes(),
-            _array([_bytes(word) for word in argv]),
+            _array(words),
             _marked(environment, mark),
         )
     finally:
@@ -116,7 +117,7 @@ def _entering(folder: str, argv: Sequence[str]) -> list[str]:
 
 
 def _bytes(word: str) -> bytes:
-    encoded = os.fsencode(word)
+    encoded = word.encode(*_ENCODING)
     if b"\0" in encoded:
         raise ValueError("an argument holds a NUL character, which no command can take")
     return encoded

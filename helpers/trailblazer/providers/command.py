@@ -93,8 +93,8 @@ class Command:
 
     def argv(self, values: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, ...]:
         """Return the words for the values of one item."""
-        own = tuple(render(values) for render in self.words)
-        return (*self.agent.words(known), *own) if self.agent else own
+        own = [render(values) for render in self.words]
+        return (*self.agent.words(known), *own) if self.agent else tuple(own)
 
     def judge(self, order: Order, ended: Finished, check: Check) -> Judged:
         """Return what an order that has run came to; `check` holds its output against the schema.

@@ -46,12 +46,8 @@ def compile_text(text: str, *, for_shell: bool = False, names: Sequence[str] = N
     finish = _quoted if for_shell else _as_text
     parts = re.split(r"\{\{\s*(" + "|".join(names) + r")\s*\}\}", text)
     if not any(map(has_marks, parts[::2])):
-        named = parts[1::2]
-        return lambda values: "".join(
-            part
-            for pair in zip(parts[::2], [*(finish(values[name]) for name in named), ""], strict=True)
-            for part in pair
-        )
+        first, pairs = parts[0], list(zip(parts[1::2], parts[2::2], strict=True))
+        return lambda values: first + "".join([finish(values[name]) + text for name, text in pairs])
     return _compile_with_jinja(text, finish, names)
 
 

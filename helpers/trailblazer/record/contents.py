@@ -146,4 +146,4 @@ def is_digest(known_by: str) -> bool:
 
 def is_unread(known_by: str) -> bool:
     """Say whether nobody has read what something holds: nothing about it can be proved."""
-    return known_by.startswith(UNREADABLE) or bool(_TOO_LARGE.fullmatch(known_by))
+    return not known_by.isalnum() and (known_by.startswith(UNREADABLE) or bool(_TOO_LARGE.fullmatch(known_by)))

@@ -78,7 +78,7 @@ class Record:
 
     def settle(self, item: Item, attempt: int, outcome: Outcome) -> None:
         """Write the outcome of an item to the journal."""
-        status, refusal = outcome.status.value, outcome.refusal.value
+        status, refusal = str(outcome.status), str(outcome.refusal)
         self._write(
             Settled(
                 item=item.id,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from trailblazer.paths import timestamp
 from trailblazer.record.lines import FIELDS, KINDS, Line, Settled, Started
 
 FIRST = "0" * 64
+# Returns the kind of a line and the values of the fields that are always written, in the order of FIELDS.
+_VALUES_OF: dict[type[Line], Callable[[Line], tuple[Any, ...]]] = {
+    kind: operator.attrgetter("kind", *always) for kind, (always, _) in FIELDS.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +94,9 @@ class Journal:
 
 def _fields(line: Line) -> dict[str, Any]:
     kind = type(line)
-    record: dict[str, Any] = {"at": line.at or timestamp(), "kind": kind.kind}
     always, optional = FIELDS[kind]
-    for name in always:
-        record[name] = getattr(line, name)
+    record: dict[str, Any] = {"at": line.at or timestamp()}
+    record.update(zip(("kind", *always), _VALUES_OF[kind](line), strict=True))
     for name in optional:
         if value := getattr(line, name):
             record[name] = value

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from trailblazer.record.journal import read_written
 from trailblazer.record.lines import Begun, Line, Opened, Postponed, Resumed, Retried, Settled, Started
@@ -45,6 +45,8 @@ class Standing:
 
     _CODES: tuple[Status | None, ...] = (None, *Status)
     _REFUSALS: tuple[Refusal, ...] = tuple(Refusal)
+    _CODE_OF: ClassVar[dict[str, int]] = {status: code for code, status in enumerate(Status, start=1)}
+    _REFUSAL_OF: ClassVar[dict[str, int]] = {refusal: code for code, refusal in enumerate(Refusal)}
 
     def __init__(self, planned: int = 0) -> None:
         self._plan(planned)
@@ -72,8 +74,9 @@ class Standing:
                 if line.handle:
                     self._begun[line.index] = Unfinished(((line.index, line.attempt),), line.handle)
             case Begun():
-                group = Unfinished(tuple((index, number) for index, number in line.attempts), line.handle)
-                self._begun.update((index, group) for index, _ in group.attempts)
+                group = Unfinished(tuple([(index, number) for index, number in line.attempts]), line.handle)
+                for index, _ in group.attempts:
+                    self._begun[index] = group
             case Retried() | Postponed():
                 self._forget(line.index)
                 self._spend(line.usage)
@@ -86,14 +89,14 @@ class Standing:
                 pass
 
     def _settle(self, line: Settled, place: int) -> None:
-        index, status = line.index, Status(line.status)
+        index, code, refusal_code = line.index, self._CODE_OF[line.status], self._REFUSAL_OF[line.refusal]
+        status, refusal = Status(line.status), self._REFUSALS[refusal_code]
         earlier = self.of(index)
         if earlier is not None:
             self.counts[earlier] -= 1
             self.refused[self._REFUSALS[self._refused[index]]] -= 1
-        refusal = Refusal(line.refusal)
-        self._codes[index] = self._CODES.index(status)
-        self._refused[index] = self._REFUSALS.index(refusal)
+        self._codes[index] = code
+        self._refused[index] = refusal_code
         self._attempts[index] = max(line.attempt, self._attempts[index])
         self._places[index] = place
         self.counts[status] += 1

@@ -36,7 +36,7 @@ class Audience:
     def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
         """Emit an outcome, and say it to people when it is not a good one."""
         level = "error" if outcome.status in FAILED else "info"
-        self.emit("settle", "complete", item, level=level, outcome=outcome.status.value, **_facts(outcome))
+        self.emit("settle", "complete", item, level=level, outcome=str(outcome.status), **_facts(outcome))
         if self._shown.emitter.lost and not self._has_warned:
             self._has_warned = True
             self._shown.progress.say(
@@ -67,9 +67,8 @@ class Audience:
 
 
 def _facts(outcome: Outcome) -> Mapping[str, Any]:
-    facts: dict[str, Any] = {
-        name: outcome.details[name] for name in ("duration_ms", "exit_code") if name in outcome.details
-    }
+    details = outcome.details
+    facts: dict[str, Any] = {name: details[name] for name in ("duration_ms", "exit_code") if name in details}
     if outcome.reason:
         facts["msg"] = outcome.reason
     if outcome.usage:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from trailblazer.atomic import whole_file
 from trailblazer.errors import PlanUnusable
-from trailblazer.schemas import DEEPEST, refuse_deep
+from trailblazer.schemas import DEEPEST, parse_json, refuse_deep
 
 _BY_SUFFIX = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
 _PIECE = 1 << 16
@@ -44,7 +44,7 @@ def read_spooled(file: Path) -> Iterator[Any]:
     """Yield the values that were spooled, in order."""
     with file.open("rb") as opened:
         for line in opened:
-            yield json.loads(line)
+            yield parse_json(line)
 
 
 def _values(opened: IO[bytes], name: str, form: str) -> Iterator[Any]:

@@ -27,7 +27,6 @@ from trailblazer.lanes.items.source import read_spooled, spool_items
 from trailblazer.lanes.items.trial import Trial
 from trailblazer.lanes.items.words import read_limits, read_provider, read_time_limit
 from trailblazer.plain import counted
-from trailblazer.processes.ask import ask_git
 from trailblazer.record.folder import JOURNAL, Record, find_folder
 from trailblazer.record.manifest import Resource, Seed, read_manifest
 from trailblazer.record.outcomes import FAILED, GOOD, Item
@@ -119,6 +118,8 @@ class ItemsWork:
 
     def seed(self) -> Seed:
         """Return the fields of the manifest that say what was asked for (E5)."""
+        from trailblazer.processes.ask import ask_git
+
         return Seed(
             plan_preflight_dir=None,
             plan_file_used=self._source,
