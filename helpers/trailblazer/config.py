@@ -134,7 +134,14 @@ def _nearest(name: str, right: Mapping[str, Any]) -> str:
 
 def read_yaml(file: Path) -> Any:
     """Return what a YAML file holds; one that cannot be read, or is not YAML, is refused with ConfigWrong."""
-    return _construct(_compose(file))
+    import yaml
+
+    node = _compose(file)
+    try:
+        return None if node is None else _construct(node)
+    except (yaml.YAMLError, ValueError) as error:
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigWrong(f"{file}: not plain YAML: {problem}", "Mend that value.") from error
 
 
 def _compose(file: Path) -> Any:

@@ -127,7 +127,9 @@ class FileTracker:
                     self._seen = (stamp, settle_blockers(read_issues(records_in(_read_document(self._file)))))
             except OSError as error:
                 raise PlanUnusable(f"cannot read {self._file}: {error.strerror}", "tracker.source names it.") from error
-            except (ValueError, ConfigWrong) as error:
+            except ConfigWrong as error:
+                raise PlanUnusable(one_line(error.what), _HINT) from error
+            except ValueError as error:
                 raise PlanUnusable(f"{self._file}: {one_line(str(error), 300)}", _HINT) from error
             return self._seen[1]
 
@@ -138,12 +140,14 @@ def _read_document(file: Path) -> Any:
     if file.suffix.lower() in _YAML:
         return read_yaml(file)
     if file.suffix.lower() in _LINES:
-        return [_parse_line(line, number) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    return parse_json(text.removeprefix(b"\xef\xbb\xbf"))
+        return [
+            _parse(line, f"line {number}") for number, line in enumerate(text.splitlines(), start=1) if line.strip()
+        ]
+    return _parse(text.removeprefix(b"\xef\xbb\xbf"), "it")
 
 
-def _parse_line(line: bytes, number: int) -> Any:
+def _parse(text: bytes, what: str) -> Any:
     try:
-        return parse_json(line)
+        return parse_json(text)
     except ValueError as error:
-        raise ValueError(f"line {number} is not JSON: {error}") from None
+        raise ValueError(f"{what} is not JSON: {error}") from None
