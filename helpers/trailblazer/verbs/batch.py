@@ -48,8 +48,13 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--delay", metavar="T", help="between starts: 0.5, 10s, 1m")
     how.add_argument("--max-load", type=float, metavar="L", help="start nothing while the load is higher")
     how.add_argument("--min-free-memory", metavar="SIZE", help="start nothing while less is free: 2G")
-    how.add_argument("--expect", choices=["json"], help="an item is good only when its output parses")
-    how.add_argument("--expect-schema", metavar="FILE", help="… and holds against this JSON Schema")
+    how.add_argument("--idle", metavar="T", help="end what prints nothing for so long: 5m; 0 is never (agents: 30m)")
+    how.add_argument(
+        "--expect",
+        choices=["json", "changes", "answer", "file"],
+        help="good only with: output that parses, changes in the git checkout, an answer, or the output file",
+    )
+    how.add_argument("--expect-schema", metavar="FILE", help="good only when the output holds against this JSON Schema")
     stop = run_.add_argument_group("when to stop")
     stop.add_argument("--fail-fast", type=int, metavar="N", help="stop when the first N all fail")
     stop.add_argument(

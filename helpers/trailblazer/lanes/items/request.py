@@ -18,7 +18,7 @@ LANE = "items"
 class ItemsRequest:
     """The words of a batch. A word that was not given has its default: None, 0 or empty in most cases.
 
-    `timeout`, `delay`, `min_free_memory` and `log_cap` are amounts as people write them: 90, 10m, 3x, 2G.
+    `timeout`, `idle`, `delay`, `min_free_memory` and `log_cap` are amounts as people write them: 90, 10m, 3x, 2G.
     """
 
     command: tuple[str, ...] = ()
@@ -36,6 +36,7 @@ class ItemsRequest:
     delay: str = "0"
     max_load: float | None = None
     min_free_memory: str | None = None
+    idle: str | None = None
     expect: str | None = None
     expect_schema: str | None = None
     fail_fast: int = 0

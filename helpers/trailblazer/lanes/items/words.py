@@ -15,14 +15,17 @@ from trailblazer.dispatch.throttle import Throttle
 from trailblazer.errors import PlanUnusable, WordsWrong
 from trailblazer.lanes.items.request import ItemsRequest
 from trailblazer.lanes.orders import TimeLimit
+from trailblazer.processes.ask import ask_git
 from trailblazer.providers.agents import Agent, load_agents
-from trailblazer.providers.command import Command, Expectation
+from trailblazer.providers.command import Command
+from trailblazer.providers.order import Evidence, Expectation
 from trailblazer.providers.templates import Render, compile_text, has_marks, join_marks
 
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 MOST_TEMPLATE_BYTES = 64 << 20
 DEFAULT_AGENT = "claude"
+JSON = "json"
 
 
 def read_limits(request: ItemsRequest, workers: int) -> Limits:
@@ -93,8 +96,27 @@ def read_provider(request: ItemsRequest, config: Config) -> Command:
         agent=agent,
         model=request.model,
         log_cap=None if request.no_worker_logs else int(read_amount(request.log_cap, _SIZES)),
-        expects=Expectation(bool(request.expect or request.expect_schema), request.expect_schema),
+        expects=_expectation(request),
+        idle_seconds=_idle_seconds(request, 60 * config["providers.idle_minutes"] if agent else 0.0),
+        grace_seconds=config["providers.grace_seconds"],
     )
+
+
+def _expectation(request: ItemsRequest) -> Expectation:
+    is_json = request.expect == JSON or request.expect_schema is not None
+    evidence = Evidence(request.expect) if request.expect not in {None, JSON} else Evidence.NONE
+    if evidence is Evidence.CHANGES and ask_git(Path.cwd(), "rev-parse", "--git-dir") is None:
+        raise WordsWrong("--expect changes needs a git checkout", "Go to the folder that the work changes.")
+    return Expectation(is_json, request.expect_schema, evidence)
+
+
+def _idle_seconds(request: ItemsRequest, default: float) -> float | None:
+    """Return how long an attempt may print nothing. It is seen in the logs: without them the limit is refused."""
+    if request.no_worker_logs:
+        if request.idle is not None:
+            raise WordsWrong("--idle needs the logs", "Leave --no-worker-logs out.")
+        return None
+    return (default if request.idle is None else read_amount(request.idle, _TIMES)) or None
 
 
 def _words(command: list[str], request: ItemsRequest, *, is_whole: bool) -> tuple[Render, ...]:
