@@ -100,7 +100,6 @@ def unused(files: dict[str, Path]) -> list[str]:
 # What the issues lane will use.
 AWAITED = {
     "providers.failure_codes.failure_of_runner",
-    "providers.failure_codes.outcome_line",
 }
 
 

@@ -59,7 +59,7 @@ def test_a_dry_run_does_all_that_is_free_and_claims_nothing(nights: Nights) -> N
     assert "> Issue 2\n" in Path(file).read_text()
     assert "stub would work on 1 issue" in preview.err
     assert "[preflight/stub] available" in preview.err
-    assert [] == nights.ran == nights.dispatches
+    assert (nights.ran, nights.dispatches) == ([], [])
     assert not list(nights.var.glob("claims/*/*.json"))
 
 
