@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -16,7 +17,7 @@ from trailblazer.plain import one_line
 from trailblazer.providers.agents import Agent, Answer, Kind, read_answer
 from trailblazer.providers.outputs import MOST_BYTES, Unreadable, last_bytes, read_file, read_log
 from trailblazer.providers.templates import Render
-from trailblazer.record.outcomes import Outcome, Refusal, Status
+from trailblazer.record.outcomes import Outcome, Status
 from trailblazer.schemas import check_shape, parse_json
 
 
@@ -116,7 +117,7 @@ class Command:
             known["tree"] = tree
         if self.prompt is not None:
             text = self.prompt(values)
-            _write_private(values["prompt_file"], text)
+            write_private(values["prompt_file"], text)
             known |= {"prompt": text, "prompt_file": values["prompt_file"]}
             stdin = values["prompt_file"] if self.agent is None or self.agent.prompt == "stdin" else None
         return Order(
@@ -138,10 +139,8 @@ class Command:
     def judge(self, order: Order, ended: Finished, check: Check) -> Judged:
         """Return what an order that has run came to; `check` holds its output against the schema."""
         details: dict[str, Any] = {"truncated": True} if ended.truncated else {}
-        if ended.why == "timeout":
-            return Judged(Outcome(Status.TIMEOUT, f"ended after {ended.seconds:.1f} s", details=details))
         if ended.why:
-            return Judged(Outcome(Status.CANCELLED, "ended before it was done", details=details))
+            return self._was_ended(order, ended, details)
         try:
             made = read_file(order.output_file)
             stdout = read_log(f"{order.folder}/worker.stdout", ended.stdout_bytes)
@@ -156,10 +155,22 @@ class Command:
         reason = self._failure(order, ended, answer) or _unexpected(order, ended, content, details, check)
         if reason and ended.truncated and answer is not None:
             reason = one_line(f"{reason} (its log was cut at {order.log_cap} bytes)", 300)
-        refusal = Refusal.FINAL if answer is not None and answer.kind in _FINAL else Refusal.NONE
         usage = answer.usage if answer else {}
-        outcome = Outcome(Status.ERROR if reason else Status.SUCCESS, reason, refusal, usage, details)
+        outcome = Outcome(Status.ERROR if reason else Status.SUCCESS, reason, usage=usage, details=details)
         return Judged(outcome, answer)
+
+    def _was_ended(self, order: Order, ended: Finished, details: dict[str, Any]) -> Judged:
+        """Return what an attempt that was ended came to; what it has used until then counts."""
+        answer = None
+        if self.agent is not None:
+            with contextlib.suppress(Unreadable):
+                answer = self._answer(order, ended, read_log(f"{order.folder}/worker.stdout", ended.stdout_bytes))
+        usage = answer.usage if answer else {}
+        if ended.why == "timeout":
+            return Judged(
+                Outcome(Status.TIMEOUT, f"ended after {ended.seconds:.1f} s", usage=usage, details=details), answer
+            )
+        return Judged(Outcome(Status.CANCELLED, "ended before it was done", usage=usage, details=details), answer)
 
     def _answer(self, order: Order, ended: Finished, stdout: bytes) -> Answer | None:
         if self.agent is None:
@@ -177,7 +188,6 @@ class Command:
         return one_line(f"{what}: {said}" if said else what, 300)
 
 
-_FINAL = frozenset({Kind.AUTH, Kind.BILLING, Kind.MODEL, Kind.QUOTA})  # the next item would hear the same
 TAIL_BYTES = 4096
 
 
@@ -216,7 +226,8 @@ def _content(made: bytes | None, stdout: bytes, answer: Answer | None) -> bytes:
     return orjson.dumps(answer.data) if answer.data is not None else answer.text.encode("utf-8", "replace")
 
 
-def _write_private(file: str, text: str) -> None:
+def write_private(file: str, text: str) -> None:
+    """Write a new file that only we may read; one that is there raises FileExistsError."""
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         write_all(handle, text.encode("utf-8", "surrogateescape"))

@@ -35,11 +35,12 @@ class Cause(StrEnum):
     MODEL_MISSING = "model_missing"
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
+    BUDGET = "budget"  # it has spent what the configuration gives it; no preflight says so
     UNKNOWN = "unknown"
 
 
-# What the answer to a paid preflight means; any other kind that is not ok is unknown.
-_CAUSES = {
+# What the kind of an agent's answer means for its provider; any other kind that is not ok is unknown.
+CAUSES = {
     Kind.AUTH: Cause.NOT_LOGGED_IN,
     Kind.BILLING: Cause.NO_CREDIT,
     Kind.QUOTA: Cause.QUOTA,
@@ -150,7 +151,7 @@ class _Check:
             return self._late()
         out, err = answer.out.encode(), answer.err.encode()
         heard = read_answer(agent, out, err, max(answer.code, 0), -answer.code if answer.code < 0 else None)
-        cause = None if heard.kind is Kind.OK else _CAUSES.get(heard.kind, Cause.UNKNOWN)
+        cause = None if heard.kind is Kind.OK else CAUSES.get(heard.kind, Cause.UNKNOWN)
         return _Verdict(cause, heard.reason.removeprefix(f"{agent.name}: "), heard.model)
 
     def version(self) -> str | None:
