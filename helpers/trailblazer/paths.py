@@ -57,6 +57,11 @@ def _to_the_millisecond(milliseconds: int) -> str:
     return f"{_to_the_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
 
 
+def timestamp_of(moment: float) -> str:
+    """Return a moment (epoch seconds) as documents and events write it, to the second."""
+    return f"{_to_the_second(int(moment))}Z"
+
+
 @functools.lru_cache(2)
 def _to_the_second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -30,6 +30,7 @@ class Cause(StrEnum):
     NOT_LOGGED_IN = "not_logged_in"
     NO_CREDIT = "no_credit"
     QUOTA = "quota"
+    BUDGET = "budget"  # it has spent what the configuration gives it
     RATE_LIMITED = "rate_limited"
     MODEL_MISSING = "model_missing"
     UNREACHABLE = "unreachable"

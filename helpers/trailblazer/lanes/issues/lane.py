@@ -20,6 +20,8 @@ from trailblazer.lanes.issues.tracker import Tracker
 from trailblazer.lanes.issues.trees import Place, Trees
 from trailblazer.lanes.orders import Orders, Try
 from trailblazer.providers.command import Judged
+from trailblazer.providers.lineup import Lineup
+from trailblazer.record.admission import WIDE, Room
 from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refusal, Refused, Status
 
 GRACE_SECONDS = 5.0
@@ -31,6 +33,7 @@ class Means:
 
     tracker: Tracker
     claims: Claims
+    lineup: Lineup
     orders: Orders
     trees: Trees
     has_open_change: Question | None
@@ -46,8 +49,8 @@ class IssuesLane(OwnedLane):
     for review. While a runner may still work on an issue its claim stays as well.
     """
 
-    def __init__(self, means: Means, repos: Mapping[str, Path], provider: str) -> None:
-        self._means, self._repos, self.provider = means, repos, provider
+    def __init__(self, means: Means, repos: Mapping[str, Path], *, settles_only: bool = False) -> None:
+        self._means, self._repos, self._settles_only = means, repos, settles_only
         self._holder = ""
         self._running: dict[str, Running | None] = {}
         self.left: set[str] = set()
@@ -58,7 +61,18 @@ class IssuesLane(OwnedLane):
     def check(self) -> None:
         """Ask once whether the tracker answers, and how many changes wait for review."""
         self._means.tracker.check()
-        self.most = count_open_changes(self._means.open_changes, self._means.max_open)
+        if not self._settles_only:
+            self._means.lineup.check()
+            self.most = count_open_changes(self._means.open_changes, self._means.max_open)
+
+    @property
+    def provider(self) -> str:
+        """The provider that works first, or would."""
+        return self._means.lineup.name
+
+    def room(self) -> Room:
+        """Return how many attempts the providers stand."""
+        return WIDE if self._settles_only else self._means.orders.room()
 
     def open(self, dispatch: Dispatch) -> None:
         """Take the name for the claims of this dispatch, and make the place where orders run."""
@@ -106,8 +120,8 @@ class IssuesLane(OwnedLane):
         return self._follow(one, self._means.orders.begin(one, wanted), tree)
 
     def _with_changes(self, tree: Place, judged: Judged) -> Outcome:
-        """Return an outcome with its provider, and with what has changed in the working folder."""
-        details = {"provider": self.provider, **judged.outcome.details, **self._means.trees.changes(tree)}
+        """Return an outcome with what has changed in the working folder."""
+        details = {**judged.outcome.details, **self._means.trees.changes(tree)}
         return replace(judged.outcome, details=details)
 
     def _follow(self, one: Held, running: Running, tree: Place | None) -> Running:
@@ -160,6 +174,7 @@ class IssuesLane(OwnedLane):
 
     def close(self) -> None:
         """End whatever still runs here, and give working folders back."""
+        self._means.lineup.close()
         self._means.orders.close()
 
 

@@ -1,10 +1,11 @@
-"""Puts a lane together by the configuration and what was asked for: tracker, provider, gates, working folders."""
+"""Puts a lane together by the configuration and what was asked for: providers, gates, working folders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
 from trailblazer.config import Config
+from trailblazer.errors import ServiceDown
 from trailblazer.lanes.issues.conflicts import ConflictLocks
 from trailblazer.lanes.issues.earlier import Claims
 from trailblazer.lanes.issues.lane import IssuesLane, Means
@@ -14,46 +15,61 @@ from trailblazer.lanes.issues.rules import Rules
 from trailblazer.lanes.issues.tracker import Tracker
 from trailblazer.lanes.issues.trees import Checkouts
 from trailblazer.lanes.orders import Orders, TimeLimit
-from trailblazer.providers import chain
-from trailblazer.providers.chain import Choice
+from trailblazer.lanes.spending import read_rules
+from trailblazer.providers.chain import choose_chain, find_providers, load_providers
 from trailblazer.providers.command import Command, Expectation
+from trailblazer.providers.lineup import Lineup
 from trailblazer.providers.order import Evidence
-from trailblazer.providers.preflight import check_provider
+from trailblazer.providers.seats import Seat
 from trailblazer.providers.templates import Render
 
 LOG_CAP = 64 << 20
 
 
-def choose_provider(config: Config, request: IssuesRequest, log: Callable[[str], None]) -> Choice:
-    """Return the first provider of the chain that can work; without any this raises ServiceDown (exit 8)."""
-    providers = chain.load_providers(config)
-    named = tuple(name.strip() for name in request.provider.split(",")) if request.provider else ()
-    known = {provider.name: provider for provider in chain.find_providers(named or providers, providers)}
-    names = named or chain.choose_chain(config, providers)
-    return chain.choose_provider(names, lambda name: check_provider(known[name], model=request.model, log=log))
-
-
-def make_lane(
-    config: Config, request: IssuesRequest, tracker: Tracker, claims: Claims, rules: Rules, prompt: Render, name: str
-) -> IssuesLane:
-    """Return the lane of a night in which the provider of that name works."""
-    provider = Command(
+def read_lineup(config: Config, request: IssuesRequest, prompt: Render) -> Lineup:
+    """Return the providers of a night: those that were named, else the chain. An unknown one is WordsWrong."""
+    known = load_providers(config)
+    names = tuple(request.provider.split(",")) if request.provider else choose_chain(config, known)
+    command = Command(
         words=(),
         prompt=prompt,
-        agent=chain.load_providers(config)[name].agent,
+        agent=None,
         model=request.model,
         log_cap=LOG_CAP,
         expects=Expectation(evidence=Evidence(request.expect)),
         idle_seconds=60 * request.idle_minutes,
+        grace_seconds=config["providers.grace_seconds"],
     )
+    chosen = find_providers(dict.fromkeys(names), known)
+    seats = [Seat(provider, replace(command, agent=provider.agent)) for provider in chosen]
+    if not seats:
+        raise ServiceDown("no provider is installed", NO_PROVIDER)
+    return Lineup(seats, read_rules(request, config, request.max_parallel), model=request.model)
+
+
+NO_PROVIDER = "Install claude, codex, opencode or gemini, or set providers.chain."
+
+
+def make_lane(
+    config: Config,
+    request: IssuesRequest,
+    tracker: Tracker,
+    claims: Claims,
+    rules: Rules,
+    lineup: Lineup,
+    *,
+    settles_only: bool = False,
+) -> IssuesLane:
+    """Return the lane of a night. With `settles_only` it begins nothing, and asks no provider."""
     means = Means(
         tracker=tracker,
         claims=claims,
-        orders=Orders(provider, TimeLimit(60 * request.timeout_minutes)),
+        lineup=lineup,
+        orders=Orders(lineup, TimeLimit(60 * request.timeout_minutes)),
         trees=Checkouts(rules.repos.folders),
         has_open_change=read_question(config, "gates.has_open_change"),
         open_changes=read_question(config, "gates.open_changes"),
         max_open=config["gates.max_open"],
         conflicts=ConflictLocks(config.places.var / "nightly" / "conflicts"),
     )
-    return IssuesLane(means, rules.repos.folders, name)
+    return IssuesLane(means, rules.repos.folders, settles_only=settles_only)

@@ -9,13 +9,12 @@ from typing import Any
 from trailblazer.atomic import make_folder, write_whole
 from trailblazer.config import Config, load_config
 from trailblazer.dispatch.story import carry_out
-from trailblazer.errors import PlanUnusable, ServiceDown, Trouble
+from trailblazer.errors import GateClosed, PlanUnusable, ServiceDown, Trouble
 from trailblazer.events import Console
 from trailblazer.lanes.issues.earlier import Claims, unsettled
 from trailblazer.lanes.issues.history import read_nights
 from trailblazer.lanes.issues.holder import own_prefix
-from trailblazer.lanes.issues.lane import IssuesLane
-from trailblazer.lanes.issues.means import choose_provider, make_lane
+from trailblazer.lanes.issues.means import make_lane, read_lineup
 from trailblazer.lanes.issues.opening import open_tracker
 from trailblazer.lanes.issues.prompt import read_template, values_of
 from trailblazer.lanes.issues.request import IssuesRequest, read_request, stored_request
@@ -25,6 +24,8 @@ from trailblazer.lanes.issues.tracker import Tracker
 from trailblazer.lanes.issues.work import IssuesWork
 from trailblazer.plain import counted, one_line
 from trailblazer.providers.failure_codes import Code, outcome_line
+from trailblazer.providers.lineup import Lineup
+from trailblazer.providers.seats import Listener
 from trailblazer.record.folder import find_folder
 from trailblazer.record.manifest import read_manifest
 from trailblazer.record.outcomes import Outcome, Status
@@ -73,25 +74,23 @@ class _Night:
         selection = self._select()
         if not selection.candidates:
             return self._nothing(selection)
-        try:
-            lane = self._lane()
-        except ServiceDown as trouble:
-            self._say_unavailable(selection, trouble)
-            raise
+        lineup = self._checked_lineup(selection)
+        lane = make_lane(self.config, self.request, self.tracker, self.claims, self.rules, lineup)
         return carry_out(IssuesWork(self.config, self.request, lane, selection, verbose=self.verbose))
 
     def preview(self) -> int:
         """Say which issues would be taken, by whom and why, and write their prompts. Nothing is claimed."""
         selection = self._select()
-        for line in selection.lines():
-            self.console.say(line)
         if not selection.candidates:
             return self._nothing(selection)
-        choice = choose_provider(self.config, self.request, self.console.say)
+        for line in selection.lines():
+            self.console.say(line)
+        lineup = self._checked_lineup(selection)
+        lineup.listen(Listener(say=self.console.say))
         most = selection.candidates[: self.request.max_dispatch]
         issues = counted(len(most), "issue")
-        why = f": {choice.line}" if choice.line else ""
-        self.console.say(f"Dry run: {choice.provider} would work on {issues}{why}; nothing was claimed", "green")
+        why = f": fallback ({lineup.fallback})" if lineup.fallback else ""
+        self.console.say(f"Dry run: {lineup.name} would work on {issues}{why}; nothing was claimed", "green")
         folder = make_folder(self.config.places.var / PROMPTS)
         for candidate in most:
             file = folder / f"{candidate.issue.id.replace('/', '_')}.md"
@@ -102,9 +101,10 @@ class _Night:
 
     def resume(self, folder: Path, *, force: bool) -> int:
         """Carry an earlier night on."""
-        return carry_out(
-            IssuesWork(self.config, self.request, self._lane(), None, resumes=folder, force=force, verbose=self.verbose)
-        )
+        lineup = read_lineup(self.config, self.request, self.prompt)
+        lane = make_lane(self.config, self.request, self.tracker, self.claims, self.rules, lineup)
+        work = IssuesWork(self.config, self.request, lane, None, resumes=folder, force=force, verbose=self.verbose)
+        return carry_out(work)
 
     # -- what earlier nights left -----------------------------------------------------------------------------
 
@@ -124,9 +124,9 @@ class _Night:
 
     def _settle(self, folder: Path) -> int:
         try:
-            manifest = read_manifest(folder)
-            request = stored_request(manifest)
-            lane = self._lane_of(manifest.seed.provider, request)
+            request = stored_request(read_manifest(folder))
+            lineup = read_lineup(self.config, request, self.prompt)
+            lane = make_lane(self.config, request, self.tracker, self.claims, self.rules, lineup, settles_only=True)
             return carry_out(IssuesWork(self.config, request, lane, None, resumes=folder, settles_only=True))
         except Trouble as trouble:  # tonight's issues do not wait for it
             self.console.say(f"Warning: night {folder.name} cannot be settled: {trouble.what}", "yellow")
@@ -141,14 +141,16 @@ class _Night:
         known = Known(self.claims, {pair.second: pair.first for pair in pairs}, unreadable)
         return select(listing.issues, self.rules, known, worktree=self.request.worktree)
 
-    def _lane(self) -> IssuesLane:
-        choice = choose_provider(self.config, self.request, self.console.say)
-        if choice.line:
-            self.console.say(choice.line, "yellow")
-        return self._lane_of(choice.provider, self.request)
-
-    def _lane_of(self, provider: str, request: IssuesRequest) -> IssuesLane:
-        return make_lane(self.config, request, self.tracker, self.claims, self.rules, self.prompt, provider)
+    def _checked_lineup(self, selection: Selection) -> Lineup:
+        """Return the providers, of which one can work. Else say a line for each issue, and raise ServiceDown (N4)."""
+        lineup = read_lineup(self.config, self.request, self.prompt)
+        try:
+            lineup.check()
+        except (ServiceDown, GateClosed) as trouble:
+            lineup.listen(Listener(say=self.console.say))
+            self._say_unavailable(selection, trouble)
+            raise ServiceDown(trouble.what, trouble.hint) from trouble
+        return lineup
 
     def _nothing(self, selection: Selection) -> int:
         for line in selection.lines():
@@ -156,7 +158,7 @@ class _Night:
         self.console.say(f"No issue from {self.request.tracker} can be taken: nothing was claimed", "green")
         return 0
 
-    def _say_unavailable(self, selection: Selection, trouble: ServiceDown) -> None:
+    def _say_unavailable(self, selection: Selection, trouble: Trouble) -> None:
         """Print a line for each issue that would have been taken (N4)."""
         details = {"code": Code.PROVIDER_UNAVAILABLE.value, "cause": "unknown"}
         outcome = Outcome(Status.ERROR, one_line(trouble.what), details=details)

@@ -40,7 +40,8 @@ class IssuesRequest:
     wait: bool = True
     wait_for_quota: bool = False
     max_cost_usd: float | None = None
-    max_tokens: int | None = None
+    max_tokens: float | None = None
+    item_max_cost_usd: float | None = None
     notes: str = ""
 
     def parameters(self) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""What any lane says of its providers: what happens at a used-up quota, and how much may be spent."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from trailblazer.config import Config
+from trailblazer.errors import WordsWrong
+from trailblazer.providers.breaker import Pauses
+from trailblazer.providers.budget import Budget, Cap
+from trailblazer.providers.seats import OnQuota, Rules
+
+
+class Spending(Protocol):
+    """The words of a request about providers. A cap of None is that of the configuration."""
+
+    @property
+    def wait_for_quota(self) -> bool:
+        """Whether a used-up quota is waited for."""
+
+    @property
+    def max_cost_usd(self) -> float | None:
+        """The most that the dispatch may spend, in US dollars."""
+
+    @property
+    def max_tokens(self) -> float | None:
+        """The most tokens that the dispatch may use."""
+
+    @property
+    def item_max_cost_usd(self) -> float | None:
+        """The most that one item may spend, in US dollars."""
+
+
+def read_rules(request: Spending, config: Config, slots: int) -> Rules:
+    """Return how the providers are used: words come before the configuration."""
+    return Rules(
+        on_quota=OnQuota.WAIT if request.wait_for_quota else OnQuota(config["providers.on_quota"]),
+        pauses=Pauses(
+            refused=60 * config["providers.reopen_minutes"],
+            quota=60 * config["providers.quota_wait_minutes"],
+            unreachable_after=config["providers.unreachable_after"],
+        ),
+        budget=read_budget(request, config),
+        slots=slots,
+    )
+
+
+def read_budget(request: Spending, config: Config) -> Budget:
+    """Return the caps; a cap below 0 is WordsWrong."""
+
+    def most(name: str) -> float | None:
+        said: float | None = getattr(request, name)
+        if said is not None and not said >= 0:
+            raise WordsWrong(f"--{name.replace('_', '-')} {said} is out of range", "A number from 0 on.")
+        return config[f"budget.{name}"] if said is None else said
+
+    return Budget(
+        Cap(most("max_cost_usd"), most("max_tokens")),
+        Cap(config["budget.provider_max_cost_usd"], config["budget.provider_max_tokens"]),
+        most("item_max_cost_usd"),
+    )
