@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lanes.items.standins import OK, Night, calls, configure, refuses, says
 from trailblazer import schemas
@@ -224,3 +227,44 @@ def test_every_switch_is_in_the_journal_and_the_summary(project: Path) -> None:
     assert {"alpha": (2, 1, 1, 0, 0.3, 13), "beta": (2, 2, 0, 2, 0.5, 20)} == rows
     for text in (record.folder / "journal.ndjson").read_text().splitlines():
         schemas.check("journal_line", schemas.parse_json(text.encode()), "journal.ndjson")
+
+
+def test_a_429_takes_slots_away_and_they_come_back(project: Path) -> None:
+    """Five at once until one is answered 429; later rounds that are good give the slots back, one by one."""
+    says(project, "alpha", {"kind": "rate", "text": "429"}, OK)
+    night = Night(project, slots=5)
+    record = night.record(30)
+    slots = night.lineup.members[0].limit
+    assert 5 == slots.slots
+    assert 0 == night.carry(record, [str(number) for number in range(30)]).exit_code
+    assert [] == night.names()
+    assert (30, 5, True) == (record.standing.good, slots.slots, slots._was_limited)
+
+
+def test_a_quota_in_the_agents_own_files_closes_it_before_the_start(project: Path) -> None:
+    """The preflight passes, but a file says that nothing is left: the provider is closed until that limit resets."""
+    file = project / "config" / ".trailblazer.yaml"
+    config = yaml.safe_load(file.read_text())
+    used = {"limits": {"used_percent": 100, "resets_at": int(time.time()) + 5000}}
+    (project / "usage.jsonl").write_text(json.dumps(used) + "\n")
+    config["providers"]["agents"]["alpha"]["quota"] = {
+        "files": [str(project / "usage.jsonl")], "windows": ["limits"], "used_percent": "used_percent",
+        "resets_at": "resets_at"}  # fmt: skip
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    night = Night(project)
+    assert 0 == night.carry(night.record(1), "a").exit_code
+    assert ("alpha closed", used["limits"]["resets_at"]) == (night.names()[0], night.switches[0].until)
+    assert ["a"] == calls(project, "beta")
+
+
+@pytest.mark.parametrize(("version", "words"), [("2.1.197", "a"), ("2.1.330", "a --new"), ("3.0", "a --new")])
+def test_words_that_a_version_does_not_know_are_left_out(project: Path, version: str, words: str) -> None:
+    """An agent's word may need a version: the preflight asks for the version once, and older ones go without."""
+    file = project / "config" / ".trailblazer.yaml"
+    config = yaml.safe_load(file.read_text())
+    config["providers"]["agents"]["alpha"] |= {
+        "version": ["echo", version], "since": [{"version": "2.1.330", "words": ["--new"]}]}  # fmt: skip
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    night = Night(project)
+    assert 0 == night.carry(night.record(1), "a").exit_code
+    assert [words] == calls(project, "alpha")
