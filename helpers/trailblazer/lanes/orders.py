@@ -17,6 +17,7 @@ from trailblazer.lanes.checks import Checks
 from trailblazer.lanes.result_file import read_result, write_result
 from trailblazer.paths import timestamp
 from trailblazer.places.local import Local
+from trailblazer.places.runner import Runner
 from trailblazer.plain import one_line
 from trailblazer.processes.children import Children, start_failure
 from trailblazer.providers.command import Command, Judged
@@ -55,9 +56,12 @@ MakePlace = Callable[[Dispatch, Command], Place]
 Amend = Callable[[Judged, Order, Finished], Outcome]
 
 
-def this_machine(dispatch: Dispatch, provider: Command) -> Local:  # noqa: ARG001 - another place may need it
-    """Return this machine as the place."""
-    return Local(dispatch.folder, {"TRACEPARENT": dispatch.traceparent})
+def place_of(dispatch: Dispatch, provider: Command) -> Place:
+    """Return where the orders of a provider run: at its runner, else on this machine."""
+    environment = {"TRACEPARENT": dispatch.traceparent}
+    if provider.agent is not None and provider.agent.runner:
+        return Runner(dispatch.folder, environment, provider.agent.questions)
+    return Local(dispatch.folder, environment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class Try:
 class Orders:
     """Runs the orders of a provider for a lane. Its methods may be called in many threads at once."""
 
-    def __init__(self, provider: Command, limit: TimeLimit, make_place: MakePlace = this_machine) -> None:
+    def __init__(self, provider: Command, limit: TimeLimit, make_place: MakePlace = place_of) -> None:
         self._provider, self._limit, self._make_place = provider, limit, make_place
         self._durations: deque[float] = deque(maxlen=MOST_DURATIONS)
         self._place: Place | None = None
@@ -159,8 +163,10 @@ class Orders:
             return Outcome(Status.ERROR, reason, usage=outcome.usage, details=details)
         return outcome
 
-    def find(self, one: Held) -> Running | None:
-        """Return the good result that an attempt left on the disk before its dispatcher was killed."""
+    def find(self, one: Held, handle: Handle, amend: Amend | None = None) -> Running | None:
+        """Return the job that a runner still has of an attempt, or the good result that it left on the disk."""
+        if isinstance(self._place, Runner) and (process := self._place.find(handle)) is not None:
+            return _Attempt(self, one, process.order, process, timestamp(), amend)
         try:
             outcome = read_result(one.folder)
         except (Trouble, ValueError, KeyError, TypeError, AttributeError):
