@@ -23,7 +23,7 @@ EVENTS = frozenset(
         *("runs.start", "runs.settle", "runs.progress", "runs.complete", "runs.claim"),
         *("runs.scan.start", "runs.scan.complete", "runs.reset.start", "runs.reset.complete"),
         *("runs.backfill.start", "runs.backfill.tick", "runs.backfill.complete"),
-        *("items.start", "items.settle"),
+        *("items.start", "items.settle", "providers.switch"),
     }
 )
 LARGEST_FILE = 512 << 20

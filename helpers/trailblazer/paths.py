@@ -53,6 +53,11 @@ def timestamp() -> str:
     return f"{_to_the_second(seconds)}.{nanoseconds // 1_000_000:03d}Z"
 
 
+def timestamp_of(moment: float) -> str:
+    """Return a moment (epoch seconds) as documents and events write it, to the second."""
+    return f"{_to_the_second(int(moment))}Z"
+
+
 @functools.lru_cache(2)
 def _to_the_second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

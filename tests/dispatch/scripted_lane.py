@@ -10,6 +10,7 @@ from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.lane import Dispatch, Handle, Held, Lane, OwnedLane, Running
 from trailblazer.dispatch.settling import Limits
 from trailblazer.paths import Places
+from trailblazer.record.admission import Switch
 from trailblazer.record.folder import Record, open_record
 from trailblazer.record.manifest import Seed
 from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refused, Status
@@ -55,6 +56,9 @@ class Silent:
         """Show nothing."""
 
     def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
+        """Show nothing."""
+
+    def switched(self, switch: Switch) -> None:
         """Show nothing."""
 
     def show(self, standing: Standing) -> None:

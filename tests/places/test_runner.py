@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +78,12 @@ class Runners:
         thread = threading.Thread(target=lambda: answers.append(process.wait()))
         thread.start()
         return process, answers, thread
+
+    @property
+    def kept_run(self) -> str:
+        """The run that is kept of the newest attempt; empty until it is acknowledged."""
+        file = self.folder / "dispatch" / f"attempt_{self._count}" / "runner_job.json"
+        return str(json.loads(file.read_text())["run"]) if file.exists() else ""
 
     @property
     def state(self) -> dict[str, Any]:
@@ -249,8 +254,7 @@ def test_a_job_that_is_left_outlives_us(runners: Runners) -> None:
 def test_a_job_of_a_killed_dispatcher_is_found(runners: Runners) -> None:
     """The handle is there before the job is; a later process goes on to wait for it."""
     process, answers, thread = runners.begun("while [ ! -e {{ output_file }}.go ]; do sleep 0.05; done")
-    wait_for(lambda: runners.state.get("agent", 0), "the job runs")
-    time.sleep(0.3)
+    wait_for(lambda: runners.kept_run, "the job is acknowledged")
     found = runners.new_place().find(process.handle)
     assert found is not None
     Path(f"{process.order.output_file}.go").touch()
@@ -272,8 +276,7 @@ def test_what_never_began_is_not_found(runners: Runners, tmp_path: Path) -> None
 def test_a_run_that_somebody_restarts_is_left(runners: Runners) -> None:
     """Another run of the issue is not ours: its claim is not released."""
     _, answers, thread = runners.begun("sleep 600")
-    wait_for(lambda: runners.state.get("agent", 0), "the job runs")
-    time.sleep(0.5)
+    wait_for(lambda: runners.kept_run, "the job is acknowledged")
     ours = runners.state
     (runners.folder / "home" / "x-1.json").write_text(json.dumps({**ours, "run_instance": "other"}))
     thread.join(30)

@@ -26,6 +26,7 @@ from trailblazer.record.lines import (
     Retried,
     Settled,
     Started,
+    Switched,
     Warned,
 )
 
@@ -127,6 +128,7 @@ LINES = [
     Begun(attempts=[[0, 1]], handle={"pid": 7}),
     Retried(item="a", index=0, attempt=1, reason="away", after=1.0, usage={"costUSD": 1.0}),
     Postponed(item="a", index=0, attempt=2, reason="quota", after=60.0),
+    Switched(provider="claude", to="closed", reason="its quota is used up", until=1795000000.5),
     LeftRunning(item="a", index=0, attempt=3, reason="fire and forget"),
     Settled(item="a", index=0, attempt=4, status="success", usage={"tokens": 3}, details={"exit_code": 0}),
     Warned(reason="odd", item="a"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 import traceback
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trailblazer.atomic import write_whole
+from trailblazer.dispatch.admission import Admission, note_switch
 from trailblazer.dispatch.attempts import Attempts
 from trailblazer.dispatch.halting import Verdict
 from trailblazer.dispatch.interrupts import Interrupts
@@ -63,6 +65,7 @@ class _Engine:
         self.queue = Queue(plan, record.has_good_result)
         self.settling = Settling(lane, record, limits, audience, self.queue, self.is_stopping, self.halt_by)
         self.attempts = Attempts(lane, record, self.settling, audience)
+        self.admission = Admission(lane, functools.partial(note_switch, record, audience))
         self.found: list[tuple[list[Held], Running]] = []
         self.turn = threading.Lock()
 
@@ -108,7 +111,10 @@ class _Engine:
                 self.attempts.follow(*earlier)
                 self.queue.done(len(earlier[0]))
             while tasks := self._next():
-                self.attempts.carry(tasks)
+                try:
+                    self.attempts.carry(tasks)
+                finally:
+                    self.admission.end()
                 self.queue.done(len(tasks))
         except BaseException as error:  # noqa: BLE001 - an error in a slot stops the dispatch; it must not vanish
             self.halt_for(error)
@@ -121,7 +127,12 @@ class _Engine:
         """Return the next items, or none when no more start. Slots ask one by one, to keep the order of the plan."""
         with self.turn:
             self.limits.throttle.wait(self.stopping)
-            return self.queue.take(max(1, self.lane.group), self.stopping)
+            tasks = self.queue.take(max(1, self.lane.group), self.stopping)
+            try:
+                return tasks if tasks and self.admission.begin(self.stopping) else []
+            except Trouble as trouble:  # nobody is there to do the work, or the budget is spent
+                self.halt(closing_for(trouble, self.record), now=False)
+                return []
 
     # -- stopping ---------------------------------------------------------------------------------------------
 

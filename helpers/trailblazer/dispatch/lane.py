@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refused
+from trailblazer.record.admission import WIDE, Room, Switch
+from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refused, Usage
 
 Handle = Mapping[str, Any]
 
@@ -25,14 +26,26 @@ class Held:
     folder: str = ""
 
 
+def _ignore(_: object) -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """What a lane may know of the dispatch that it works for."""
+    """What a lane may know of the dispatch that it works for, and whom it tells what happens beside the items.
+
+    `switched` takes a switch of a provider, `say` a line for people. `spent` is what the dispatch has used so far, in
+    earlier processes, and `spent_by` the same by provider.
+    """
 
     id: str
     folder: Path
     traceparent: str
     is_resumed: bool = False
+    switched: Callable[[Switch], None] = _ignore
+    say: Callable[[str], None] = _ignore
+    spent: Usage = field(default_factory=dict)
+    spent_by: Mapping[str, Usage] = field(default_factory=dict)
 
 
 class Running(Protocol):
@@ -64,6 +77,12 @@ class Lane(Protocol):
 
     def open(self, dispatch: Dispatch) -> None:
         """Prepare to work for a dispatch, whose folder exists now."""
+
+    def room(self) -> Room:
+        """Return how many groups may be busy now; asked before each group, and again while there is no room.
+
+        One thread asks at a time. A Trouble stops the dispatch: no item starts any more, what runs ends by itself.
+        """
 
     def gate(self, item: Item) -> Refused | None:
         """Return why an item is refused, or None. A gate costs nothing, writes nothing and claims nothing."""
@@ -97,7 +116,10 @@ class Lane(Protocol):
 
 
 class OwnedLane:
-    """A lane whose items belong to the dispatch alone: nothing to check, claim, probe, keep alive or release."""
+    """A lane whose items belong to the dispatch alone: nothing to check, claim, probe, keep alive or release.
+
+    Every slot may be busy.
+    """
 
     group = 1
 
@@ -106,6 +128,10 @@ class OwnedLane:
 
     def open(self, dispatch: Dispatch) -> None:
         """Prepare nothing."""
+
+    def room(self) -> Room:
+        """Let every slot be busy."""
+        return WIDE
 
     def gate(self, item: Item) -> Refused | None:
         """Refuse nothing."""

@@ -12,6 +12,7 @@ from trailblazer.dispatch.lane import Held, Lane
 from trailblazer.dispatch.queue import Queue, Task
 from trailblazer.dispatch.throttle import Throttle
 from trailblazer.errors import Trouble
+from trailblazer.record.admission import Switch
 from trailblazer.record.folder import Record
 from trailblazer.record.outcomes import FAILED, Again, Item, Left, Outcome, Refusal, Status
 from trailblazer.record.standing import Standing
@@ -25,6 +26,9 @@ class Audience(Protocol):
 
     def settled(self, item: Item, outcome: Outcome, standing: Standing) -> None:
         """An item has an outcome."""
+
+    def switched(self, switch: Switch) -> None:
+        """A provider was closed, opened, took over, or is waited for."""
 
     def show(self, standing: Standing) -> None:
         """Now and then: show what is due."""

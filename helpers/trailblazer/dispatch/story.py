@@ -13,9 +13,10 @@ from typing import Any, Protocol, TypeVar
 from trailblazer import schemas
 from trailblazer.config import Config
 from trailblazer.dispatch import engine
+from trailblazer.dispatch.admission import dispatch_of
 from trailblazer.dispatch.engine import Closing, closing_for
 from trailblazer.dispatch.interrupts import Interrupts
-from trailblazer.dispatch.lane import Dispatch, Lane
+from trailblazer.dispatch.lane import Lane
 from trailblazer.dispatch.queue import Plan
 from trailblazer.dispatch.settling import Limits
 from trailblazer.errors import ProofBroken, ServiceDown, Trouble
@@ -197,13 +198,10 @@ class _Story:
         for line in work.opening_words(record):
             self.console.say(line, "green")
         self.emitter.emit("dispatch.start", "start", planned=record.standing.planned)
-        dispatch = Dispatch(
-            record.dispatch_id, record.folder, record.manifest.traceparent, is_resumed=bool(record.standing.resumes)
-        )
-        work.lane.open(dispatch)
         try:
             plan = work.plan(record, self.progress, self.interrupts)
             audience = work.audience(Shown(self.progress, self.emitter, work.noun, work.show.verbose), record)
+            work.lane.open(dispatch_of(record, audience, self.progress.say))
             closing = engine.carry_out(plan, work.lane, record, work.limits, audience, self.interrupts)
         finally:
             self.within_limit(work.lane.close)
@@ -283,8 +281,8 @@ class _Story:
         """Say why the dispatch did not end well, and how to resume it; return the exit code."""
         if closing.exit_code:
             self.console.say(f"Exit {closing.exit_code}: {closing.why}", "red")
-            if closing.hint:
-                self.console.say(f"  {closing.hint}")
+            for line in closing.hint.splitlines():
+                self.console.say(f"  {line}")
             if self.record.standing.good < self.record.standing.planned:
                 self.console.say(f"To resume: {self.work.command} --resume {self.record.dispatch_id}")
         return closing.exit_code

@@ -11,21 +11,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from trailblazer.dispatch.halting import Halted
 from trailblazer.dispatch.lane import Dispatch, Done, Handle, Held, Running
 from trailblazer.errors import Trouble
 from trailblazer.lanes.checks import Checks
 from trailblazer.lanes.result_file import read_result, write_result
 from trailblazer.paths import timestamp
-from trailblazer.places.local import Local
+from trailblazer.places.local import Local, mark_of
 from trailblazer.places.runner import Runner
 from trailblazer.plain import one_line
 from trailblazer.processes.children import Children, start_failure
-from trailblazer.providers.command import Command, Judged
+from trailblazer.providers.answers import Answer, Kind
+from trailblazer.providers.command import Judged, write_private
+from trailblazer.providers.lineup import Lineup
 from trailblazer.providers.order import Finished, Order
+from trailblazer.providers.seats import Listener, Seat, Turn
+from trailblazer.record.admission import Room
 from trailblazer.record.outcomes import Again, Left, Outcome, Status
 
 FEW = 5  # fewer durations than this have no median to speak of
 MOST_DURATIONS = 1000
+SOON_SECONDS = 0.1
+ANSWER = "answer.txt"
 
 
 class Process(Protocol):
@@ -51,16 +58,16 @@ class Place(Protocol):
 
 
 # Makes the place for a provider's orders in a dispatch.
-MakePlace = Callable[[Dispatch, Command], Place]
+MakePlace = Callable[[Dispatch, Seat], Place]
 # Returns the outcome that is written and settled, for what an order that has run came to.
 Amend = Callable[[Judged, Order, Finished], Outcome]
 
 
-def place_of(dispatch: Dispatch, provider: Command) -> Place:
+def place_of(dispatch: Dispatch, seat: Seat) -> Place:
     """Return where the orders of a provider run: at its runner, else on this machine."""
-    environment = {"TRACEPARENT": dispatch.traceparent}
-    if provider.agent is not None and provider.agent.runner:
-        return Runner(dispatch.folder, environment, provider.agent.questions)
+    environment, agent = {"TRACEPARENT": dispatch.traceparent}, seat.command.agent
+    if agent is not None and agent.runner:
+        return Runner(dispatch.folder, environment, agent.questions)
     return Local(dispatch.folder, environment)
 
 
@@ -89,38 +96,60 @@ class Try:
 
 
 class Orders:
-    """Runs the orders of a provider for a lane. Its methods may be called in many threads at once."""
+    """Runs the orders of a lineup for a lane. Its methods may be called in many threads at once."""
 
-    def __init__(self, provider: Command, limit: TimeLimit, make_place: MakePlace = place_of) -> None:
-        self._provider, self._limit, self._make_place = provider, limit, make_place
+    def __init__(self, lineup: Lineup, limit: TimeLimit, make_place: MakePlace = place_of) -> None:
+        self._lineup, self._limit, self._make_place = lineup, limit, make_place
         self._durations: deque[float] = deque(maxlen=MOST_DURATIONS)
-        self._place: Place | None = None
+        self._places: dict[str, Place] = {}
         self._checks: Checks | None = None
 
+    def check(self) -> None:
+        """Ask for free whether a provider can work; raises as Lineup.check does."""
+        self._lineup.check()
+
     def open(self, dispatch: Dispatch) -> None:
-        """Make the place, and get ready to hold outputs against a schema."""
-        self._place = place = self._make_place(dispatch, self._provider)
-        if schema := self._provider.expects.schema:
-            children = place.children if isinstance(place, Local) else Children(f"{dispatch.folder.resolve()}#")
-            self._checks = Checks(Path(schema), dispatch.folder, children)
+        """Make the places, and get ready to hold outputs against a schema."""
+        for member in self._lineup.members:
+            self._places[member.name] = self._make_place(dispatch, member.seat)
+        if schema := self._lineup.members[0].command.expects.schema:
+            children = next((place.children for place in self._places.values() if isinstance(place, Local)), None)
+            self._checks = Checks(Path(schema), dispatch.folder, children or Children(mark_of(dispatch.folder)))
+        self._lineup.listen(Listener(dispatch.switched, dispatch.say, dispatch.spent, dispatch.spent_by))
+
+    def room(self) -> Room:
+        """Return how many attempts may run now; Halted when the budget is spent, ServiceDown when nobody can work."""
+        if over := self._lineup.overspent():
+            raise Halted(f"the budget is spent: {over}", "To go on: resume with a larger budget.")
+        return self._lineup.room()
 
     def begin(self, one: Held, wanted: Try) -> Running:
-        """Make a folder, an order and a process; whatever goes wrong with them is the item's outcome."""
+        """Make a folder, an order and a process; whatever goes wrong with them is the item's outcome.
+
+        The failure of an agent to start counts as the provider's.
+        """
         started = timestamp()
+        if self._lineup.is_past_its_cap(one.item.index):
+            return Done([(one, Outcome(Status.ERROR, "what an item may spend is spent"))])
+        turn = self._lineup.take(one.item.index)
+        if turn is None:
+            return Done([(one, Again(SOON_SECONDS, "its provider closed before it began"))])
         order: Order | None = None
+        answer: Answer | None = None
         try:
             make_attempt_folder(one.folder)
             limit = self._limit_now() if wanted.limit_seconds is None else wanted.limit_seconds
-            order = self._provider.order(values_of(one, wanted.values), one.folder, limit, wanted.known, wanted.tree)
-            assert self._place is not None
-            process = self._place.start(order, f"{one.item.index}.{one.attempt}")
-            return _Attempt(self, one, order, process, started, wanted.amend)
+            words = {**turn.words, **wanted.known} if wanted.known else turn.words
+            order = turn.command.order(values_of(one, wanted.values), one.folder, limit, words, wanted.tree)
+            process = self._places[turn.name].start(order, f"{one.item.index}.{one.attempt}")
+            return _Attempt(self, turn, one, order, process, started, wanted.amend)
         except OSError as error:
             reason = start_failure(error, order.argv[0]) if order else f"cannot keep a record of it: {error.strerror}"
+            answer = Answer(Kind.TRANSIENT, reason=reason) if order and turn.command.agent else None
         except (Trouble, ValueError) as trouble:
             reason = str(trouble)
         outcome = Outcome(Status.ERROR, one_line(reason, 300))
-        return Done([(one, self.settle(one, order, outcome, None, started))])
+        return Done([(one, self.settle(turn, one, order, Judged(outcome, answer), None, started))])
 
     def _limit_now(self) -> float | None:
         if self._limit.medians is None:
@@ -129,24 +158,34 @@ class Orders:
             return None
         return max(0.1, self._limit.medians * statistics.median(list(self._durations)))
 
-    def judge(self, one: Held, order: Order, finished: Finished, started: str, amend: Amend | None) -> Outcome:
-        """Return the outcome of an order that has run; what it left that cannot be read is its error."""
+    def judge(self, attempt: _Attempt, finished: Finished) -> Outcome | Again:
+        """Return what an order that has run came to; what it left that cannot be read is its error."""
+        one, order = attempt.held, attempt.order
         try:
-            judged = self._provider.judge(order, finished, self._check)
-            outcome = amend(judged, order, finished) if amend is not None else judged.outcome
+            judged = attempt.turn.command.judge(order, finished, self._check)
+            if attempt.amend is not None:
+                judged = replace(judged, outcome=attempt.amend(judged, order, finished))
+            if judged.answer is not None:
+                write_answer(one.folder, judged.answer.text)
         except OSError as error:
-            outcome = Outcome(Status.ERROR, one_line(f"cannot read what it left: {error.strerror or error}", 300))
-        if outcome.status is Status.SUCCESS:
+            reason = one_line(f"cannot read what it left: {error.strerror or error}", 300)
+            judged = Judged(Outcome(Status.ERROR, reason))
+        if judged.outcome.status is Status.SUCCESS:
             self._durations.append(finished.seconds)
-        return self.settle(one, order, outcome, finished, started)
+        return self.settle(attempt.turn, one, order, judged, finished, attempt.started)
+
+    def leave(self, attempt: _Attempt, left: Left) -> None:
+        """Give the turn of an attempt back that goes on without us; it says nothing about its provider."""
+        self._lineup.end(attempt.turn, Outcome(Status.CANCELLED, left.reason), None)
 
     def _check(self, document: Any, seconds: float | None) -> str:
         return self._checks.first_violation(document, seconds) if self._checks is not None else ""
 
     def settle(
-        self, one: Held, order: Order | None, outcome: Outcome, finished: Finished | None, started: str
-    ) -> Outcome:
-        """Write result.json and return the outcome with what the journal keeps of it."""
+        self, turn: Turn, one: Held, order: Order | None, judged: Judged, finished: Finished | None, started: str
+    ) -> Outcome | Again:
+        """Write result.json, give the turn back, and return the outcome with what the journal keeps of it."""
+        outcome = judged.outcome
         details: dict[str, Any] = {
             **outcome.details,
             "folder": f"task_{one.item.index}/attempt_{one.attempt}",
@@ -155,18 +194,27 @@ class Orders:
         if finished is not None:
             details |= {name: getattr(finished, name) for name in ("exit_code", "signal", "peak_memory_kib")}
         details["started"] = started
+        if turn.command.agent is not None:
+            details |= {"provider": turn.name, **({"fallback": turn.fallback} if turn.fallback else {})}
         outcome = replace(outcome, details=details)
         try:
             write_result(one, order, outcome, finished)
         except OSError as error:
             reason = one_line(f"cannot keep a record of it in {one.folder}: {error.strerror or error}", 300)
-            return Outcome(Status.ERROR, reason, usage=outcome.usage, details=details)
-        return outcome
+            outcome = Outcome(Status.ERROR, reason, usage=outcome.usage, details=details)
+        return self._lineup.end(turn, outcome, judged.answer) or outcome
 
     def find(self, one: Held, handle: Handle, amend: Amend | None = None) -> Running | None:
         """Return the job that a runner still has of an attempt, or the good result that it left on the disk."""
-        if isinstance(self._place, Runner) and (process := self._place.find(handle)) is not None:
-            return _Attempt(self, one, process.order, process, timestamp(), amend)
+        for name, place in self._places.items():
+            process = place.find(handle) if isinstance(place, Runner) else None
+            if (
+                process is not None
+                and process.order.job is not None
+                and name.endswith(f":{process.order.job.provider}")
+            ):
+                turn = self._lineup.take_again(one.item.index, name)
+                return _Attempt(self, turn, one, process.order, process, timestamp(), amend)
         try:
             outcome = read_result(one.folder)
         except (Trouble, ValueError, KeyError, TypeError, AttributeError):
@@ -175,29 +223,31 @@ class Orders:
 
     def close(self) -> None:
         """End whatever still runs."""
+        self._lineup.close()
         if self._checks is not None:
             self._checks.close()
-        if self._place is not None:
-            self._place.close()
+        for place in self._places.values():
+            place.close()
 
 
 class _Attempt:
     """One attempt that runs."""
 
     def __init__(
-        self, orders: Orders, held: Held, order: Order, process: Process, started: str, amend: Amend | None
+        self, orders: Orders, turn: Turn, held: Held, order: Order, process: Process, started: str, amend: Amend | None
     ) -> None:
-        self._orders, self._held, self._order, self._process = orders, held, order, process
-        self._started, self._amend = started, amend
+        self.turn, self.held, self.order, self.started, self.amend = turn, held, order, started, amend
+        self._orders, self._process = orders, process
         self.handle: Handle = process.handle
 
     def wait(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
         """Yield the one answer."""
         finished = self._process.wait()
         if isinstance(finished, Left):
-            yield self._held, finished
-            return
-        yield self._held, self._orders.judge(self._held, self._order, finished, self._started, self._amend)
+            self._orders.leave(self, finished)
+            yield self.held, finished
+        else:
+            yield self.held, self._orders.judge(self, finished)
 
     def end(self, why: str, grace: float) -> None:
         """Ask the process to end."""
@@ -209,6 +259,13 @@ def make_attempt_folder(folder: str) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(os.path.dirname(folder), 0o700)  # noqa: PTH102, PTH120 - paths as text: this is the hot path
     os.mkdir(folder, 0o700)  # noqa: PTH102
+
+
+def write_answer(folder: str, text: str) -> None:
+    """Keep what an agent answered beside its logs; a file of that name, which is the agent's own, stays."""
+    if text:
+        with contextlib.suppress(FileExistsError):
+            write_private(f"{folder}/{ANSWER}", text)
 
 
 def values_of(one: Held, own: Mapping[str, Any]) -> dict[str, Any]:

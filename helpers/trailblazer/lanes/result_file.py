@@ -17,7 +17,9 @@ from trailblazer.schemas import check_shape, parse_json
 
 RESULT = "result.json"
 _OF_THE_RESULT = ("folder", "duration_ms", "exit_code", "signal", "peak_memory_kib", "started")
-_OPTIONAL = ("truncated", "output_sha256", "domain_status", "session", "model", "code", "cause")
+_OPTIONAL = (
+    "truncated", "output_sha256", "domain_status", "session", "model", "provider", "fallback", "code", "cause",
+)  # fmt: skip
 
 
 def write_result(one: Held, order: Order | None, outcome: Outcome, finished: Finished | None) -> None:

@@ -6,23 +6,22 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trailblazer import schemas
 from trailblazer.errors import Trouble
+from trailblazer.places.runner_job import Kept, read_kept
 from trailblazer.places.runner_questions import Questions, State, questions_for
 from trailblazer.processes.children import start_failure
 from trailblazer.processes.launching import Launched
 from trailblazer.processes.marks import end_marked
 from trailblazer.processes.spawning import environment_block
-from trailblazer.providers.order import Finished, Order, read_order
+from trailblazer.providers.order import Finished, Order
 from trailblazer.providers.outputs import read_log
 from trailblazer.providers.runner_events import RunnerEvent, complaint_of, reason_code_of
 from trailblazer.record.outcomes import Left
 
-JOB = "runner_job.json"
 ACKNOWLEDGE_SECONDS = 30.0
 STOP_SECONDS = 20.0
 PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)  # between two checks; the last goes on
@@ -89,37 +88,6 @@ class Runner:
         """End nothing: each job was ended, settled or left when its process was waited for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What is kept of a job in the folder of its attempt, so that a later process can go on.
-
-    `before` names the run that the runner knew before the start, `run` that of this attempt, empty until it is known.
-    `began` and `deadline` are in epoch seconds.
-    """
-
-    order: Order
-    mark: str
-    before: str = ""
-    run: str = ""
-    began: float = 0.0
-    deadline: float | None = None
-
-    def write(self) -> None:
-        """Write it whole."""
-        document = {
-            "order": self.order.document(), "mark": self.mark, "before": self.before, "run": self.run,
-            "began": self.began, "deadline": self.deadline,
-        }  # fmt: skip
-        schemas.publish("runner_job", document, Path(self.order.folder) / JOB)
-
-
-def read_kept(folder: Path) -> Kept:
-    """Return what is kept of a job; what is not there or breaks its schema is refused with DocumentInvalid."""
-    document = schemas.read_json(folder / JOB)
-    schemas.check("runner_job", document, JOB)
-    return Kept(**{**document, "order": read_order(document["order"])})
-
-
 class RunnerProcess:
     """A job of a runner. `handle` finds it again after a restart; `order` is what it was started with."""
 
@@ -128,6 +96,11 @@ class RunnerProcess:
         self._over, self._why, self._grace = threading.Event(), "", STOP_SECONDS
         self.order = kept.order
         self.handle: Mapping[str, Any] = {"folder": kept.order.folder}
+
+    @property
+    def provider(self) -> str:
+        """The name that a chain has for its provider."""
+        return f"{self.order.job.runner}:{self.order.job.provider}" if self.order.job else ""
 
     def end(self, why: str, grace: float) -> None:
         """Ask it to stop within `grace` seconds, and return at once."""

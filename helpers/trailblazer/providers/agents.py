@@ -34,7 +34,8 @@ MARK = re.compile(r"\{([a-z_]+)\}")
 class Agent:
     """One entry of agents.yaml, or of providers.agents in the configuration.
 
-    `usage_over` is session where the amounts are of the whole session: subtract what its earlier attempts have used.
+    `since` are words that only versions from one on know: `for_version` adds them. `usage_over` is session where the
+    amounts are of the whole session: subtract what its earlier attempts have used.
     """
 
     name: str
@@ -53,6 +54,13 @@ class Agent:
     provider: str = ""
     questions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The words with which a runner is asked about a job: check, report, stop."""
+    since: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def for_version(self, version: str | None) -> Agent:
+        """Return the agent with the words that this version knows; where it is not known, without them."""
+        words = [word for first, group in self.since if version and _numbers(version) >= _numbers(first)
+                 for word in group]  # fmt: skip
+        return replace(self, command=(*self.command, *words), since=())
 
     def words(self, known: Mapping[str, str]) -> tuple[str, ...]:
         """Return the argv for what is known; optional words whose {name} is not known are left out.
@@ -138,6 +146,7 @@ def mistakes_in(entry: Any) -> Iterator[str]:
     parts = {key: (entry.get(key, ()), own) for key in ("command", "resume_command", "prompt_words")}
     parts |= {f"questions.{name}": (words, ("issue",)) for name, words in entry.get("questions", {}).items()}
     parts |= {f"optional.{name}": (words, own) for name, words in entry.get("optional", {}).items()}
+    parts |= {f"since.{n}.words": (one["words"], KNOWN) for n, one in enumerate(entry.get("since", ()))}
     parts["preflight.command"] = entry.get("preflight", {}).get("command", ()), KNOWN_BEFORE
     for place, (words, known) in parts.items():
         for name in (name for word in words for name in MARK.findall(word) if name not in known):
@@ -160,7 +169,13 @@ def _agent(name: str, entry: Mapping[str, Any]) -> Agent:
         usage_over=entry.get("usage_over", "attempt"),
         reading=read_reading(entry),
         ends=_ends_of(entry),
+        since=tuple((one["version"], tuple(one["words"])) for one in entry.get("since", ())),
     )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return a version to compare by: 2.1.197 is older than 2.1.330."""
+    return tuple(int(number) for number in re.findall(r"\d{1,9}", version.partition("-")[0])[:4])
 
 
 def _ends_of(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:

@@ -21,7 +21,7 @@ from trailblazer.providers.order import Evidence, Expectation, Final, Finished, 
 from trailblazer.providers.outputs import MOST_BYTES, Unreadable, last_bytes, read_file, read_log
 from trailblazer.providers.runner_events import failure_in
 from trailblazer.providers.templates import Render
-from trailblazer.record.outcomes import Outcome, Refusal, Status
+from trailblazer.record.outcomes import Outcome, Status
 from trailblazer.schemas import parse_json
 
 __all__ = ["Check", "Command", "Expectation", "Finished", "Judged", "Order"]
@@ -77,7 +77,7 @@ class Command:
             known["provider"] = self.agent.provider
         if self.prompt is not None:
             text = self.prompt(values)
-            _write_private(values["prompt_file"], text)
+            write_private(values["prompt_file"], text)
             known |= {"prompt": text, "prompt_file": values["prompt_file"]}
             stdin = values["prompt_file"] if self.agent is None or self.agent.prompt == "stdin" else None
         agent = self.agent
@@ -132,11 +132,10 @@ class Command:
         usage = answer.usage if answer else {}
         reason, failure = self._failure(order, ended, answer, stdout, content, details, check)
         if not reason:
-            return Judged(Outcome(Status.SUCCESS, "", Refusal.NONE, usage, details), answer)
+            return Judged(Outcome(Status.SUCCESS, usage=usage, details=details), answer)
         if ended.truncated and answer is not None:
             reason = one_line(f"{reason} (its log was cut at {order.log_cap} bytes)", 300)
-        refusal = Refusal.FINAL if answer is not None and answer.kind in _FINAL else Refusal.NONE
-        return Judged(Outcome(Status.ERROR, reason, refusal, usage, {**details, **failure.details}), answer)
+        return Judged(Outcome(Status.ERROR, reason, usage=usage, details={**details, **failure.details}), answer)
 
     def _ended(self, order: Order, ended: Finished, answer: Answer | None) -> Judged:
         """Return what an attempt came to that we ended before it had a result."""
@@ -191,7 +190,6 @@ class Command:
         return one_line(said if ended.why and said else f"{what}: {said}" if said else what, 300)
 
 
-_FINAL = frozenset({Kind.AUTH, Kind.BILLING, Kind.MODEL, Kind.QUOTA})  # the next item would hear the same
 _NO_CHANGE = Failure(Code.RUNNER_ERROR, Cause.NO_CHANGE)
 TAIL_BYTES = 4096
 
@@ -251,7 +249,8 @@ def _content(made: bytes | None, stdout: bytes, answer: Answer | None) -> bytes:
     return orjson.dumps(answer.data) if answer.data is not None else answer.text.encode("utf-8", "replace")
 
 
-def _write_private(file: str, text: str) -> None:
+def write_private(file: str, text: str) -> None:
+    """Write a new file that only we may read; one that is there raises FileExistsError."""
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         write_all(handle, text.encode("utf-8", "surrogateescape"))

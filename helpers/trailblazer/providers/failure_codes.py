@@ -49,6 +49,7 @@ class Cause(StrEnum):
     RUNNER_BUSY = "runner_busy"  # the runner works on this issue already, or has no room
     RUNNER_MODE = "runner_mode"
     RUNNER_SCOPE = "runner_scope"
+    BUDGET = "budget"  # a provider has spent what the configuration gives it
     UNKNOWN = "unknown"
 
 

@@ -17,6 +17,7 @@ from trailblazer.paths import Places, read_stamp, stamp, timestamp
 from trailblazer.processes.identity import holder_name
 from trailblazer.processes.lock import Lock
 from trailblazer.record import proof
+from trailblazer.record.admission import Switch
 from trailblazer.record.journal import Journal, read_journal
 from trailblazer.record.lines import (
     Begun,
@@ -29,6 +30,7 @@ from trailblazer.record.lines import (
     Retried,
     Settled,
     Started,
+    Switched,
     Warned,
 )
 from trailblazer.record.manifest import MANIFEST, RUNNING, Manifest, Seed, read_manifest, this_builder
@@ -105,6 +107,7 @@ class Record:
                 status=status,
                 after=after,
                 usage=outcome.usage,
+                provider=outcome.details.get("provider", ""),
             )
         )
 
@@ -118,8 +121,14 @@ class Record:
                 reason=again.reason,
                 after=again.after,
                 usage=again.usage,
+                provider=again.provider,
             )
         )
+
+    def switch(self, one: Switch) -> None:
+        """Write to the journal that a provider was switched."""
+        line = Switched(provider=one.provider, to=one.to.value, reason=one.reason, until=one.until, at=timestamp())
+        self._write(line)
 
     def leave(self, item: Item, attempt: int, left: Left) -> None:
         """Write to the journal that an attempt goes on without the dispatcher."""
@@ -152,7 +161,7 @@ class Record:
     def complete(self, exit_code: int, reason: str, *, seal_kept_in: str | None = None) -> None:
         """Write the last line of the journal and complete the manifest."""
         status = "interrupted" if exit_code >= 128 else ("finished" if exit_code in {0, 5, 6} else "failed")
-        self._write(Closed(status=status, exit_code=exit_code, reason=reason))
+        self._write(Closed(status=status, exit_code=exit_code, reason=reason, at=timestamp()))
         self.journal.commit()
         self.publish(
             status=status, finished_on=timestamp(), exit_code=exit_code, reason=reason, seal_kept_in=seal_kept_in

@@ -74,6 +74,7 @@ class Retried(Line):
     status: str = "error"
     after: float = 0.0
     usage: Mapping[str, float] = field(default_factory=dict)
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,18 @@ class Postponed(Line):
     reason: str
     after: float = 0.0
     usage: Mapping[str, float] = field(default_factory=dict)
+    provider: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switched(Line):
+    """A provider was closed, opened, took over, or is waited for. `until` is in epoch seconds."""
+
+    kind = "switch"
+    provider: str
+    to: str
+    reason: str = ""
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +155,17 @@ class Closed(Line):
 
 KINDS: dict[str, type[Line]] = {
     line.kind: line
-    for line in (Opened, Resumed, Started, Begun, Retried, Postponed, LeftRunning, Settled, Warned, Closed)
+    for line in (Opened, Resumed, Started, Begun, Retried, Postponed, Switched, LeftRunning, Settled, Warned, Closed)
 }
-_OPTIONAL = ("phase", "usage", "item", "changed", "handle")  # in the kinds where they have a default
+_OPTIONAL = (
+    "phase",
+    "usage",
+    "item",
+    "changed",
+    "handle",
+    "provider",
+    "until",
+)  # in the kinds where they have a default
 
 
 def _names_of(kind: type[Line]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -82,12 +82,13 @@ class Refused:
 class Again:
     """The item goes back to the queue for `after` seconds and spends no attempt; `usage` is what the try cost.
 
-    Examples are a spent quota, a closed provider, and a claim that was lost to nobody.
+    Examples are a spent quota, a closed provider, and a claim that was lost to nobody. `provider` is whose try it was.
     """
 
     after: float
     reason: str
     usage: Usage = field(default_factory=dict)
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)

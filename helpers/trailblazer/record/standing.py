@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trailblazer.record.journal import read_written
-from trailblazer.record.lines import Begun, Line, Opened, Postponed, Resumed, Retried, Settled, Started
+from trailblazer.record.lines import (
+    Begun,
+    Closed,
+    Line,
+    Opened,
+    Postponed,
+    Resumed,
+    Retried,
+    Settled,
+    Started,
+    Switched,
+)
 from trailblazer.record.outcomes import Refusal, Status
+from trailblazer.record.tallies import Tallies
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,7 @@ class Snapshot:
     places: array[int]
     earlier: Mapping[int, list[int]]
     head: str
+    providers: Sequence[Mapping[str, Any]] = ()
 
 
 class Standing:
@@ -53,6 +66,7 @@ class Standing:
         self.usage: dict[str, float] = {}
         self.earlier: dict[int, list[int]] = {}
         self.resumes = 0
+        self.tallies = Tallies()
         self._started: dict[int, int] = {}
         self._begun: dict[int, Unfinished] = {}
 
@@ -77,11 +91,15 @@ class Standing:
             case Retried() | Postponed():
                 self._forget(line.index)
                 self._spend(line.usage)
+                self.tallies.follow(line)
                 self.earlier.setdefault(line.index, []).append(place)
             case Opened():
                 self._plan(line.planned)
             case Resumed():
                 self.resumes += 1
+                self.tallies.follow(line)
+            case Switched() | Closed():
+                self.tallies.follow(line)
             case _:
                 pass
 
@@ -100,6 +118,8 @@ class Standing:
         self.refused[refusal] += 1
         self._forget(index)
         self._spend(line.usage)
+        if "provider" in line.details:
+            self.tallies.follow(line)
 
     def _forget(self, index: int) -> None:
         self._started.pop(index, None)
@@ -124,7 +144,7 @@ class Standing:
     def snapshot(self, head: str) -> Snapshot:
         """Return the standing as it is now."""
         usage = dict(sorted(self.usage.items()))
-        return Snapshot(self.counted(), usage, self._places[:], dict(self.earlier), head)
+        return Snapshot(self.counted(), usage, self._places[:], dict(self.earlier), head, self.tallies.rows())
 
     def unfinished(self) -> list[Unfinished]:
         """Return the attempts that began and have no outcome, in the groups in which they began."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from trailblazer.events import Emitter
+from trailblazer.paths import timestamp_of
+from trailblazer.plain import one_line
+from trailblazer.record.admission import Switch, To
 from trailblazer.record.outcomes import FAILED, Item, Outcome, Refusal, Status
 from trailblazer.record.standing import Standing
 from trailblazer.reports.progress import Progress
@@ -56,6 +60,18 @@ class Audience:
         elif outcome.refusal is Refusal.HELD:
             self._shown.progress.say(f"Skipped (held): {item.id}: {outcome.reason}", "yellow")
 
+    def switched(self, switch: Switch) -> None:
+        """Emit a switch of a provider, and say it; while the dispatch waits, the progress line says for whom."""
+        line, progress = switch_line(switch), self._shown.progress
+        until = {} if switch.until is None else {"until": timestamp_of(switch.until)}
+        level = "info" if switch.to in {To.OPENED, To.WAITED} else "warning"
+        self._shown.emitter.emit(
+            "providers.switch", "tick", level=level, provider=switch.provider, to=switch.to.value, msg=line, **until
+        )
+        progress.say(line, "green" if level == "info" else "yellow")
+        if switch.to in {To.WAITING, To.WAITED}:
+            progress.waiting = f" | {line}" if switch.to is To.WAITING else ""
+
     def emit(self, verb: str, action: str, item: Item, **more: Any) -> None:
         """Emit an event about an item."""
         phase = {"phase": item.phase} if item.phase else {}
@@ -75,3 +91,27 @@ def _facts(outcome: Outcome) -> Mapping[str, Any]:
     if outcome.usage:
         facts["usage"] = dict(outcome.usage)
     return facts
+
+
+def switch_line(switch: Switch) -> str:
+    """Return a switch for people: `waiting for claude until 03:00: …`."""
+    until = "" if switch.until is None else f" until {clock_time(switch.until)}"
+    reason = one_line(switch.reason, 200)
+    match switch.to:
+        case To.WAITING:
+            return f"waiting for {switch.provider}{until}: {reason}"
+        case To.WAITED:
+            return f"the wait for {switch.provider} is over"
+        case To.FALLBACK:
+            return f"{switch.provider} takes over: {reason}"
+        case To.OPENED:
+            return f"{switch.provider} is open again: {reason}"
+        case To.CLOSED:
+            return f"{switch.provider} is closed{until or ' for the rest of this dispatch'}: {reason}"
+
+
+def clock_time(moment: float) -> str:
+    """Return a moment (epoch seconds) as HH:MM of this place, with the date when it is another day."""
+    then = time.localtime(moment)
+    is_today = time.strftime("%F", then) == time.strftime("%F")
+    return time.strftime("%H:%M" if is_today else "%F %H:%M", then)

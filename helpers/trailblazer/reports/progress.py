@@ -63,7 +63,7 @@ class Progress:
     """Shows how a plan stands: every `interval` seconds (0 is never), and always once at the end.
 
     On a terminal one line is written over and over between the words. A stall is said once, and again when it recurs.
-    `more` is what a lane adds to the line.
+    `more` is what a lane adds to the line, `waiting` says for whom everything waits.
     """
 
     def __init__(self, console: Console, *, interval: float) -> None:
@@ -74,22 +74,22 @@ class Progress:
         self._settled = -1
         self._lock = threading.Lock()
         self._has_stalled = False
-        self.more = ""
+        self.more = self.waiting = ""
 
     def show(self, standing: Standing) -> None:
         """Show what is due."""
         now = time.monotonic()
         if standing.settled != self._settled:
             self._settled, self._moved, self._has_stalled = standing.settled, now, False
-        elif now - self._moved >= STALL_SECONDS and not self._has_stalled:
+        elif now - self._moved >= STALL_SECONDS and not self._has_stalled and not self.waiting:
             self._has_stalled = True
             self.say(f"Warning: nothing has completed for {in_words(now - self._moved)}", "yellow")
         if self._is_live:
             with self._lock:
-                self._write(progress_line(standing, now - self._started) + self.more)
+                self._write(progress_line(standing, now - self._started) + self.more + self.waiting)
         elif self._interval and now - self._shown >= self._interval:
             self._shown = now
-            self._console.say(progress_line(standing, now - self._started) + self.more)
+            self._console.say(progress_line(standing, now - self._started) + self.more + self.waiting)
 
     def say(self, line: str, colour: str = "") -> None:
         """Say a line without tearing the live line."""

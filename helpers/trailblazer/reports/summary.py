@@ -32,7 +32,7 @@ def write_summary(folder: Path, manifest: Manifest, snapshot: Snapshot) -> Path:
 
     The entries are the journal's own lines: each is found by its place, and none is parsed.
     """
-    header = {
+    header: dict[str, Any] = {
         "$schema": "https://trailblazer.invalid/schemas/summary.schema.json",
         "dispatchId": folder.name,
         "status": manifest.status,
@@ -41,6 +41,8 @@ def write_summary(folder: Path, manifest: Manifest, snapshot: Snapshot) -> Path:
         "usage": snapshot.usage,
         "journalHead": snapshot.head,
     }
+    if snapshot.providers:
+        header["providers"] = list(snapshot.providers)
     schemas.check_shape("summary", {**header, "items": []}, SUMMARY)
     target = folder / SUMMARY
     with whole_file(target, durable=False) as file, (folder / JOURNAL).open("rb") as journal:

@@ -31,7 +31,11 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     what.add_argument("command", nargs="*", help="after --: the command and its words; or: SKILL ITEMS PROMPT")
     what.add_argument("--items", metavar="FILE", help="the items, or a JSON array in place; without it, or -: stdin")
     what.add_argument("--format", choices=["auto", "json", "ndjson", "csv", "lines", "nul"], help="of the items (auto)")
-    what.add_argument("--provider", metavar="NAME", help="an agent: claude, codex, opencode, gemini or your own")
+    what.add_argument(
+        "--provider",
+        metavar="NAME",
+        help="an agent: claude, codex, opencode, gemini, your own; a chain: claude,codex; or: chain (providers.chain)",
+    )
     what.add_argument("--model", metavar="M", help="the agent's model")
     what.add_argument("--template", metavar="FILE", help="the prompt of each item, in a file")
     what.add_argument("--prompt", metavar="TEXT", help="the prompt of each item, in place: 'Scrape {{ item }}'")
@@ -63,6 +67,12 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     stop.add_argument(
         "--preflight", choices=["ask", "go", "stop"], help="after the first item (ask; elsewhere: stop if it failed)"
     )
+    stop.add_argument("--wait-for-quota", action="store_true", default=None, help="wait until a used-up quota resets")
+    stop.add_argument("--max-cost-usd", type=float, metavar="N", help="start no item when the agents have spent this")
+    stop.add_argument(
+        "--max-tokens", type=float, metavar="N", help="start no item when they have used these, in and out"
+    )
+    stop.add_argument("--item-max-cost-usd", type=float, metavar="N", help="the most that one item may spend")
     stop.add_argument("--skip-preflight", action="store_true", default=None, help="no trial of the first item")
     stop.add_argument("--yes", action="store_true", default=None, help="do not ask after a good trial")
     stop.add_argument("--dry-run", action="store_true", help="say what would run, and run nothing")

@@ -13,7 +13,13 @@ from lanes.items.batches import Batches
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 RECORDED = FIXTURES / "agent_recordings"
+DOCTOR = FIXTURES / "preflight_recordings" / "codex-doctor-json.stdout"
 SAYS = """#!/bin/sh
+case "$1 $2" in
+*--version*) exit 0 ;;
+doctor*) cat "{doctor}"; exit ;;
+auth*) exit ;;
+esac
 cat >"$0.stdin"
 printf '%s\\n' "$@" >"$0.argv"
 cat "{stdout}"
@@ -34,7 +40,8 @@ def _says(folder: Path, agent: str, situation: str, code: int) -> None:
     """Put a program on the path that says what an agent was recorded to say."""
     recorded = RECORDED / agent / situation
     program = folder / agent
-    program.write_text(SAYS.format(stdout=f"{recorded}.stdout", stderr=f"{recorded}.stderr", code=code))
+    says = SAYS.format(stdout=f"{recorded}.stdout", stderr=f"{recorded}.stderr", code=code, doctor=DOCTOR)
+    program.write_text(says)
     program.chmod(0o755)
 
 
@@ -61,11 +68,12 @@ def test_an_agent_that_answers_is_a_success_with_its_usage(batches: Batches, bin
 def test_a_provider_that_refuses_for_good_stops_the_batch(
     batches: Batches, bin_folder: Path, agent: str, situation: str
 ) -> None:
-    """A used-up quota or a wrong key would fail every item: nothing more is started, and the exit code is 8."""
+    """A wrong key would fail every item: nothing more is started, no item has failed, and the exit code is 8."""
     _says(bin_folder, agent, situation, 1)
     done = _batch(batches, bin_folder, "--provider", agent, "--skip-preflight")
     assert 8 == done.code, done.err
-    assert ["error", "cancelled"] == batches.outcomes
+    assert ["cancelled", "cancelled"] == batches.outcomes
+    assert 1 == len(batches.summary["items"][0]["earlier"])
 
 
 def test_an_agent_that_quotes_a_limit_is_no_refusal(batches: Batches, bin_folder: Path) -> None:
@@ -83,7 +91,7 @@ def test_a_fifth_agent_is_one_entry_in_the_configuration(batches: Batches, bin_f
     parrot.chmod(0o755)
     done = _batch(batches, bin_folder, "--provider", "parrot", "--model", "green")
     assert 8 == done.code, done.err
-    assert ["success", "error"] == batches.outcomes
+    assert ["success", "cancelled"] == batches.outcomes
     said = (batches.attempt() / "worker.stdout").read_text()
     assert "--quiet|--voice|green|--|Look at one|" == said
     unknown = _batch(batches, bin_folder, "--provider", "budgie")

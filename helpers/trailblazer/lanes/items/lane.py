@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from trailblazer.dispatch.lane import Dispatch, Handle, Held, OwnedLane, Running
-from trailblazer.errors import GateClosed
-from trailblazer.lanes.orders import Orders, TimeLimit, Try, values_of
+from trailblazer.lanes.orders import ANSWER, Orders, TimeLimit, Try, values_of
 from trailblazer.plain import one_line
 from trailblazer.providers.command import Command
+from trailblazer.providers.lineup import Lineup
 from trailblazer.providers.outputs import Unreadable, read_log
+from trailblazer.record.admission import Room
 
 
 class ItemsLane(OwnedLane):
-    """Runs an order of a provider for each item."""
+    """Runs an order of a lineup for each item."""
 
-    def __init__(self, provider: Command, limit: TimeLimit) -> None:
-        self._provider, self._orders = provider, Orders(provider, limit)
+    def __init__(self, lineup: Lineup, limit: TimeLimit) -> None:
+        self._orders = Orders(lineup, limit)
 
     def check(self) -> None:
-        """Refuse a batch whose agent is not installed."""
-        agent = self._provider.agent
-        if agent is not None and shutil.which(agent.command[0]) is None:
-            raise GateClosed(f"there is no {agent.command[0]} on the PATH", "Install it, or choose another --provider.")
+        """Refuse a batch that no provider can do."""
+        self._orders.check()
 
     def open(self, dispatch: Dispatch) -> None:
-        """Make the place where the orders run."""
+        """Make the places where the orders run."""
         self._orders.open(dispatch)
+
+    def room(self) -> Room:
+        """Return how many attempts the provider stands."""
+        return self._orders.room()
 
     def begin(self, held: Sequence[Held]) -> Running:
         """Start the order of one item."""
@@ -52,10 +54,10 @@ def order_for(provider: Command, one: Held) -> tuple[str, ...]:
     return provider.argv(values, {"prompt": "…", "prompt_file": values["prompt_file"]})
 
 
-def first_words(folder: Path, index: int, number: int, most: int) -> str:
-    """Return the beginning of what an attempt made, for a person to judge."""
+def first_words(folder: Path, index: int, number: int, most: int, *, is_agent: bool) -> str:
+    """Return the beginning of what an attempt made, for a person to judge: of an agent what it answered."""
     attempt = folder / f"task_{index}" / f"attempt_{number}"
-    for name in ("output", "worker.stdout", "worker.stderr"):
+    for name in ("output", ANSWER) if is_agent else ("output", "worker.stdout", "worker.stderr"):
         with contextlib.suppress(Unreadable):
             if said := read_log(f"{attempt}/{name}", 1, 8 * most):
                 return one_line(said.decode("utf-8", "replace"), most)

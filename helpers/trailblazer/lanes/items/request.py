@@ -50,6 +50,10 @@ class ItemsRequest:
     no_worker_logs: bool = False
     log_cap: str = "64M"
     max_workers: int | None = None
+    wait_for_quota: bool = False
+    max_cost_usd: float | None = None
+    max_tokens: float | None = None
+    item_max_cost_usd: float | None = None
 
     def with_words(self, said: Mapping[str, Any]) -> ItemsRequest:
         """Return the request with the words of now in place of the earlier ones."""

@@ -6,7 +6,9 @@ import os
 import select
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from trailblazer.dispatch.halting import Halted
 from trailblazer.dispatch.interrupts import Interrupts
@@ -40,9 +42,11 @@ class Trial:
         if self._interrupts.signal:
             return self._halted("interrupted after pre-flight", others)
         attempt = self._record.standing.attempt_of(first.index)
-        said = first_words(self._record.folder, first.index, attempt, SHOWN_CHARACTERS)
+        result = self._result(first.index, attempt)
+        is_agent = "provider" in result
+        said = first_words(self._record.folder, first.index, attempt, SHOWN_CHARACTERS, is_agent=is_agent)
         if not is_good:
-            reason = self._reason(first.index, attempt)
+            reason = str(result.get("reason", "no result"))
             kind = reason.partition(":")[0]  # "exit 3", "timeout": what it printed follows
             said = one_line(reason if said == "(no output)" else f"{kind}: {said}", SHOWN_CHARACTERS)
         what = f"Pre-flight: {first.id}: {'success' if is_good else 'failed'}: {said}"
@@ -56,13 +60,14 @@ class Trial:
             return None
         return self._halted("stopped after pre-flight" if is_good else "the first item failed in pre-flight", others)
 
-    def _reason(self, index: int, attempt: int) -> str:
-        """Return why the first item failed, as its result.json says it."""
+    def _result(self, index: int, attempt: int) -> Mapping[str, Any]:
+        """Return what result.json says of the first item; nothing where there is none."""
         folder = Path(self._record.attempt_folder(index, attempt))
         try:
-            return str(read_json(folder / RESULT)["reason"])
-        except (DocumentInvalid, KeyError, TypeError):
-            return "no result"
+            result = read_json(folder / RESULT)
+        except DocumentInvalid:
+            return {}
+        return result if isinstance(result, dict) else {}
 
     def _halted(self, why: str, others: int) -> Halted:
         was = "was" if others == 1 else "were"

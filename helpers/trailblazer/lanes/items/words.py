@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trailblazer import schemas
@@ -16,7 +16,7 @@ from trailblazer.errors import PlanUnusable, WordsWrong
 from trailblazer.lanes.items.request import ItemsRequest
 from trailblazer.lanes.orders import TimeLimit
 from trailblazer.processes.ask import ask_git
-from trailblazer.providers.agents import Agent, load_agents
+from trailblazer.providers.agents import Agent
 from trailblazer.providers.command import Command
 from trailblazer.providers.order import Evidence, Expectation
 from trailblazer.providers.templates import Render, compile_text, has_marks, join_marks
@@ -24,7 +24,6 @@ from trailblazer.providers.templates import Render, compile_text, has_marks, joi
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 MOST_TEMPLATE_BYTES = 64 << 20
-DEFAULT_AGENT = "claude"
 JSON = "json"
 
 
@@ -74,14 +73,16 @@ def read_time_limit(request: ItemsRequest, default_minutes: float) -> TimeLimit:
     return TimeLimit(read_amount(text, _TIMES) or None)
 
 
-def read_provider(request: ItemsRequest, config: Config) -> Command:
-    """Return the command or agent that runs each item. A mistake in a template is refused before anything runs."""
+def read_command(request: ItemsRequest, agents: Sequence[Agent], config: Config) -> Command:
+    """Return the command, or the first of the agents, that runs each item; with no agents it is a command.
+
+    A mistake in a template is refused before anything runs.
+    """
     prompt = _prompt(request)
     command = join_marks(request.command)
     if not any(map(has_marks, command)):
         command = [word.replace("{}", "{{ item }}") for word in command]  # as GNU parallel has it
-    name = request.provider or (DEFAULT_AGENT if prompt and not command else None)
-    agent = _agent(name, config) if name else None
+    agent = agents[0] if agents else None
     if agent and not prompt:
         raise WordsWrong("an agent needs a prompt", "Give --template FILE or --prompt TEXT, with {{ item }} in it.")
     if not agent and not command:
@@ -124,13 +125,6 @@ def _words(command: list[str], request: ItemsRequest, *, is_whole: bool) -> tupl
         return *map(compile_text, ["/bin/sh", "-c"]), compile_text(" ".join(command), for_shell=True)
     is_bare = not is_whole and not any(map(has_marks, command))
     return tuple(compile_text(word) for word in [*command, *(["{{ item }}"] if is_bare else [])])
-
-
-def _agent(name: str, config: Config) -> Agent:
-    agents = load_agents(config)
-    if name not in agents:
-        raise WordsWrong(f"there is no provider {name}", f"There are: {', '.join(sorted(agents))}.")
-    return agents[name]
 
 
 def _prompt(request: ItemsRequest) -> str | None:

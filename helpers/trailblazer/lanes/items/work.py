@@ -19,13 +19,14 @@ from trailblazer.dispatch.lane import Held
 from trailblazer.dispatch.story import Show, preview
 from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
 from trailblazer.events import Console
+from trailblazer.lanes.items.chain import read_lineup
 from trailblazer.lanes.items.lane import ItemsLane, order_for
 from trailblazer.lanes.items.plan import ITEMS, ItemsPlan, name_of
 from trailblazer.lanes.items.request import ItemsRequest, stored_request
 from trailblazer.lanes.items.results import ItemAudience
 from trailblazer.lanes.items.source import read_spooled, spool_items
 from trailblazer.lanes.items.trial import Trial
-from trailblazer.lanes.items.words import read_limits, read_provider, read_time_limit
+from trailblazer.lanes.items.words import read_limits, read_time_limit
 from trailblazer.plain import counted
 from trailblazer.processes.ask import ask_git
 from trailblazer.record.folder import JOURNAL, Record, find_folder
@@ -77,9 +78,10 @@ class ItemsWork:
         self._workers = self.config["dispatch.workers"] if asked is None else asked
         limits = read_limits(self.request, self._workers)
         self.limits = dataclasses.replace(limits, probe_after=self.config["dispatch.probe_after"])
-        self.provider = read_provider(self.request, self.config)
+        lineup = read_lineup(self.request, self.config, self._workers)
+        self.provider, self._names = lineup.members[0].command, [member.name for member in lineup.members]
         limit = read_time_limit(self.request, self.config["dispatch.item_timeout_minutes"])
-        self.lane = ItemsLane(self.provider, limit)
+        self.lane = ItemsLane(lineup, limit)
         self._source, self.planned, self._draft = "", 0, Path()
         self._audience: ItemAudience | None = None
         if self.resumes is None:
@@ -123,7 +125,7 @@ class ItemsWork:
             plan_preflight_dir=None,
             plan_file_used=self._source,
             runs_planned=self.planned,
-            provider=self.provider.agent.name if self.provider.agent else "command",
+            provider=",".join(self._names),
             model=self.request.model,
             dimension=None,
             workers=self._workers,
@@ -182,7 +184,8 @@ class ItemsWork:
         return closing
 
     def closing_words(self, record: Record) -> Iterable[str]:
-        """Say how to retry the failed items."""
+        """Say what each provider did, and how to retry the failed items."""
+        yield from record.standing.tallies.lines()
         if record.standing.failed:
             yield f"To retry what failed: trailblazer batch run --retry-failed {record.dispatch_id}"
 

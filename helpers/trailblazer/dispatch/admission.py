@@ -1,0 +1,77 @@
+"""How many groups of items are busy, and the wait until the lane has room for another one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from trailblazer.dispatch.lane import Dispatch, Lane
+from trailblazer.dispatch.settling import Audience
+from trailblazer.record.admission import Room, Switch, To
+from trailblazer.record.folder import Record
+
+LOOK_SECONDS = 0.1
+
+
+def dispatch_of(record: Record, audience: Audience, say: Callable[[str], None]) -> Dispatch:
+    """Return what a lane may know of a dispatch; its switches go to the journal, then to the audience."""
+    return Dispatch(
+        record.dispatch_id,
+        record.folder,
+        record.manifest.traceparent,
+        is_resumed=bool(record.standing.resumes),
+        switched=lambda switch: note_switch(record, audience, switch),
+        say=say,
+        spent=dict(record.standing.usage),
+        spent_by={name: dict(tally.usage) for name, tally in record.standing.tallies.of.items()},
+    )
+
+
+def note_switch(record: Record, audience: Audience, switch: Switch) -> None:
+    """Write a switch of a provider to the journal, then show it."""
+    record.switch(switch)
+    audience.switched(switch)
+
+
+class Admission:
+    """Lets groups begin while the lane has room. `switched` is told once for whom everything waits, and when no more.
+
+    One thread at a time may ask; any thread may say that a group is done.
+    """
+
+    def __init__(self, lane: Lane, switched: Callable[[Switch], None]) -> None:
+        self._lane, self._switched = lane, switched
+        self._change = threading.Condition()
+        self._busy = 0
+        self._waiting: Room | None = None
+
+    def begin(self, stopping: threading.Event) -> bool:
+        """Wait until one more group may begin, and count it; False when the dispatch stops. Trouble is the lane's."""
+        while not stopping.is_set():
+            room = self._lane.room()
+            if self._busy < room.slots:
+                self._say(None)
+                with self._change:
+                    self._busy += 1
+                return True
+            if room.slots == 0 and room.until is not None:
+                self._say(room)
+            with self._change:
+                if self._busy >= room.slots:
+                    self._change.wait(LOOK_SECONDS)
+        return False
+
+    def end(self) -> None:
+        """Count a group as done."""
+        with self._change:
+            self._busy -= 1
+            self._change.notify()
+
+    def _say(self, room: Room | None) -> None:
+        if room == self._waiting:
+            return
+        before, self._waiting = self._waiting, room
+        if room is not None:
+            self._switched(Switch(room.name, To.WAITING, room.reason, room.until))
+        elif before is not None:
+            self._switched(Switch(before.name, To.WAITED))
