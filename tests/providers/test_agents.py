@@ -284,4 +284,4 @@ def test_amounts_that_are_none_are_left_out(agents: dict[str, Agent]) -> None:
 def test_every_known_name_is_in_the_schema() -> None:
     """The schema lists the same names as the code."""
     schema = json.loads((Path(__file__).parents[2] / "schemas" / "agent.schema.json").read_text())
-    assert list(KNOWN) == schema["properties"]["optional"]["propertyNames"]["enum"]
+    assert [*KNOWN, "repo"] == schema["properties"]["optional"]["propertyNames"]["enum"]

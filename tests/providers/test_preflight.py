@@ -265,7 +265,10 @@ def test_what_is_left_of_the_quota_is_read_for_free(fakes: Fakes) -> None:
     ("entry", "said"),
     [
         ("{kind: dx-runner, preflight: {command: [x]}}", "'providers' is a required property"),
-        ("{kind: dx-runner, providers: [a], preflight: {command: [x]}, command: [x]}", "'command' is not one of "),
+        (
+            "{kind: dx-runner, providers: [a], preflight: {command: [x]}, command: [x]}",
+            "'questions' is a dependency of 'command'",
+        ),
         ("{command: [x], output: text, preflight: {}}", "'command' is a required property"),
         (
             "{command: [x], output: text, preflight: {command: [x, '{tree}']}}",

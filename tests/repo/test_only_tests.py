@@ -99,7 +99,7 @@ def unused(files: dict[str, Path]) -> list[str]:
 
 # What the issues lane will use.
 AWAITED = {
-    "providers.failure_codes.failure_of_runner",
+    "providers.agents.runner_agent",
 }
 
 

@@ -16,6 +16,7 @@ from trailblazer.errors import Trouble
 from trailblazer.lanes.result_file import read_result, write_result
 from trailblazer.paths import timestamp
 from trailblazer.places.local import Local, mark_of
+from trailblazer.places.runner import Runner
 from trailblazer.plain import one_line
 from trailblazer.processes.children import Children, start_failure
 from trailblazer.providers.answers import Answer, Kind
@@ -63,9 +64,12 @@ MakePlace = Callable[[Dispatch, Seat], Place]
 Amend = Callable[[Judged, Order, Finished], Outcome]
 
 
-def this_machine(dispatch: Dispatch, seat: Seat) -> Local:  # noqa: ARG001 - another place may need it
-    """Return this machine as the place."""
-    return Local(dispatch.folder, {"TRACEPARENT": dispatch.traceparent})
+def place_of(dispatch: Dispatch, seat: Seat) -> Place:
+    """Return where the orders of a provider run: at its runner, else on this machine."""
+    environment, agent = {"TRACEPARENT": dispatch.traceparent}, seat.command.agent
+    if agent is not None and agent.runner:
+        return Runner(dispatch.folder, environment, agent.questions)
+    return Local(dispatch.folder, environment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Try:
 class Orders:
     """Runs the orders of a lineup for a lane. Its methods may be called in many threads at once."""
 
-    def __init__(self, lineup: Lineup, limit: TimeLimit, make_place: MakePlace = this_machine) -> None:
+    def __init__(self, lineup: Lineup, limit: TimeLimit, make_place: MakePlace = place_of) -> None:
         self._lineup, self._limit, self._make_place = lineup, limit, make_place
         self._durations: deque[float] = deque(maxlen=MOST_DURATIONS)
         self._places: dict[str, Place] = {}
@@ -175,6 +179,10 @@ class Orders:
             self._durations.append(finished.seconds)
         return self.settle(attempt.turn, one, order, judged, finished, attempt.started)
 
+    def leave(self, attempt: _Attempt, left: Left) -> None:
+        """Give the turn of an attempt back that goes on without us; it says nothing about its provider."""
+        self._lineup.end(attempt.turn, Outcome(Status.CANCELLED, left.reason), None)
+
     def _check(self, document: Any, seconds: float | None) -> str:
         return self._checks.first_violation(document, seconds) if self._checks is not None else ""
 
@@ -204,8 +212,17 @@ class Orders:
             outcome = Outcome(Status.ERROR, reason, usage=outcome.usage, details=details)
         return self._lineup.end(turn, outcome, judged.answer) or outcome
 
-    def find(self, one: Held) -> Running | None:
-        """Return the good result that an attempt left on the disk before its dispatcher was killed."""
+    def find(self, one: Held, handle: Handle, amend: Amend | None = None) -> Running | None:
+        """Return the job that a runner still has of an attempt, or the good result that it left on the disk."""
+        for name, place in self._places.items():
+            process = place.find(handle) if isinstance(place, Runner) else None
+            if (
+                process is not None
+                and process.order.job is not None
+                and name.endswith(f":{process.order.job.provider}")
+            ):
+                turn = self._lineup.take_again(one.item.index, name)
+                return _Attempt(self, turn, one, process.order, process, timestamp(), amend)
         try:
             outcome = read_result(one.folder)
         except (Trouble, ValueError, KeyError, TypeError, AttributeError):
@@ -235,9 +252,10 @@ class _Attempt:
         """Yield the one answer."""
         finished = self._process.wait()
         if isinstance(finished, Left):
+            self._orders.leave(self, finished)
             yield self.held, finished
-            return
-        yield self.held, self._orders.judge(self, finished)
+        else:
+            yield self.held, self._orders.judge(self, finished)
 
     def end(self, why: str, grace: float) -> None:
         """Ask the process to end."""

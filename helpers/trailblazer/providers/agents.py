@@ -6,7 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,8 @@ __all__ = ["KNOWN", "Agent", "Answer", "Kind", "load_agents", "read_answer"]
 
 # What the words of an agent may hold in braces: agents.yaml says what each is.
 KNOWN = ("model", "tree", "session", "resume", "budget_usd", "turns", "schema", "schema_file", "prompt", "prompt_file")
+# … what those of a runner may hold,
+KNOWN_OF_RUNNER = ("issue", "provider", "repo", *KNOWN)
 # … and those of a preflight, where a word whose name is not known is left out.
 KNOWN_BEFORE = ("model", "model_provider", "provider")
 RUNNER = "dx-runner"
@@ -47,6 +49,11 @@ class Agent:
     reading: Reading
     ends: tuple[Mapping[str, Any], ...] = ()
     """The events that end a run: each is a final event that some rule of `kinds` decides by."""
+    runner: str = ""
+    """The runner whose provider `provider` this is; empty for an agent of its own."""
+    provider: str = ""
+    questions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The words with which a runner is asked about a job: check, report, stop."""
     since: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def for_version(self, version: str | None) -> Agent:
@@ -118,6 +125,16 @@ def load_agents(config: Config) -> dict[str, Agent]:
     return {name: _agent(name, entry) for name, entry in read_entries(config).items() if entry.get("kind") != RUNNER}
 
 
+def runner_agent(config: Config, name: str) -> Agent:
+    """Return a provider of a runner, RUNNER:PROVIDER, as the agent whose words start it; else WordsWrong (exit 2)."""
+    runner, _, provider = name.partition(":")
+    entry = read_entries(config).get(runner, {})
+    if entry.get("kind") != RUNNER or "command" not in entry or not provider:
+        raise WordsWrong(f"{one_line(name, 60)!r} is no provider of a runner", "For example dx-runner:opencode.")
+    questions = {question: tuple(words) for question, words in entry["questions"].items()}
+    return replace(_agent(name, entry), runner=runner, provider=provider, questions=questions, ends=())
+
+
 def mistakes_in(entry: Any) -> Iterator[str]:
     """Yield what is wrong with an entry: where it breaks its schema, else each {name} that nobody fills in."""
     violations = schemas.violations_in("agent")(entry)
@@ -125,8 +142,10 @@ def mistakes_in(entry: Any) -> Iterator[str]:
     if violations:
         return
     parts: dict[str, tuple[Any, tuple[str, ...]]]
-    parts = {key: (entry.get(key, ()), KNOWN) for key in ("command", "resume_command", "prompt_words")}
-    parts |= {f"optional.{name}": (words, KNOWN) for name, words in entry.get("optional", {}).items()}
+    own = KNOWN_OF_RUNNER if entry.get("kind") == RUNNER else KNOWN
+    parts = {key: (entry.get(key, ()), own) for key in ("command", "resume_command", "prompt_words")}
+    parts |= {f"questions.{name}": (words, ("issue",)) for name, words in entry.get("questions", {}).items()}
+    parts |= {f"optional.{name}": (words, own) for name, words in entry.get("optional", {}).items()}
     parts |= {f"since.{n}.words": (one["words"], KNOWN) for n, one in enumerate(entry.get("since", ()))}
     parts["preflight.command"] = entry.get("preflight", {}).get("command", ()), KNOWN_BEFORE
     for place, (words, known) in parts.items():

@@ -17,8 +17,9 @@ from trailblazer.plain import one_line
 from trailblazer.providers.agents import TEMPORARY, Agent, Answer, Kind, read_answer
 from trailblazer.providers.evidence import missing_evidence, state_of
 from trailblazer.providers.failure_codes import Cause, Code, Failure, failure_of_end, failure_of_kind
-from trailblazer.providers.order import Evidence, Expectation, Final, Finished, Order
+from trailblazer.providers.order import Evidence, Expectation, Final, Finished, Job, Order
 from trailblazer.providers.outputs import MOST_BYTES, Unreadable, last_bytes, read_file, read_log
+from trailblazer.providers.runner_events import failure_in
 from trailblazer.providers.templates import Render
 from trailblazer.record.outcomes import Outcome, Status
 from trailblazer.schemas import parse_json
@@ -44,6 +45,7 @@ class Command:
     """A command, or an agent with words behind its own. `prompt` becomes a file that goes in as the agent says.
 
     `idle_seconds` is how long it may print nothing, `grace_seconds` how long it may stay after its final event.
+    With `is_left` nobody waits for the job of a runner.
     """
 
     words: Sequence[Render]
@@ -54,6 +56,7 @@ class Command:
     expects: Expectation
     idle_seconds: float | None = None
     grace_seconds: float = GRACE_SECONDS
+    is_left: bool = False
 
     def order(
         self,
@@ -70,6 +73,8 @@ class Command:
         stdin, known = None, {**(words or {}), **({"model": self.model} if self.model else {})}
         if tree:
             known["tree"] = tree
+        if self.agent and self.agent.runner:
+            known["provider"] = self.agent.provider
         if self.prompt is not None:
             text = self.prompt(values)
             write_private(values["prompt_file"], text)
@@ -89,6 +94,7 @@ class Command:
             idle_seconds=self.idle_seconds,
             final=Final(agent.ends, self.grace_seconds) if agent and agent.ends else None,
             variables=agent.variables(folder) if agent else {},
+            job=Job(agent.runner, known["issue"], agent.provider, self.is_left) if agent and agent.runner else None,
         )
 
     def argv(self, values: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, ...]:
@@ -124,7 +130,7 @@ class Command:
         if content:
             details["output_sha256"] = hashlib.sha256(content).hexdigest()
         usage = answer.usage if answer else {}
-        reason, failure = self._failure(order, ended, answer, content, details, check)
+        reason, failure = self._failure(order, ended, answer, stdout, content, details, check)
         if not reason:
             return Judged(Outcome(Status.SUCCESS, usage=usage, details=details), answer)
         if ended.truncated and answer is not None:
@@ -152,6 +158,7 @@ class Command:
         order: Order,
         ended: Finished,
         answer: Answer | None,
+        stdout: bytes,
         content: bytes,
         details: dict[str, Any],
         check: Check,
@@ -159,6 +166,8 @@ class Command:
         """Return why the attempt failed, in one line that is empty when it did not, and the failure that it was."""
         if reason := self._complaint(order, ended, answer):
             is_crash = ended.signal is not None and not ended.why
+            if order.job is not None and (said := failure_in(stdout)):
+                return reason, said
             if answer is not None and (answer.kind is not Kind.FAILED or not is_crash):
                 return reason, failure_of_kind(answer.kind)
             return reason, Failure(Code.RUNNER_ERROR, Cause.CRASHED if is_crash else Cause.FAILED)
@@ -175,6 +184,8 @@ class Command:
         if is_good:
             return ""
         said = answer.reason if answer is not None and answer.reason else _last_line(order, ended)
+        if order.job is not None and said:
+            return one_line(said, 300)
         what = f"killed by signal {ended.signal}" if ended.signal is not None else f"exit {ended.exit_code}"
         return one_line(said if ended.why and said else f"{what}: {said}" if said else what, 300)
 

@@ -103,6 +103,8 @@ RUNNER_CHECKS: Mapping[int, Failure] = {
 
 # What a reason_code or an ERROR_CODE of dx-runner has in it, the finer first.
 REASON_CODES: tuple[tuple[str, Cause], ...] = (
+    ("already_running", Cause.RUNNER_BUSY),
+    ("not_acknowledged", Cause.TIMEOUT),
     ("quota", Cause.QUOTA),
     ("rate_limit", Cause.RATE_LIMITED),
     ("billing", Cause.NO_CREDIT),

@@ -193,6 +193,14 @@ class Lineup:
             self._tell(switch)
         return turn
 
+    def take_again(self, item: int, name: str) -> Turn:
+        """Return the turn of an attempt that an earlier process began with a provider, and that still runs."""
+        with self._lock:
+            member = next(member for member in self.members if member.name == name)
+            member.limit.begin()
+            granted = member.breaker.begin() or Pass(0, -1, is_probe=False)
+            return Turn(member, member.command, item, granted, "", {})
+
     def _fallback(self, member: Member) -> str:
         first = self.members[0]
         if member is first or first.breaker.closure is None:

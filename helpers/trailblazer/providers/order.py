@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from trailblazer.schemas import check_shape
+from trailblazer.schemas import check, check_shape
 
 
 class Evidence(StrEnum):
@@ -127,3 +127,17 @@ class Finished:
     stdout_bytes: int
     stderr_bytes: int
     truncated: bool
+
+
+def read_order(document: Mapping[str, Any]) -> Order:
+    """Return the order that a document holds; one that breaks its schema is refused with DocumentInvalid."""
+    check("order", document, "the order")
+    values = {name: document[name] for name in _FIELDS}
+    values |= {"argv": tuple(document["argv"]), "environment": tuple(document["environment"])}
+    expects = document["expects"]
+    values["expects"] = Expectation(expects["json"], expects["schema"], Evidence(expects["evidence"]))
+    if final := document["final"]:
+        values["final"] = Final(tuple(final["events"]), final["grace_seconds"])
+    if job := document["job"]:
+        values["job"] = Job(**job)
+    return Order(**values)

@@ -45,11 +45,11 @@ def test_a_multiple_of_the_median() -> None:
 @pytest.mark.parametrize(("text", "size"), [("500", 500), ("64K", 64 << 10), ("1.5M", 3 << 19), ("2G", 2 << 30)])
 def test_sizes(text: str, size: int) -> None:
     """A size is a number of bytes, or a number and a unit of 1024."""
-    assert size == read_command(REQUEST.with_words({"log_cap": text}), []).log_cap
+    assert size == read_command(REQUEST.with_words({"log_cap": text}), [], load_config()).log_cap
     assert size == read_limits(REQUEST.with_words({"min_free_memory": text}), 1).throttle.min_free_memory
 
 
 def test_braces_are_the_item_as_in_other_tools() -> None:
     """`{}` is the item if the command has no double braces."""
-    provider = read_command(ItemsRequest(command=("cp", "{}", "{}.bak")), [])
+    provider = read_command(ItemsRequest(command=("cp", "{}", "{}.bak")), [], load_config())
     assert ("cp", "a b", "a b.bak") == provider.argv({"item": "a b"}, {})

@@ -38,10 +38,10 @@ class ItemsLane(OwnedLane):
         (one,) = held
         return self._orders.begin(one, Try({"item": one.item.body}))
 
-    def find(self, held: Sequence[Held], handle: Handle) -> Running | None:  # noqa: ARG002 - its process has been ended
+    def find(self, held: Sequence[Held], handle: Handle) -> Running | None:
         """Return the good result that an attempt left on the disk before its dispatcher was killed."""
         (one,) = held
-        return self._orders.find(one)
+        return self._orders.find(one, handle)
 
     def close(self) -> None:
         """End whatever still runs."""
