@@ -100,6 +100,7 @@ def unused(files: dict[str, Path]) -> list[str]:
 # What the issues lane will use.
 AWAITED = {
     "providers.agents.runner_agent",
+    "lanes.issues.worktree.Worktrees",
     "providers.failure_codes.outcome_line",
 }
 

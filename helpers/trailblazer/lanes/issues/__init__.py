@@ -1,0 +1,1 @@
+"""Issues of a tracker, each through an agent or a runner."""
