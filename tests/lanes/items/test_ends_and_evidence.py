@@ -30,7 +30,7 @@ def test_an_agent_that_stays_is_ended_and_its_result_counts(batches: Batches, tm
     """The grace of the configuration begins with the result."""
     program = tmp_path / "bin" / "claude"
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\n[ "$1" = -p ] || exit 0\necho '{RESULT}'\nsleep 600\n")
+    program.write_text(f"#!/bin/sh\n[ \"$1\" = -p ] || exit 0\necho '{RESULT}'\nsleep 600\n")
     program.chmod(0o755)
     path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
     words = ["--provider", "claude", "--prompt", "Do {{ item }}"]

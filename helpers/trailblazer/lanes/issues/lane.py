@@ -17,7 +17,7 @@ from trailblazer.lanes.issues.prompt import values_of
 from trailblazer.lanes.issues.questions import Question, count_open_changes, open_change
 from trailblazer.lanes.issues.selection import Candidate, why_not_open
 from trailblazer.lanes.issues.tracker import Tracker
-from trailblazer.lanes.issues.trees import Place, Trees
+from trailblazer.lanes.issues.trees import Trees
 from trailblazer.lanes.orders import Orders, Try
 from trailblazer.providers.command import Judged
 from trailblazer.providers.lineup import Lineup
@@ -86,8 +86,7 @@ class IssuesLane(OwnedLane):
             return Refused(item, "the tracker does not have it any more")
         if issue.assignee != self._holder and (why := why_not_open(issue, self._means.claims)) is not None:
             return Refused(item, why[1], Refusal.HELD if issue.assignee else Refusal.GATE)
-        branch = self._means.trees.branch_of(issue.id)
-        values = {"id": issue.id, "title": issue.headline(), "repo": item.body.repo, "branch": branch}
+        values = {"id": issue.id, "title": issue.headline(), "repo": item.body.repo}
         why_open = open_change(self._means.has_open_change, values)
         return Refused(item, why_open) if why_open else None
 
@@ -110,45 +109,43 @@ class IssuesLane(OwnedLane):
         """Take a working folder, fill the prompt in, and give both to a provider."""
         (one,) = held
         candidate: Candidate = one.item.body
-        tree = self._means.trees.take(candidate)
+        place = self._means.trees.take(candidate, one.attempt)
+        known = {"issue": one.item.id, "repo": str(self._repos[candidate.repo])}
         wanted = Try(
-            values=values_of(candidate.issue, candidate.repo, tree.branch),
-            known={"issue": one.item.id, "repo": str(self._repos[candidate.repo]), "tree": str(tree.path)},
-            tree=str(tree.path),
-            amend=lambda judged, _order, _finished: self._with_changes(tree, judged),
+            values=values_of(candidate.issue, candidate.repo, place.branch),
+            known=known | ({"resume": place.session} if place.session else {}),
+            tree=place.path,
+            amend=lambda judged, _order, _finished: self._ended(candidate, judged),
         )
-        return self._follow(one, self._means.orders.begin(one, wanted), tree)
+        return self._follow(one, self._means.orders.begin(one, wanted))
 
-    def _with_changes(self, tree: Place, judged: Judged) -> Outcome:
-        """Return an outcome with what has changed in the working folder."""
-        details = {**judged.outcome.details, **self._means.trees.changes(tree)}
+    def _ended(self, candidate: Candidate, judged: Judged) -> Outcome:
+        """Return an outcome with what was done in the working folder, and give the folder back."""
+        details = {**judged.outcome.details, **self._means.trees.changes(candidate)}
+        self._means.trees.leave(candidate, (judged.answer.session if judged.answer else None) or "")
         return replace(judged.outcome, details=details)
 
-    def _follow(self, one: Held, running: Running, tree: Place | None) -> Running:
+    def _follow(self, one: Held, running: Running) -> Running:
         with self._lock:
             self._running[one.item.id] = running
-        return _Work(self, one, running, tree)
+        return _Work(self, one, running)
 
-    def find(self, held: Sequence[Held], handle: Handle) -> Running | None:  # noqa: ARG002 - its process has been ended
-        """Return what an earlier process of this dispatch began, or left running."""
+    def find(self, held: Sequence[Held], handle: Handle) -> Running | None:
+        """Return the job that a runner still has, or the good result that an earlier process did not settle."""
         (one,) = held
-        running = self._means.orders.find(one)
-        return self._follow(one, running, None) if running is not None else None
+        running = self._means.orders.find(one, handle)
+        return self._follow(one, running) if running is not None else None
 
-    def ended(self, one: Held, answer: Outcome | Again | Left, tree: Place | None) -> None:
-        """Give the working folder back. The claim of an issue that is done stays: its change waits for review."""
-        if tree is not None and not isinstance(answer, Left):
-            self._means.trees.leave(tree)
+    def answered(self, one: Held, answer: Outcome | Again | Left) -> None:
+        """Keep the claim of an issue that is done (its change waits for review), and of one that was left."""
         if isinstance(answer, Left):
             self.left.add(one.item.id)
         if isinstance(answer, Left) or (isinstance(answer, Outcome) and answer.status is Status.SUCCESS):
             self._forget(one.item.id)
 
-    def let_go(self, held: Held, outcome: Outcome) -> None:
-        """Give the claim back, unless a runner may still work on the issue."""
+    def let_go(self, held: Held, outcome: Outcome) -> None:  # noqa: ARG002 - nothing runs any more, however it ended
+        """Give the claim back."""
         self._forget(held.item.id)
-        if outcome.details.get("may_run"):
-            return
         answer = self._means.tracker.release(held.item.id, self._holder)
         if not answer.is_released:
             raise StaleClaim(f"{held.item.id}: {answer.reason}")
@@ -181,14 +178,14 @@ class IssuesLane(OwnedLane):
 class _Work:
     """An issue that a provider works on."""
 
-    def __init__(self, lane: IssuesLane, held: Held, running: Running, tree: Place | None) -> None:
-        self._lane, self._held, self._running, self._tree = lane, held, running, tree
+    def __init__(self, lane: IssuesLane, held: Held, running: Running) -> None:
+        self._lane, self._held, self._running = lane, held, running
         self.handle: Handle = running.handle
 
     def wait(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
         """Yield the one answer."""
         for one, answer in self._running.wait():
-            self._lane.ended(one, answer, self._tree)
+            self._lane.answered(one, answer)
             yield one, answer
 
     def end(self, why: str, grace: float) -> None:

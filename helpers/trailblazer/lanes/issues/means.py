@@ -13,9 +13,11 @@ from trailblazer.lanes.issues.questions import read_question
 from trailblazer.lanes.issues.request import IssuesRequest
 from trailblazer.lanes.issues.rules import Rules
 from trailblazer.lanes.issues.tracker import Tracker
-from trailblazer.lanes.issues.trees import Checkouts
+from trailblazer.lanes.issues.trees import Checkouts, OwnTrees, Trees
+from trailblazer.lanes.issues.worktree import Worktrees
 from trailblazer.lanes.orders import Orders, TimeLimit
 from trailblazer.lanes.spending import read_rules
+from trailblazer.providers.agents import runner_agent
 from trailblazer.providers.chain import choose_chain, find_providers, load_providers
 from trailblazer.providers.command import Command, Expectation
 from trailblazer.providers.lineup import Lineup
@@ -41,7 +43,10 @@ def read_lineup(config: Config, request: IssuesRequest, prompt: Render) -> Lineu
         grace_seconds=config["providers.grace_seconds"],
     )
     chosen = find_providers(dict.fromkeys(names), known)
-    seats = [Seat(provider, replace(command, agent=provider.agent)) for provider in chosen]
+    seats = [
+        Seat(one, replace(command, agent=one.agent or runner_agent(config, one.name), is_left=not request.wait))
+        for one in chosen
+    ]
     if not seats:
         raise ServiceDown("no provider is installed", NO_PROVIDER)
     return Lineup(seats, read_rules(request, config, request.max_parallel), model=request.model)
@@ -66,10 +71,23 @@ def make_lane(
         claims=claims,
         lineup=lineup,
         orders=Orders(lineup, TimeLimit(60 * request.timeout_minutes)),
-        trees=Checkouts(rules.repos.folders),
+        trees=_trees(config, request, rules),
         has_open_change=read_question(config, "gates.has_open_change"),
         open_changes=read_question(config, "gates.open_changes"),
         max_open=config["gates.max_open"],
         conflicts=ConflictLocks(config.places.var / "nightly" / "conflicts"),
     )
     return IssuesLane(means, rules.repos.folders, settles_only=settles_only)
+
+
+def _trees(config: Config, request: IssuesRequest, rules: Rules) -> Trees:
+    if not request.worktree:
+        return Checkouts(rules.repos.folders)
+    setup, seconds = config["nightly.setup"], 60 * config["nightly.setup_minutes"]
+    folder = config.places.var / "worktrees"
+    return OwnTrees(
+        {
+            name: Worktrees(repo, folder / name, setup, setup_seconds=seconds)
+            for name, repo in rules.repos.folders.items()
+        }
+    )

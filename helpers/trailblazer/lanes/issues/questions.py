@@ -12,7 +12,7 @@ from trailblazer.processes.ask import Answer, ask
 from trailblazer.providers.templates import Render, compile_text
 
 SECONDS = 60.0
-NAMES = ("id", "title", "branch", "repo")
+NAMES = ("id", "title", "repo")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,30 +8,29 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trailblazer.lanes.issues.selection import Candidate
+from trailblazer.lanes.issues.worktree import Tree, Worktrees
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A working folder and its branch; `branch` is empty in the checkout itself."""
+    """A working folder, its branch (empty in the checkout itself), and the session that an agent left there."""
 
-    path: Path
+    path: str
     branch: str = ""
+    session: str = ""
 
 
 class Trees(Protocol):
     """Gives out working folders. Its methods may be called in many threads at once."""
 
-    def branch_of(self, issue: str) -> str:
-        """Return the branch that an issue is worked on, empty for the one that the checkout is on."""
+    def take(self, candidate: Candidate, attempt: int) -> Place:
+        """Return the working folder of an attempt; one that cannot be made raises Trouble."""
 
-    def take(self, candidate: Candidate) -> Place:
-        """Return the working folder of an issue; one that cannot be made raises Trouble."""
+    def changes(self, candidate: Candidate) -> Mapping[str, Any]:
+        """Return what was done in the working folder of an issue, for result.json."""
 
-    def changes(self, place: Place) -> Mapping[str, Any]:
-        """Return what has changed in a working folder since it was taken, for result.json."""
-
-    def leave(self, place: Place) -> None:
-        """Remove a working folder that holds no work."""
+    def leave(self, candidate: Candidate, session: str) -> None:
+        """Remove the working folder of an issue if it holds no work; `session` is that of the agent."""
 
 
 class Checkouts:
@@ -40,17 +39,46 @@ class Checkouts:
     def __init__(self, repos: Mapping[str, Path]) -> None:
         self._repos = repos
 
-    def branch_of(self, issue: str) -> str:  # noqa: ARG002 - all issues have the same
-        """Return none: the checkout stays on its branch."""
-        return ""
-
-    def take(self, candidate: Candidate) -> Place:
+    def take(self, candidate: Candidate, attempt: int) -> Place:  # noqa: ARG002 - all attempts share it
         """Return the checkout."""
-        return Place(self._repos[candidate.repo])
+        return Place(str(self._repos[candidate.repo]))
 
-    def changes(self, place: Place) -> Mapping[str, Any]:  # noqa: ARG002 - it is not known who changed what
+    def changes(self, candidate: Candidate) -> Mapping[str, Any]:  # noqa: ARG002 - it is not known who changed what
         """Return nothing: others may work in the checkout too."""
         return {}
 
-    def leave(self, place: Place) -> None:
+    def leave(self, candidate: Candidate, session: str) -> None:
         """Remove nothing."""
+
+
+class OwnTrees:
+    """Each issue has a worktree and a branch of its own; a retry goes on in it."""
+
+    def __init__(self, worktrees: Mapping[str, Worktrees]) -> None:
+        self._worktrees = worktrees
+        self._taken: dict[str, Tree] = {}
+
+    def take(self, candidate: Candidate, attempt: int) -> Place:
+        """Return the worktree of an issue: the last one where it is as an earlier attempt left it, else a new one."""
+        tree = self._worktrees[candidate.repo].take(candidate.issue.id, attempt)
+        self._taken[candidate.issue.id] = tree
+        return Place(tree.path, tree.branch, tree.session if tree.is_resumed else "")
+
+    def changes(self, candidate: Candidate) -> Mapping[str, Any]:
+        """Return the branch, the commits and the files of the worktree."""
+        tree = self._taken.get(candidate.issue.id)
+        if tree is None:
+            return {}
+        changes = self._worktrees[candidate.repo].changes(tree)
+        return {
+            "branch": tree.branch,
+            "commits": list(changes.commits),
+            "files": list(changes.files),
+            "diffstat": changes.stat,
+        }
+
+    def leave(self, candidate: Candidate, session: str) -> None:
+        """Remove the worktree if nothing was done in it."""
+        tree = self._taken.pop(candidate.issue.id, None)
+        if tree is not None:
+            self._worktrees[candidate.repo].leave(candidate.issue.id, tree, session)
