@@ -36,7 +36,7 @@ WITH_VALUE = {
     "--threshold", "--lease-ttl", "--label", "--priority",
 }  # fmt: skip
 SWITCHES = {"--json", "--claim", "--if-absent", "--force", "--help", "-h", "--version", "--all", "--unassigned", "-u"}
-NEW = {"cas", "unclaim", "heartbeat", "reclaim"}
+SINCE = {"find-duplicates": (0, 57, 0), **dict.fromkeys(("cas", "unclaim", "heartbeat", "reclaim"), (1, 3, 0))}
 LEASE_SECONDS = 300
 NEVER = 3600
 
@@ -129,7 +129,7 @@ def read_call(argv: list[str]) -> Call:
     written = (folder / "version").read_text().strip() if folder and (folder / "version").exists() else "1.3.0"
     number = os.environ.get("BD_STAND_IN_VERSION") or written
     version = tuple(int(part) for part in f"{number}.0.0".split(".")[:3])
-    if words and (words[0] not in COMMANDS or (words[0] in NEW and version < (1, 3, 0))):
+    if words and (words[0] not in COMMANDS or version < SINCE.get(words[0], (0, 0, 0))):
         raise Refused(f'unknown command "{words[0]}" for "bd"')
     if "--help" not in flags and words and folder is None:
         raise Refused("no beads database found\nHint: run 'bd init' to create a database in the current directory")
