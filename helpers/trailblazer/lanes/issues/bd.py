@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ from trailblazer.errors import Trouble
 from trailblazer.lanes.issues.bd_calls import BdCalls
 from trailblazer.lanes.issues.bd_claims import BdClaims
 from trailblazer.lanes.issues.bd_fence import BdFence, fence_in
-from trailblazer.lanes.issues.bd_version import BdVersion, find_version, refuse_when_not_set_up
+from trailblazer.lanes.issues.bd_version import BdCommands, find_number, refuse_when_not_set_up
 from trailblazer.lanes.issues.claim_files import ClaimFiles
 from trailblazer.lanes.issues.issue import (
     CLOSED,
@@ -47,14 +46,13 @@ class BdTracker:
         self.name = "bd"
         self.keep_alive_seconds = ALIVE_SECONDS
         self._calls, self._files = calls, claims
-        self._fence = BdFence(calls, claims, lease_seconds, is_over)
-        self._claims = BdClaims(calls, self._fence, is_over, release_command)
-        self._lock = threading.Lock()
-        self._found: BdVersion | None = None
+        self._commands = BdCommands(calls)
+        self._fence = BdFence(calls, self._commands, claims, lease_seconds, is_over)
+        self._claims = BdClaims(calls, self._commands, self._fence, is_over, release_command)
 
     def check(self) -> None:
         """Ask bd for its version, its commands and one issue."""
-        self.name = f"bd {self._version().number}"
+        self.name = f"bd {find_number(self._calls)}"
         refuse_when_not_set_up(self._calls)
         self._files.sweep()
 
@@ -77,19 +75,11 @@ class BdTracker:
 
     def claim(self, issue_id: str, holder: str) -> ClaimAnswer:
         """Claim an issue in bd, within the fence."""
-        try:
-            version = self._version()
-        except Trouble as trouble:
-            return ClaimAnswer(is_held=False, reason=one_line(trouble.what))
-        return self._claims.claim(issue_id, holder, version)
+        return self._claims.claim(issue_id, holder)
 
     def release(self, issue_id: str, holder: str) -> ReleaseAnswer:
         """Give a claim back, in the holder's name."""
-        try:
-            version = self._version()
-        except Trouble as trouble:
-            return ReleaseAnswer(is_released=False, reason=one_line(trouble.what))
-        return self._claims.release(issue_id, holder, version)
+        return self._claims.release(issue_id, holder)
 
     def keep_alive(self, issue_ids: Collection[str], holder: str) -> tuple[LostClaim, ...]:
         """Refresh the lease of each claim where bd has leases; look whether each is still ours where it has none."""
@@ -100,7 +90,7 @@ class BdTracker:
         """Return why a claim is lost; empty while it is ours, and when bd cannot be asked now."""
         try:
             self._fence.refresh(issue_id, holder)
-            if self._version().has_heartbeat:
+            if self._commands.has("heartbeat"):
                 answer = self._calls.ask("heartbeat", issue_id, actor=holder)
                 if answer.code == 0:
                     return ""
@@ -124,20 +114,12 @@ class BdTracker:
 
     def duplicates(self) -> tuple[DuplicatePair, ...]:
         """Return the pairs of `bd find-duplicates`, by similar words, which costs nothing; none in older versions."""
-        answer = self._calls.ask("find-duplicates", "--help")
-        if answer.code != 0 or "--method" not in answer.out:
+        if not self._commands.has("find-duplicates"):
             return ()
         document = self._calls.document("find-duplicates", "--method", "mechanical", "--limit", "0")
         inside = document.get("data", document) if isinstance(document, Mapping) else None
         pairs = inside.get("pairs") if isinstance(inside, Mapping) else None
         return tuple(_pairs(pairs if isinstance(pairs, list) else []))
-
-    def _version(self) -> BdVersion:
-        """Return the version of bd; it is asked for once."""
-        with self._lock:
-            if self._found is None:
-                self._found = find_version(self._calls)
-            return self._found
 
     def _blockers(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the id of each blocked issue with the ids of what blocks it."""

@@ -51,7 +51,7 @@ class BdCalls:
         ServiceDown (exit 8): it failed, was too late, or printed no JSON.
         """
         answer = self.ask(*words, "--json")
-        if answer.code != 0:
+        if answer.code != 0 or len(answer.out) >= MOST_BYTES:
             raise down(words[0], answer)
         found, document = read_json(answer.out)
         if not found:
@@ -63,7 +63,7 @@ class BdCalls:
     def record(self, issue_id: str) -> dict[str, Any] | None:
         """Return the record of an issue, or None: bd resolves abbreviations, and only the exact id counts."""
         answer = self.ask("show", issue_id, "--json")
-        if answer.is_late:
+        if answer.is_late or len(answer.out) >= MOST_BYTES:
             raise down("show", answer)
         found, document = read_json(answer.out)
         try:

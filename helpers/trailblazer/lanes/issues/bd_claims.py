@@ -9,27 +9,35 @@ from collections.abc import Sequence
 from trailblazer.errors import ServiceDown, Trouble
 from trailblazer.lanes.issues.bd_calls import BdCalls, down, errors_in, what_it_said
 from trailblazer.lanes.issues.bd_fence import BdFence
-from trailblazer.lanes.issues.bd_version import BdVersion
+from trailblazer.lanes.issues.bd_version import BdCommands
 from trailblazer.lanes.issues.issue import CLOSED, OPEN, Issue, read_issue, wrong_with_id
 from trailblazer.lanes.issues.tracker import ClaimAnswer, IsOver, ReleaseAnswer
 from trailblazer.plain import one_line
 from trailblazer.processes.ask import Answer
 
 _CLAIMED_BY = re.compile(r"already claimed by (?P<name>.+?)(?: at \d{1,4}[-:]\S.*)?\s*$", re.MULTILINE)
+_ERROR = re.compile(r"^\W*error\b", re.IGNORECASE | re.MULTILINE)
 _RELEASABLE = {OPEN, "in_progress"}
 
 
 class BdClaims:
     """The claims of this program on the issues of bd."""
 
-    def __init__(self, calls: BdCalls, fence: BdFence, is_over: IsOver, release_command: Sequence[str] | None) -> None:
-        self._calls, self._fence, self._is_over = calls, fence, is_over
+    def __init__(
+        self,
+        calls: BdCalls,
+        commands: BdCommands,
+        fence: BdFence,
+        is_over: IsOver,
+        release_command: Sequence[str] | None,
+    ) -> None:
+        self._calls, self._commands, self._fence, self._is_over = calls, commands, fence, is_over
         self._release_command = release_command
 
-    def claim(self, issue_id: str, holder: str, version: BdVersion) -> ClaimAnswer:
+    def claim(self, issue_id: str, holder: str) -> ClaimAnswer:
         """Claim an issue: read it, take the fence, let bd claim it, read it back. Any error means not held.
 
-        It takes at most six calls, and two more when it has to give back what it took.
+        It takes four calls of bd, three more when it takes a claim over, and up to five to give back what it took.
         """
         if wrong := wrong_with_id(issue_id) or wrong_with_actor(holder):
             return ClaimAnswer(is_held=False, reason=wrong)
@@ -37,17 +45,17 @@ class BdClaims:
             issue = self.look(issue_id)
             if refusal := self._refusal(issue_id, issue, holder):
                 return refusal
-            first = self._fence.take(issue_id, holder, has_cas=version.has_cas)
+            first = self._fence.take(issue_id, holder)
         except Trouble as trouble:
             return ClaimAnswer(is_held=False, reason=one_line(trouble.what))
         if first != holder:
             return _held_by(first)
         try:
-            answer = self._claim_fenced(issue_id, issue, holder, version)
+            answer = self._claim_fenced(issue_id, issue, holder)
         except Trouble as trouble:
             answer = ClaimAnswer(is_held=False, reason=one_line(trouble.what))
         if not answer.is_held:
-            self._give_up(issue_id, holder, version)
+            self._give_up(issue_id, holder)
         return answer
 
     def look(self, issue_id: str) -> Issue | None:
@@ -72,10 +80,12 @@ class BdClaims:
             return ClaimAnswer(is_held=False, reason=f"the issue is {one_line(issue.status)}")
         return None
 
-    def _claim_fenced(self, issue_id: str, issue: Issue | None, holder: str, version: BdVersion) -> ClaimAnswer:
+    def _claim_fenced(self, issue_id: str, issue: Issue | None, holder: str) -> ClaimAnswer:
         """Claim an issue whose fence is ours."""
         if issue is not None and issue.assignee not in {"", holder}:
-            self._unassign(issue_id, issue.assignee, version)
+            now = self.look(issue_id)  # another process may have taken it over before we had the fence
+            if now is not None and now.assignee == issue.assignee:
+                self._unassign(issue_id, issue.assignee)
         answer = self._calls.ask("update", issue_id, "--claim", "--json", actor=holder)
         if answer.is_late:
             raise down("update --claim", answer)
@@ -87,18 +97,18 @@ class BdClaims:
         named = claimed_by_in(answer)
         if named not in {"", holder}:
             return _held_by(named)
-        if now.assignee == holder and now.status != CLOSED and (answer.code == 0 or named == holder):
+        if now.assignee == holder and now.status != CLOSED and (named == holder or not is_error(answer)):
             return ClaimAnswer(is_held=True)
         what = f"the issue is {one_line(now.status)}, and bd says: {what_it_said(answer)}"
         return ClaimAnswer(is_held=False, reason=what)
 
-    def _give_up(self, issue_id: str, holder: str, version: BdVersion) -> None:
+    def _give_up(self, issue_id: str, holder: str) -> None:
         """Give back what a claim that failed may have taken. What bd does not take now is recovered later."""
-        if not self.release(issue_id, holder, version).is_released:
+        if not self.release(issue_id, holder).is_released:
             with contextlib.suppress(Trouble):
-                self._fence.give_back(issue_id, holder, has_cas=version.has_cas)
+                self._fence.give_back(issue_id, holder)
 
-    def release(self, issue_id: str, holder: str, version: BdVersion) -> ReleaseAnswer:
+    def release(self, issue_id: str, holder: str) -> ReleaseAnswer:
         """Make an issue that is still ours open again, then give the fence back. A closed issue stays closed."""
         if wrong := wrong_with_id(issue_id) or wrong_with_actor(holder):
             return ReleaseAnswer(is_released=False, reason=wrong)
@@ -106,21 +116,21 @@ class BdClaims:
             issue = self.look(issue_id)
             is_ours = issue is not None and issue.assignee == holder
             if issue is not None and is_ours and issue.status in _RELEASABLE:
-                self._unassign(issue_id, holder, version)
+                self._unassign(issue_id, holder)
                 issue = self.look(issue_id)
             if issue is not None and issue.assignee == holder and issue.status in _RELEASABLE:
                 return ReleaseAnswer(is_released=False, reason="bd still shows the issue as claimed")
-            self._fence.give_back(issue_id, holder, has_cas=version.has_cas)
+            self._fence.give_back(issue_id, holder)
         except Trouble as trouble:
             return ReleaseAnswer(is_released=False, reason=one_line(trouble.what))
         return _released(issue_id, issue, holder)
 
-    def _unassign(self, issue_id: str, holder: str, version: BdVersion) -> None:
+    def _unassign(self, issue_id: str, holder: str) -> None:
         """Let bd take an issue from its holder, in the holder's name; ServiceDown when bd refuses."""
         if self._release_command:
             filled = [word.replace("{id}", issue_id).replace("{holder}", holder) for word in self._release_command]
             answer = self._calls.ask_other(filled, holder)
-        elif version.has_unclaim:
+        elif self._commands.has("unclaim"):
             answer = self._calls.ask("unclaim", issue_id, actor=holder)
         else:
             answer = self._calls.ask("update", issue_id, "--status", OPEN, "--assignee", "", actor=holder)
@@ -135,6 +145,11 @@ def claimed_by_in(answer: Answer) -> str:
     """
     found = (_CLAIMED_BY.search(text) for text in errors_in(answer))
     return next((match["name"].strip() for match in found if match), "")
+
+
+def is_error(answer: Answer) -> bool:
+    """Say whether an answer tells of an error; old versions do so with exit 0."""
+    return answer.code != 0 or any(_ERROR.search(text) for text in (answer.err, answer.out))
 
 
 def wrong_with_actor(name: str) -> str:

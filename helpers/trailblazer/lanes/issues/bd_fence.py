@@ -9,6 +9,7 @@ from typing import Any
 
 from trailblazer.errors import ServiceDown
 from trailblazer.lanes.issues.bd_calls import BdCalls, down, fields_in, read_json
+from trailblazer.lanes.issues.bd_version import BdCommands
 from trailblazer.lanes.issues.claim_files import ClaimFiles
 from trailblazer.lanes.issues.holder import Life, life_of
 from trailblazer.lanes.issues.tracker import IsOver
@@ -27,11 +28,15 @@ class BdFence:
     the fence is asked for only when bd shows the issue open and without an assignee.
     """
 
-    def __init__(self, calls: BdCalls, claims: ClaimFiles, lease_seconds: float, is_over: IsOver) -> None:
-        self._calls, self._claims, self._lease, self._is_over = calls, claims, lease_seconds, is_over
+    def __init__(
+        self, calls: BdCalls, commands: BdCommands, claims: ClaimFiles, lease_seconds: float, is_over: IsOver
+    ) -> None:
+        self._calls, self._commands, self._claims = calls, commands, claims
+        self._lease, self._is_over = lease_seconds, is_over
 
-    def take(self, issue_id: str, holder: str, *, has_cas: bool) -> str:
+    def take(self, issue_id: str, holder: str) -> str:
         """Take the fence of an issue, and return who has it now. ServiceDown (exit 8) when bd does not answer."""
+        has_cas = self._commands.has("cas")
         first = self._claims.take(issue_id, holder)
         if first != holder or not has_cas:
             return first
@@ -44,10 +49,10 @@ class BdFence:
             self._claims.give_back(issue_id, holder)
         return first
 
-    def give_back(self, issue_id: str, holder: str, *, has_cas: bool) -> None:
+    def give_back(self, issue_id: str, holder: str) -> None:
         """Give the fence of a holder back; that of anybody else stays. ServiceDown when bd does not answer."""
         self._claims.give_back(issue_id, holder)
-        if not has_cas:
+        if not self._commands.has("cas"):
             return
         value = holder
         for _ in range(2):  # the value holds a time, which another process does not know: bd names it

@@ -1,9 +1,9 @@
-"""Which version of bd answers, and what it can do."""
+"""Which version of bd answers, and which commands it has."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import threading
 
 from trailblazer.errors import GateClosed, ServiceDown
 from trailblazer.lanes.issues.bd_calls import BdCalls, down, what_it_said
@@ -13,21 +13,31 @@ _NOT_SET_UP = re.compile(r"no (active )?beads (database|workspace|project)|datab
 _CANNOT_START = {126, 127}
 
 
-@dataclass(frozen=True, slots=True)
-class BdVersion:
-    """A version of bd, and which of its newer commands it has."""
+class BdCommands:
+    """Which of its newer commands bd has. The help of each is asked for once: it costs nothing and changes nothing."""
 
-    number: str
-    has_cas: bool
-    has_unclaim: bool
-    has_heartbeat: bool
+    def __init__(self, calls: BdCalls) -> None:
+        self._calls = calls
+        self._lock = threading.Lock()
+        self._known: dict[str, bool] = {}
+
+    def has(self, command: str) -> bool:
+        """Say whether bd has a command. ServiceDown (exit 8) when it does not answer."""
+        with self._lock:
+            if command not in self._known:
+                self._known[command] = self._find(command)
+            return self._known[command]
+
+    def _find(self, command: str) -> bool:
+        """Ask for the help of a command. An old version refuses its name, or prints the help of bd itself."""
+        answer = self._calls.ask(command, "--help")
+        if answer.is_late:
+            raise down(f"{command} --help", answer)
+        return answer.code == 0 and re.search(rf"\bbd {command}\b", answer.out) is not None
 
 
-def find_version(calls: BdCalls) -> BdVersion:
-    """Ask bd which version it is and which commands it has; the help of a command costs nothing and changes nothing.
-
-    GateClosed (exit 5): bd is not installed. ServiceDown (exit 8): it did not answer.
-    """
+def find_number(calls: BdCalls) -> str:
+    """Return the number of the version of bd. GateClosed (exit 5): it is not installed. ServiceDown: no answer."""
     answer = calls.ask("--version")
     if answer.code in _CANNOT_START and not answer.is_late:
         hint = "Install beads, or name another command in tracker.command, or a file of issues in tracker.source."
@@ -35,12 +45,7 @@ def find_version(calls: BdCalls) -> BdVersion:
     if answer.code != 0:
         raise down("--version", answer)
     number = _NUMBER.search(answer.out)
-    return BdVersion(
-        number=number[0] if number else "of an unknown version",
-        has_cas=_has(calls, "cas", "set", mark="--if-absent"),
-        has_unclaim=_has(calls, "unclaim", mark="unclaim"),
-        has_heartbeat=_has(calls, "heartbeat", mark="heartbeat"),
-    )
+    return number[0] if number else "of an unknown version"
 
 
 def refuse_when_not_set_up(calls: BdCalls) -> None:
@@ -52,12 +57,3 @@ def refuse_when_not_set_up(calls: BdCalls) -> None:
             hint = "Name its folder in tracker.folder or in BEADS_DIR, or make one with `bd init`."
             raise GateClosed(trouble.what, hint) from None
         raise
-
-
-def _has(calls: BdCalls, *words: str, mark: str) -> bool:
-    """Say whether bd has a command. An old version refuses its name, or prints the help of bd itself."""
-    answer = calls.ask(*words, "--help")
-    if answer.is_late:
-        raise down(f"{words[0]} --help", answer)
-    usage = re.search(rf"\bbd {' '.join(words)}\b", answer.out)
-    return answer.code == 0 and usage is not None and mark in answer.out
