@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -85,12 +85,14 @@ class Try:
     """What one attempt is to do.
 
     `values` are what templates may name beside those of every attempt (`values_of`). `known` are the words of an agent
-    that are known (session, resume, budget_usd …). `tree` is the working folder, empty for ours. `limit_seconds` stands
-    for that of the dispatch. `amend` may replace the outcome before it is written.
+    that are known (issue, repo …). `sessions` are those that earlier attempts left, by provider. `tree` is the working
+    folder, empty for ours. `limit_seconds` comes before the limit of the dispatch. `amend` may replace the outcome
+    before it is written.
     """
 
     values: Mapping[str, Any]
     known: Mapping[str, str] | None = None
+    sessions: Mapping[str, str] = field(default_factory=dict)
     tree: str = ""
     limit_seconds: float | None = None
     amend: Amend | None = None
@@ -143,6 +145,8 @@ class Orders:
             make_attempt_folder(one.folder)
             limit = self._limit_now() if wanted.limit_seconds is None else wanted.limit_seconds
             words = {**turn.words, **wanted.known} if wanted.known else turn.words
+            if turn.name in wanted.sessions:
+                words = {**words, "resume": wanted.sessions[turn.name]}
             order = turn.command.order(values_of(one, wanted.values), one.folder, limit, words, wanted.tree)
             process = self._places[turn.name].start(order, f"{one.item.index}.{one.attempt}")
             return _Attempt(self, turn, one, order, process, started, wanted.amend)

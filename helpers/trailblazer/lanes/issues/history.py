@@ -29,6 +29,7 @@ class Ending:
     provider: str = ""
     code: str = ""
     cause: str = ""
+    fallback: str = ""
 
     @property
     def has_failed(self) -> bool:
@@ -44,7 +45,6 @@ class Night:
     manifest: Manifest
     endings: tuple[Ending, ...] = ()
     left: frozenset[str] = frozenset()
-    fallbacks: int = 0
 
 
 def read_nights(places: Places) -> Iterator[Night]:
@@ -74,7 +74,7 @@ def _read_night(folder: Path, manifest: Manifest) -> Night:
         elif isinstance(line, Settled):
             left.discard(line.item)
             if line.attempt and line.status in _TRIED:
-                known = {name: str(line.details.get(name) or "") for name in ("provider", "code", "cause")}
+                known = {name: str(line.details.get(name) or "") for name in ("provider", "code", "cause", "fallback")}
                 endings[line.item] = Ending(folder.name, line.at, line.item, Status(line.status), **known)
     return Night(folder, manifest, tuple(endings.values()), frozenset(left))
 

@@ -113,17 +113,16 @@ class IssuesLane(OwnedLane):
         known = {"issue": one.item.id, "repo": str(self._repos[candidate.repo])}
         wanted = Try(
             values=values_of(candidate.issue, candidate.repo, place.branch),
-            known=known | ({"resume": place.session} if place.session else {}),
+            known=known,
+            sessions=place.sessions,
             tree=place.path,
-            amend=lambda judged, _order, _finished: self._ended(candidate, judged),
+            amend=lambda judged, _order, _finished: self._with_changes(candidate, judged),
         )
         return self._follow(one, self._means.orders.begin(one, wanted))
 
-    def _ended(self, candidate: Candidate, judged: Judged) -> Outcome:
-        """Return an outcome with what was done in the working folder, and give the folder back."""
-        details = {**judged.outcome.details, **self._means.trees.changes(candidate)}
-        self._means.trees.leave(candidate, (judged.answer.session if judged.answer else None) or "")
-        return replace(judged.outcome, details=details)
+    def _with_changes(self, candidate: Candidate, judged: Judged) -> Outcome:
+        """Return an outcome with what was done in the working folder."""
+        return replace(judged.outcome, details={**judged.outcome.details, **self._means.trees.changes(candidate)})
 
     def _follow(self, one: Held, running: Running) -> Running:
         with self._lock:
@@ -137,9 +136,14 @@ class IssuesLane(OwnedLane):
         return self._follow(one, running) if running is not None else None
 
     def answered(self, one: Held, answer: Outcome | Again | Left) -> None:
-        """Keep the claim of an issue that is done (its change waits for review), and of one that was left."""
+        """Give the working folder back. Keep the claim of an issue that is done, or that was left.
+
+        The change of an issue that is done waits for review.
+        """
         if isinstance(answer, Left):
             self.left.add(one.item.id)
+        else:
+            self._means.trees.leave(one.item.body, _session_of(answer))
         if isinstance(answer, Left) or (isinstance(answer, Outcome) and answer.status is Status.SUCCESS):
             self._forget(one.item.id)
 
@@ -173,6 +177,12 @@ class IssuesLane(OwnedLane):
         """End whatever still runs here, and give working folders back."""
         self._means.lineup.close()
         self._means.orders.close()
+
+
+def _session_of(answer: Outcome | Again) -> Mapping[str, str]:
+    """Return the session that an attempt leaves, by its provider."""
+    details = answer.details if isinstance(answer, Outcome) else {}
+    return {details["provider"]: details["session"]} if {"provider", "session"} <= details.keys() else {}
 
 
 class _Work:

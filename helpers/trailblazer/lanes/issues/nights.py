@@ -71,7 +71,7 @@ def _codes(nights: Iterable[Night]) -> Counter[str]:
 
 
 def _fallbacks(nights: Iterable[Night]) -> int:
-    return sum(night.fallbacks for night in nights)
+    return sum(bool(ending.fallback) for night in nights for ending in night.endings)
 
 
 def _cost(nights: Sequence[Night]) -> float:

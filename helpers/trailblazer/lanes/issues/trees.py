@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,11 +13,11 @@ from trailblazer.lanes.issues.worktree import Tree, Worktrees
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A working folder, its branch (empty in the checkout itself), and the session that an agent left there."""
+    """A working folder, its branch (empty in the checkout itself), and the sessions that agents left there."""
 
     path: str
     branch: str = ""
-    session: str = ""
+    sessions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Trees(Protocol):
@@ -29,8 +29,8 @@ class Trees(Protocol):
     def changes(self, candidate: Candidate) -> Mapping[str, Any]:
         """Return what was done in the working folder of an issue, for result.json."""
 
-    def leave(self, candidate: Candidate, session: str) -> None:
-        """Remove the working folder of an issue if it holds no work; `session` is that of the agent."""
+    def leave(self, candidate: Candidate, sessions: Mapping[str, str]) -> None:
+        """Remove the working folder of an issue if it holds no work; a retry goes on with `sessions` (by provider)."""
 
 
 class Checkouts:
@@ -47,7 +47,7 @@ class Checkouts:
         """Return nothing: others may work in the checkout too."""
         return {}
 
-    def leave(self, candidate: Candidate, session: str) -> None:
+    def leave(self, candidate: Candidate, sessions: Mapping[str, str]) -> None:
         """Remove nothing."""
 
 
@@ -62,7 +62,8 @@ class OwnTrees:
         """Return the worktree of an issue: the last one where it is as an earlier attempt left it, else a new one."""
         tree = self._worktrees[candidate.repo].take(candidate.issue.id, attempt)
         self._taken[candidate.issue.id] = tree
-        return Place(tree.path, tree.branch, tree.session if tree.is_resumed else "")
+        provider, _, session = tree.session.partition(" ")
+        return Place(tree.path, tree.branch, {provider: session} if tree.is_resumed and session else {})
 
     def changes(self, candidate: Candidate) -> Mapping[str, Any]:
         """Return the branch, the commits and the files of the worktree."""
@@ -77,8 +78,8 @@ class OwnTrees:
             "diffstat": changes.stat,
         }
 
-    def leave(self, candidate: Candidate, session: str) -> None:
+    def leave(self, candidate: Candidate, sessions: Mapping[str, str]) -> None:
         """Remove the worktree if nothing was done in it."""
         tree = self._taken.pop(candidate.issue.id, None)
         if tree is not None:
-            self._worktrees[candidate.repo].leave(candidate.issue.id, tree, session)
+            self._worktrees[candidate.repo].leave(candidate.issue.id, tree, " ".join(next(iter(sessions.items()), ())))

@@ -1,0 +1,71 @@
+"""Issues that are worked on in worktrees of their own."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lanes.embed.project import read_json
+from lanes.issues.nights import Nights, issue
+
+
+def git(folder: Path, *words: str) -> str:
+    """Return what git answers."""
+    known = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-C", str(folder), *words]
+    return subprocess.run(known, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def repo(nights: Nights) -> Path:
+    """A checkout with one commit, beside the project."""
+    folder = nights.folder / "api"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "code.py").write_text("pass\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "Begin")
+    return folder
+
+
+def test_each_issue_has_a_branch_and_what_changed_is_recorded(nights: Nights, repo: Path) -> None:
+    """Two agents write the same file at once, each in its own worktree; the checkout itself stays as it was."""
+    nights.configure(
+        "stub", issues=[issue(1), issue(2)], repos={"api": "api"}, worktree=True, expect="changes", max_parallel=2
+    )
+    nights.script(rest={"write": "made.txt", "seconds": 0.2})
+    night = nights.night()
+    assert night.code == 0, night.err
+    assert git(repo, "status", "--porcelain") == ""
+    branches = set()
+    for index in range(2):
+        result = read_json(nights.dispatch / f"task_{index}" / "attempt_1" / "result.json")
+        assert result["files"] == ["made.txt"]
+        branches.add(result["branch"])
+    assert len(branches) == 2
+    assert all(name.startswith("trailblazer/t-") for name in branches)
+    worktrees = {line["cwd"] for line in nights.noted}
+    assert len(worktrees) == 2
+    assert all((Path(folder) / "made.txt").is_file() for folder in worktrees)
+
+
+def test_a_success_without_a_change_is_no_success(nights: Nights, repo: Path) -> None:
+    """The agent says that it is done, and nothing has changed: no_change; the empty worktree is removed."""
+    nights.configure("stub", issues=[issue(1)], repos={"api": "api"}, worktree=True, expect="changes", retries=0)
+    night = nights.night()
+    assert night.code == 6
+    assert "code=runner_error cause=no_change" in night.out
+    assert git(repo, "worktree", "list").count("\n") == 0
+    assert git(repo, "branch", "--list", "trailblazer/*") == ""
+
+
+def test_a_retry_goes_on_where_the_first_try_stopped(nights: Nights, repo: Path) -> None:
+    """The second attempt works in the worktree of the first, which had left work in it."""
+    nights.configure("stub", issues=[issue(1)], repos={"api": "api"}, worktree=True, expect="changes", retries=1)
+    nights.script(t_1={"write": "half.txt", "kind": "failed"})
+    assert nights.night().code == 6
+    folders = [line["cwd"] for line in nights.noted if line["what"] == "begin"]
+    assert len(folders) == 2
+    assert len(set(folders)) == 1
+    assert (Path(folders[0]) / "half.txt").is_file()
