@@ -63,8 +63,7 @@ Amend = Callable[[Judged, Order, Finished], Outcome]
 
 def this_machine(dispatch: Dispatch, seat: Seat) -> Local:
     """Return this machine as the place, with the environment that the provider's agent wants."""
-    agent = seat.command.agent
-    return Local(dispatch.folder, {**(agent.environment if agent else {}), "TRACEPARENT": dispatch.traceparent})
+    return Local(dispatch.folder, {**seat.provider.entry.get("environment", {}), "TRACEPARENT": dispatch.traceparent})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ class Orders:
             return _Attempt(self, turn, one, order, process, started, wanted.amend)
         except OSError as error:
             reason = start_failure(error, order.argv[0]) if order else f"cannot keep a record of it: {error.strerror}"
-            answer = Answer(Kind.TRANSIENT, reason=reason) if order and turn.command.agent else None
+            answer = Answer(Kind.TRANSIENT, reason=reason) if order and not turn.member.seat.is_command else None
         except (Trouble, ValueError) as trouble:
             reason = str(trouble)
         outcome = Outcome(Status.ERROR, one_line(reason, 300))
@@ -186,7 +185,7 @@ class Orders:
         if finished is not None:
             details |= {name: getattr(finished, name) for name in ("exit_code", "signal", "peak_memory_kib")}
         details["started"] = started
-        if turn.command.agent is not None:
+        if not turn.member.seat.is_command:
             details |= {"provider": turn.name, **({"fallback": turn.fallback} if turn.fallback else {})}
         outcome = replace(outcome, details=details)
         try:

@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -89,6 +89,33 @@ class Judged:
 Check = Callable[[Any, float | None], str]
 
 
+class Maker(Protocol):
+    """Makes the orders of a provider, and judges what they came to."""
+
+    @property
+    def expects(self) -> Expectation:
+        """What the output must be."""
+
+    def order(
+        self,
+        values: Mapping[str, Any],
+        folder: str,
+        limit_seconds: float | None,
+        words: Mapping[str, str] | None = None,
+        tree: str = "",
+    ) -> Order:
+        """Return what to run for the values of one item; a Trouble, ValueError or OSError is the item's error."""
+
+    def argv(self, values: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the words of the order alone, for a preview."""
+
+    def judge(self, order: Order, ended: Finished, check: Check) -> Judged:
+        """Return what an order that has run came to; what cannot be read may raise OSError."""
+
+    def for_version(self, version: str | None) -> Maker:
+        """Return the maker for the version of the provider that is installed; None: nobody knows it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A command, or an agent with words behind its own. `prompt` becomes a file that goes in as the agent says."""
@@ -130,6 +157,10 @@ class Command:
             expects=self.expects,
             tree=tree,
         )
+
+    def for_version(self, version: str | None) -> Command:
+        """Return the same with the words that this version of the agent knows."""
+        return self if self.agent is None else dataclasses.replace(self, agent=self.agent.for_version(version))
 
     def argv(self, values: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, ...]:
         """Return the words for the values of one item."""

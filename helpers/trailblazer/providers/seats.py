@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from trailblazer.providers.breaker import Breaker, Pass, Pauses
 from trailblazer.providers.budget import Budget, Spent
-from trailblazer.providers.command import Command
+from trailblazer.providers.command import Maker
 from trailblazer.providers.found_limit import FoundLimit
-from trailblazer.providers.preflight import Cause, Health, Provider
+from trailblazer.providers.preflight import COMMAND, Cause, Health, Provider
 from trailblazer.record.admission import Switch
 from trailblazer.record.outcomes import Usage
 
@@ -24,15 +24,24 @@ class OnQuota(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One provider of a chain: how it is asked whether it can work, and how its orders are made and judged."""
+    """One provider of a chain: how it is asked whether it can work, and how its orders are made and judged.
+
+    `model` is the one that is wanted; None is the provider's own.
+    """
 
     provider: Provider
-    command: Command
+    command: Maker
+    model: str | None = None
 
     @property
     def name(self) -> str:
         """The name that the chain has for it."""
         return self.provider.name
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it is any command: nobody can say of one what its failure means."""
+        return self.provider.kind == COMMAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ class Member:
         self.breaker = Breaker(rules.pauses, clock)
         self.limit = FoundLimit(rules.slots, rules.slots)
         self.spent = Spent()
-        self.is_checked = seat.command.agent is None
+        self.is_checked = seat.is_command
 
     @property
     def name(self) -> str:
@@ -88,7 +97,7 @@ class Turn:
     """
 
     member: Member
-    command: Command
+    command: Maker
     item: int
     granted: Pass
     fallback: str
