@@ -54,9 +54,12 @@ def walk(folder: int, *, make_private: bool = False) -> Iterator[Found]:
 
     `make_private` takes from files and folders what others than their owner may do with them.
     """
-    waiting = [""]
+    waiting = [[""]]  # the folders of each level, the next one last: one list of names for a hundred thousand items
     while waiting:
-        above = waiting.pop()
+        if not waiting[-1]:
+            waiting.pop()
+            continue
+        above = waiting[-1].pop()
         try:
             files, folders = _list(folder, above, make_private)
         except FileNotFoundError:
@@ -75,11 +78,11 @@ def walk(folder: int, *, make_private: bool = False) -> Iterator[Found]:
             if make_private and state.st_mode & _OTHERS:
                 _make_private(folder, name, state)
             yield Found(name, state)
-        waiting += reversed(folders)
+        waiting.append(folders)
 
 
 def _list(folder: int, above: str, make_private: bool) -> tuple[list[str], list[str]]:
-    """Return the names of the files and of the folders in a folder, each sorted, as seen from the open one."""
+    """Return the names of the files, sorted, and of the folders, the first one last, as seen from the open one."""
     handle = os.open(above or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         if make_private and (mode := os.fstat(handle).st_mode) & _OTHERS:
@@ -90,7 +93,9 @@ def _list(folder: int, above: str, make_private: bool) -> tuple[list[str], list[
         with os.scandir(handle) as found:
             for entry in found:
                 (folders if entry.is_dir(follow_symlinks=False) else files).append(prefix + entry.name)
-        return sorted(files), sorted(folders)
+        files.sort()
+        folders.sort(reverse=True)
+        return files, folders
     finally:
         os.close(handle)
 
