@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -221,6 +220,8 @@ def closing_for(error: BaseException, record: Record) -> Closing:
     """Return how an error ends a dispatch. The traceback of a bug goes into the folder."""
     if isinstance(error, Trouble):
         return Closing(error.exit_code, error.what, error.hint)
+    import traceback
+
     file = record.folder / "traceback.txt"
     with contextlib.suppress(StorageTrouble):
         write_whole(file, "".join(traceback.format_exception(error)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +23,11 @@ class ItemsLane(OwnedLane):
     def check(self) -> None:
         """Refuse a batch whose agent is not installed."""
         agent = self._provider.agent
-        if agent is not None and shutil.which(agent.command[0]) is None:
+        if agent is None:
+            return
+        import shutil
+
+        if shutil.which(agent.command[0]) is None:
             raise GateClosed(f"there is no {agent.command[0]} on the PATH", "Install it, or choose another --provider.")
 
     def open(self, dispatch: Dispatch) -> None:
