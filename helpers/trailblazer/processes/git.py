@@ -11,7 +11,7 @@ def commit_of(folder: Path) -> str | None:
 
     Hooks and the file-system monitor are off: somebody who can write to the folder could plant a program there.
     """
-    if "GIT_DIR" not in os.environ and not any((place / ".git").exists() for place in (folder, *folder.parents)):
+    if "GIT_DIR" not in os.environ and not any(os.path.lexists(place / ".git") for place in (folder, *folder.parents)):
         return None
     from trailblazer.processes.ask import ask  # it loads plumbum, which takes as long as git's answer
 
