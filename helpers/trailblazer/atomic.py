@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -56,7 +55,7 @@ def whole_file(target: Path, *, mode: int = PRIVATE_FILE, durable: bool = True) 
     With `durable` both the bytes and the name survive a power cut; without it only a crash of the process.
     """
     make_folder(target.parent)
-    draft = target.with_name(f".draft.{os.getpid()}.{secrets.token_hex(4)}.tmp")  # short: a name has 255 bytes at most
+    draft = target.with_name(f".draft.{os.getpid()}.{os.urandom(4).hex()}.tmp")  # short: a name has 255 bytes at most
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with open(handle, "wb") as file:  # noqa: PTH123 - wraps a descriptor, not a path
@@ -166,7 +165,7 @@ def remove_tree(folder: Path) -> None:
                     os.unlink(entry.path)  # noqa: PTH108 - paths as text: there may be a million
         for path in inner:
             Path(path).chmod(PRIVATE_FOLDER)  # a folder that its owner may not write to cannot be moved
-            waiting.append(Path(path).rename(folder / f".{secrets.token_hex(8)}"))
+            waiting.append(Path(path).rename(folder / f".{os.urandom(8).hex()}"))
         if not inner:
             waiting.pop().rmdir()
 

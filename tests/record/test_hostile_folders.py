@@ -16,7 +16,7 @@ from fixtures.deep import nest, remove
 from fixtures.plain_user import as_plain_user
 from trailblazer.atomic import make_folder, remove_tree
 from trailblazer.errors import DocumentInvalid, PlanUnusable
-from trailblazer.record import proof
+from trailblazer.record import contents, proof
 from trailblazer.record.contents import EMPTY
 from trailblazer.record.verification import Verdict, _check_files, verify_folder
 
@@ -49,6 +49,17 @@ def test_folders_in_folders_are_sealed_to_the_bottom(folder: Path) -> None:
     archived = proof.archive(folder, folder.with_name("archive"))
     assert f"archive/{name}" in [entry.name for entry in archived]
     remove(folder.with_name("archive"))
+
+
+def test_many_names_are_sealed_in_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More folders than are held one by one are sealed as few are: each once, in the order of their names."""
+    monkeypatch.setattr(contents, "_MOST_LOOSE", 4)
+    names = [f"task_{number}" for number in range(30)]
+    for name in names:
+        (folder / name).mkdir()
+        (folder / name / "result.json").touch()
+    proof.seal(folder)
+    assert [f"{name}/result.json" for name in sorted(names)] == list(proof.read_seal(folder))
 
 
 def test_what_no_path_reaches_is_sealed_as_unread(folder: Path) -> None:

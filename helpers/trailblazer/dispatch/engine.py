@@ -6,7 +6,6 @@ import contextlib
 import functools
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -232,6 +231,8 @@ def closing_for(error: BaseException, record: Record) -> Closing:
     """Return how an error ends a dispatch. The traceback of a bug goes into the folder."""
     if isinstance(error, Trouble):
         return Closing(error.exit_code, error.what, error.hint)
+    import traceback
+
     file = record.folder / "traceback.txt"
     with contextlib.suppress(StorageTrouble):
         write_whole(file, "".join(traceback.format_exception(error)))

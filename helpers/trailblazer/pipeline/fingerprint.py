@@ -14,7 +14,7 @@ from trailblazer.paths import Places, timestamp
 from trailblazer.pipeline.documents import run_folder
 from trailblazer.pipeline.embedders import identify
 from trailblazer.pipeline.inventory import take_inventory
-from trailblazer.processes.ask import ask_git
+from trailblazer.processes.git import commit_of
 
 MANIFEST = Path("embed/manifest.json")
 DIFF = Path("embed/diff.json")
@@ -190,4 +190,4 @@ def publish_diff(places: Places, diff: Diff) -> Path:
 
 @functools.cache
 def _git_commit(root: Path) -> str | None:
-    return ask_git(root, "rev-parse", "--short", "HEAD") or None
+    return commit_of(root)

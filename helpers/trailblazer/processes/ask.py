@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 from trailblazer.processes.children import signal_group, start_failure
@@ -90,17 +89,3 @@ def _has_ended(process: Any, seconds: float, over: threading.Event | None) -> bo
 def _said(file: IO[bytes], most_bytes: int) -> str:
     file.seek(0)
     return file.read(most_bytes).decode("utf-8", "replace")
-
-
-def ask_git(folder: Path, *words: str) -> str | None:
-    """Return what git answers about a folder, or None when the folder is not a checkout or there is no git.
-
-    Hooks and the file-system monitor are off: somebody who can write to the folder could plant a program there.
-    """
-    if "GIT_DIR" not in os.environ and not any((place / ".git").exists() for place in (folder, *folder.parents)):
-        return None
-    argv = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *words]
-    answer = ask(
-        argv, environment={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "PAGER": "cat"}
-    )
-    return answer.out.strip() if answer.code == 0 else None

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from trailblazer.errors import Trouble
-from trailblazer.processes.ask import ask_git
+from trailblazer.processes.git import ask_git
 from trailblazer.providers.order import Evidence, Order
 
 MOST_FILES = 2_000  # changed files whose content is looked at; of the others size and time tell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import heapq
 import os
 import re
 import stat
@@ -20,6 +21,8 @@ UNREADABLE = "unreadable: "
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TOO_LARGE = re.compile(r"not read: [0-9]+ bytes")
 _PIECE = 1 << 20
+_MOST_LOOSE = 4096
+_NAME = re.compile(r"[^\0]+")
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OTHERS = 0o077
 
@@ -54,9 +57,12 @@ def walk(folder: int, *, make_private: bool = False) -> Iterator[Found]:
 
     `make_private` takes from files and folders what others than their owner may do with them.
     """
-    waiting = [""]
+    waiting = [iter([""])]  # the folders of each level that are still to be listed
     while waiting:
-        above = waiting.pop()
+        above = next(waiting[-1], None)
+        if above is None:
+            waiting.pop()
+            continue
         try:
             files, folders = _list(folder, above, make_private)
         except FileNotFoundError:
@@ -75,22 +81,42 @@ def walk(folder: int, *, make_private: bool = False) -> Iterator[Found]:
             if make_private and state.st_mode & _OTHERS:
                 _make_private(folder, name, state)
             yield Found(name, state)
-        waiting += reversed(folders)
+        waiting.append(iter(folders))
 
 
-def _list(folder: int, above: str, make_private: bool) -> tuple[list[str], list[str]]:
-    """Return the names of the files and of the folders in a folder, each sorted, as seen from the open one."""
+class _Names:
+    """Names, which are yielded in order. Many are held as a few long texts: alone each takes five times the memory."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._latest: list[str] = []
+
+    def add(self, name: str) -> None:
+        """Take in a name."""
+        self._latest.append(name)
+        if len(self._latest) == _MOST_LOOSE:
+            self._texts.append("\0".join(sorted(self._latest)))
+            self._latest.clear()
+
+    def __iter__(self) -> Iterator[str]:
+        latest = sorted(self._latest)
+        if not self._texts:
+            return iter(latest)
+        return heapq.merge(latest, *((found[0] for found in _NAME.finditer(text)) for text in self._texts))
+
+
+def _list(folder: int, above: str, make_private: bool) -> tuple[_Names, _Names]:
+    """Return the names of the files and of the folders in a folder, as seen from the open one."""
     handle = os.open(above or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         if make_private and (mode := os.fstat(handle).st_mode) & _OTHERS:
             os.fchmod(handle, mode & PRIVATE_FOLDER)
-        files: list[str] = []
-        folders: list[str] = []
+        files, folders = _Names(), _Names()
         prefix = f"{above}/" if above else ""
         with os.scandir(handle) as found:
             for entry in found:
-                (folders if entry.is_dir(follow_symlinks=False) else files).append(prefix + entry.name)
-        return sorted(files), sorted(folders)
+                (folders if entry.is_dir(follow_symlinks=False) else files).add(prefix + entry.name)
+        return files, folders
     finally:
         os.close(handle)
 

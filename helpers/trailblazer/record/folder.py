@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -193,7 +192,7 @@ def open_record(places: Places, seed: Seed, *, planned: int, parameters: Mapping
         started_on=timestamp(),
         builder=this_builder(),
         parameters=dict(parameters),
-        traceparent=os.environ.get("TRACEPARENT") or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00",
+        traceparent=os.environ.get("TRACEPARENT") or f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00",
     )
     record = Record(folder, manifest, Journal(folder / JOURNAL), Standing(), lock)
     record._write(Opened(dispatch=folder.name, planned=planned, host=os.uname().nodename, pid=os.getpid()))

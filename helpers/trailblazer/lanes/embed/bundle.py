@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
@@ -231,7 +230,7 @@ def _as_markdown(details: list[Detail], document: dict[str, Any]) -> str:
 def _publish(places: Places, files: dict[str, str], moment: datetime) -> Path:
     """Write the files into a draft folder, then rename it to the moment, or to the next second that is free."""
     make_folder(places.bundles)
-    draft = places.bundles / f".{stamp(moment)}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    draft = places.bundles / f".{stamp(moment)}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
     make_folder(draft, exist_ok=False)
     try:
         for name, content in files.items():

@@ -27,7 +27,7 @@ from trailblazer.lanes.embed.request import BACKLOG, EMBED, EMBED_ONLY, EmbedPar
 from trailblazer.lanes.embed.runs import PLAN, RunsPlan, Step, read_steps, write_steps
 from trailblazer.lanes.embed.scan import Waiting, scan
 from trailblazer.pipeline.ask import build_index
-from trailblazer.processes.ask import ask_git
+from trailblazer.processes.git import commit_of
 from trailblazer.record.folder import JOURNAL, Record, find_folder
 from trailblazer.record.manifest import Manifest, Resource, Seed, read_manifest
 from trailblazer.record.outcomes import FAILED, GOOD, Status
@@ -146,7 +146,7 @@ class EmbedWork:
             dimension=key.dimension,
             workers=self.config["dispatch.workers"],
             batch_size=self.config["embed.batch_size"],
-            git_commit=ask_git(self.config.places.root, "rev-parse", "--short", "HEAD") or None,
+            git_commit=commit_of(self.config.places.root),
             qa_dir=str(Path(qa_dir).expanduser()) if qa_dir else None,
             notes=self.request.notes,
             mode="reembed-if-changed" if self.request.skip_unchanged else "embed",

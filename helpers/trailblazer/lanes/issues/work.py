@@ -18,7 +18,7 @@ from trailblazer.lanes.issues.plan import ISSUES, NOT_TAKEN, SPARE, IssuesPlan, 
 from trailblazer.lanes.issues.request import IssuesRequest
 from trailblazer.lanes.issues.selection import Selection
 from trailblazer.plain import counted
-from trailblazer.processes.ask import ask_git
+from trailblazer.processes.git import commit_of
 from trailblazer.record.folder import Record
 from trailblazer.record.manifest import Resource, Seed
 from trailblazer.record.outcomes import Outcome, Status
@@ -73,7 +73,7 @@ class IssuesWork:
             dimension=None,
             workers=self.request.max_parallel,
             batch_size=None,
-            git_commit=ask_git(self.config.places.root, "rev-parse", "--short", "HEAD") or None,
+            git_commit=commit_of(self.config.places.root),
             qa_dir=None,
             notes=self.request.notes,
             mode="nightly",

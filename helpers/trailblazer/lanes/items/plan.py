@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from array import array
 from collections.abc import Iterator
 from typing import Any
@@ -62,6 +61,8 @@ class ItemsPlan:
             for line in file:
                 places.append(position)
                 position += len(line)
+            import random
+
             order = array("q", range(len(places)))
             random.shuffle(order)
             for index in order:

@@ -15,7 +15,7 @@ from trailblazer.dispatch.throttle import Throttle
 from trailblazer.errors import PlanUnusable, WordsWrong
 from trailblazer.lanes.items.request import ItemsRequest
 from trailblazer.lanes.orders import TimeLimit
-from trailblazer.processes.ask import ask_git
+from trailblazer.processes.git import ask_git
 from trailblazer.providers.agents import Agent
 from trailblazer.providers.command import Command
 from trailblazer.providers.order import Evidence, Expectation

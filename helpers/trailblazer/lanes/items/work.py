@@ -28,6 +28,7 @@ from trailblazer.lanes.items.source import read_spooled, spool_items
 from trailblazer.lanes.items.trial import Trial
 from trailblazer.lanes.items.words import read_limits, read_time_limit
 from trailblazer.plain import counted
+from trailblazer.processes.git import commit_of
 from trailblazer.record.folder import JOURNAL, Record, find_folder
 from trailblazer.record.manifest import Resource, Seed, read_manifest
 from trailblazer.record.outcomes import FAILED, GOOD, Item
@@ -120,8 +121,6 @@ class ItemsWork:
 
     def seed(self) -> Seed:
         """Return the fields of the manifest that say what was asked for (E5)."""
-        from trailblazer.processes.ask import ask_git
-
         return Seed(
             plan_preflight_dir=None,
             plan_file_used=self._source,
@@ -131,7 +130,7 @@ class ItemsWork:
             dimension=None,
             workers=self._workers,
             batch_size=None,
-            git_commit=ask_git(self.config.places.root, "rev-parse", "--short", "HEAD") or None,
+            git_commit=commit_of(self.config.places.root),
             qa_dir=None,
             notes=self.request.notes,
             mode="batch",
