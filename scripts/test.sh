@@ -18,4 +18,5 @@ case "${1:-}" in
   *) set -- -k "$@" ;;
 esac
 unset PYTHONDONTWRITEBYTECODE # the tests start our program thousands of times: each start would compile it again
+export OPENBLAS_NUM_THREADS=1 # or numpy's threads, of which each start makes some, spin beside the tests
 PATH="$PATH:/usr/sbin:/sbin" exec .venv/bin/python -m pytest "$@"

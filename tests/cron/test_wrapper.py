@@ -196,6 +196,14 @@ def test_output_is_made_plain(project: JobProject) -> None:
     assert max(map(len, project.log.splitlines())) < 9000
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_the_end_of_a_long_line_is_kept(project: JobProject, end: str) -> None:
+    """A line that is longer than a line of the log becomes several of them, however much one read brings."""
+    project.run(sys.executable, "-c", f"import os; os.write(1, b'x' * 20000 + b'end' + {end.encode()!r})")
+    parts = [line.partition(" ")[2] for line in project.log.splitlines() if "xxx" in line]
+    assert "x" * 20000 + "end" == "".join(parts)
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_files_are_private(project: JobProject, umask: int) -> None:
     """Folders are 0700 and files 0600 whatever the umask."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -50,6 +51,17 @@ def test_vectors_come_in_the_order_of_the_texts_and_of_length_1() -> None:
     assert np.allclose(expected / np.linalg.norm(expected, axis=1, keepdims=True), vectors)
     assert [f"Bearer {SECRET}"] == server.keys
     assert [{"model": "mine", "input": ["one", "two", "three"], "encoding_format": "float"}] == server.requests
+
+
+@pytest.mark.parametrize(("scheme", "is_checked"), [("https", True), ("HTTPS", True), ("http", False)])
+def test_the_certificate_of_a_service_is_checked(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, is_checked: bool
+) -> None:
+    """Only plain http, which has no certificates, begins without reading those of the machine."""
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(httpx, "Client", lambda **words: given.update(words))
+    EmbeddingsService(f"{scheme}://embeddings.example/v1", timeout=5, retries=0)
+    assert is_checked is given["verify"]
 
 
 def test_a_smaller_dimension_is_asked_for_only_of_models_that_can() -> None:

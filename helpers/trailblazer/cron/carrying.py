@@ -164,10 +164,11 @@ class _Output:
         """Write the whole lines that a pipe holds; say whether more may come."""
         piece = os.read(pipe, 1 << 16)
         *lines, rest = (self._pending[pipe] + piece).split(b"\n")
-        if len(rest) > LONGEST_LINE:
-            lines, rest = [*lines, rest], b""
+        while len(rest) > LONGEST_LINE:  # not longer: how much one read brings does not decide what is in the log
+            lines, rest = [*lines, rest[:LONGEST_LINE]], rest[LONGEST_LINE:]
         for line in lines:
-            self._write(pipe, line)
+            for start in range(0, len(line), LONGEST_LINE):
+                self._write(pipe, line[start : start + LONGEST_LINE])
         self._pending[pipe] = rest
         return bool(piece)
 

@@ -6,6 +6,7 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -55,32 +56,38 @@ def service() -> Iterator[EmbeddingServer]:
         yield running
 
 
+@contextmanager
+def database_of(base: Path, name: str, *, template: str) -> Iterator[str]:
+    """Copy a database of the shared server and yield the copy's DSN; the copy is gone at the end."""
+    dsn = server.start(base)
+    admin = dsn.replace("dbname=trailblazer", "dbname=postgres")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    yield dsn.replace("dbname=trailblazer", f"dbname={name}")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
 @pytest.fixture
 def make_project(base: Path, stock: Path, tmp_path: Path) -> Iterator[Callable[[EmbeddingServer | None], Project]]:
     """A function that makes a project: with a service it embeds there, without one with the local model."""
-    made: list[tuple[str, str]] = []
+    with ExitStack() as databases:
 
-    def make(service: EmbeddingServer | None) -> Project:
-        dsn = server.start(base)
-        name, folder = f"dispatch_{next(_NUMBERS)}", tmp_path / "pro ject"
-        with psycopg.connect(dsn.replace("dbname=trailblazer", "dbname=postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE trailblazer".encode())
-        made.append((dsn, name))
-        shutil.copytree(stock, folder)
-        environment = {}
-        if service is not None:
-            environment = {
-                "TRAILBLAZER_EMBED_PROVIDER": "openai",
-                "TRAILBLAZER_EMBED_BASE_URL": service.base_url,
-                "TRAILBLAZER_EMBED_MODEL": "tiny",
-                "TRAILBLAZER_EMBED_DIMENSION": "8",
-            }
-        return Project(folder, dsn.replace("dbname=trailblazer", f"dbname={name}"), environment)
+        def make(service: EmbeddingServer | None) -> Project:
+            name = f"dispatch_{next(_NUMBERS)}"
+            dsn = databases.enter_context(database_of(base, name, template="trailblazer"))
+            folder = shutil.copytree(stock, tmp_path / "pro ject")
+            environment = {}
+            if service is not None:
+                environment = {
+                    "TRAILBLAZER_EMBED_PROVIDER": "openai",
+                    "TRAILBLAZER_EMBED_BASE_URL": service.base_url,
+                    "TRAILBLAZER_EMBED_MODEL": "tiny",
+                    "TRAILBLAZER_EMBED_DIMENSION": "8",
+                }
+            return Project(folder, dsn, environment)
 
-    yield make
-    for dsn, name in made:
-        with psycopg.connect(dsn.replace("dbname=trailblazer", "dbname=postgres"), autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        yield make
 
 
 @pytest.fixture

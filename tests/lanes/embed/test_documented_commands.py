@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from fixtures.embedding_server import EmbeddingServer
+from lanes.embed.conftest import database_of
 from lanes.embed.project import LIMIT, Project, write_documents
 from repo.documented import documented
 from repo.tree import BINARIES, CHECKOUT
 from trailblazer.cli import as_flags, parser_for
 
+_NUMBERS = itertools.count(1)
 LINES = documented()
 SHELLS = [shell for shell in ("bash", "zsh") if subprocess.run(["which", shell], capture_output=True).returncode == 0]
 RECORDER = """#!/bin/sh
@@ -88,8 +92,33 @@ def test_both_shells_pass_on_the_words_that_are_meant(stubs: Path, where: str) -
                 parser_for(words[0]).parse_args(as_flags(words[1:], parser_for(words[0])))
 
 
-def _prepare(project: Project) -> dict[str, str]:
-    """Make what the examples speak of, and return the environment in which they are typed."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A project folder and a database that have what the examples speak of; each test types in a copy of both."""
+
+    folder: Path
+    database: str
+
+
+@pytest.fixture(scope="session")
+def prepared(base: Path, stock: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    """What the examples speak of, made once: nobody types in it."""
+    with database_of(base, "prepared", template="trailblazer") as dsn:
+        project = Project(shutil.copytree(stock, tmp_path_factory.mktemp("prepared") / "pro ject"), dsn)
+        _prepare(project)
+        yield Prepared(project.folder, "prepared")
+
+
+@pytest.fixture
+def typed_in(base: Path, prepared: Prepared, tmp_path: Path) -> Iterator[Project]:
+    """A project of the test's own that has what the examples speak of."""
+    folder = shutil.copytree(prepared.folder, tmp_path / "pro ject", symlinks=True)
+    with database_of(base, f"typed_{next(_NUMBERS)}", template=prepared.database) as dsn:
+        yield Project(folder, dsn)
+
+
+def _prepare(project: Project) -> None:
+    """Make what the examples speak of."""
     write_documents(project.folder, "2026-11-20", ["a text"])
     folder = project.folder
     (folder / "docs").mkdir()
@@ -116,17 +145,16 @@ def _prepare(project: Project) -> dict[str, str]:
     bundle.rename(bundle.with_name("20261121T003642Z"))
     (project.var / "retrieval_qc" / "20261120T090000Z").mkdir(parents=True)
     assert 0 == project.run("dispatch", "plan=latest").code
-    path = f"{BINARIES}:{os.environ['PATH']}"
-    return project.settings(PATH=path, JUST_JUSTFILE=str(CHECKOUT / "justfile"), TRAILBLAZER_PROVIDERS_CHAIN="command")
 
 
 @pytest.mark.parametrize(("where", "shell"), [(where, SHELLS[-(where == "README")]) for where in sorted(LINES)])
-def test_every_command_works_when_it_is_typed(
-    make_project: Callable[[EmbeddingServer | None], Project], where: str, shell: str
-) -> None:
+def test_every_command_works_when_it_is_typed(typed_in: Project, where: str, shell: str) -> None:
     """In a project that has what they speak of all commands end with 0; what would call an agent is a dry run."""
-    project = make_project(None)
-    environment = _prepare(project)
+    environment = typed_in.settings(
+        PATH=f"{BINARIES}:{os.environ['PATH']}",
+        JUST_JUSTFILE=str(CHECKOUT / "justfile"),
+        TRAILBLAZER_PROVIDERS_CHAIN="command",
+    )
     for line in LINES[where]:
         if line.startswith(TOO_MUCH) or line == "make":
             continue
@@ -134,7 +162,7 @@ def test_every_command_works_when_it_is_typed(
         typed = line + " --dry-run" if any(word in line for word in ENDLESS) else line
         done = subprocess.run(
             [shell, "-c", typed],
-            cwd=project.folder,
+            cwd=typed_in.folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ class EmbeddingsService:
     def __init__(
         self, base_url: str, *, timeout: float, retries: int, sleep: Callable[[float], None] = time.sleep
     ) -> None:
+        sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # httpx's own command line: slow, unused
         import httpx
 
         address = urlsplit(base_url)
@@ -46,6 +48,7 @@ class EmbeddingsService:
             base_url=base_url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {read_key()}"} if read_key() else {},
             timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+            verify=address.scheme != "http",  # plain http has no certificates, and reading them takes time
         )
 
     def vectors_of(self, model: str, texts: Sequence[str], options: dict[str, Any]) -> Vectors:

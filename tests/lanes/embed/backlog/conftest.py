@@ -6,12 +6,11 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from fixtures.embedding_server import EmbeddingServer, serving
+from lanes.embed.conftest import database_of
 from lanes.embed.project import Project, texts_of, write_documents
-from trailblazer.database import server
 from trailblazer.paths import CONFIG_NAME
 
 _NUMBERS = itertools.count(1)
@@ -28,11 +27,7 @@ def service() -> Iterator[EmbeddingServer]:
 @pytest.fixture
 def project(base: Path, service: EmbeddingServer, tmp_path: Path) -> Iterator[Project]:
     """A project with six runs that are normalised, and nothing else was done to them."""
-    dsn = server.start(base)
-    name, folder = f"backlog_{next(_NUMBERS)}", tmp_path / "pro ject"
-    admin = dsn.replace("dbname=trailblazer", "dbname=postgres")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE trailblazer".encode())
+    folder = tmp_path / "pro ject"
     (folder / CONFIG_NAME).parent.mkdir(parents=True)
     (folder / CONFIG_NAME).write_text("dispatch: {workers: 1}\n")
     for rid in RUNS:
@@ -43,6 +38,5 @@ def project(base: Path, service: EmbeddingServer, tmp_path: Path) -> Iterator[Pr
         "TRAILBLAZER_EMBED_MODEL": "tiny",
         "TRAILBLAZER_EMBED_DIMENSION": "8",
     }
-    yield Project(folder, dsn.replace("dbname=trailblazer", f"dbname={name}"), environment)
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with database_of(base, f"backlog_{next(_NUMBERS)}", template="trailblazer") as dsn:
+        yield Project(folder, dsn, environment)
