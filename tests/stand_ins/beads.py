@@ -14,11 +14,12 @@ them), or in a file `faults` (one a line):
     no_conditional_writes the store of `cas` cannot do it
     lists_in=NAME         lists are {NAME: [...]}
     warns                 a warning stands before the JSON on stdout
-    pause=SECONDS         between reading and writing of a claim up to 0.56 (0.02)
+    pause=SECONDS         at most, between reading and writing of a claim up to 0.56 (0.02)
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -168,7 +169,7 @@ def claim(call: Call, issue_id: str) -> None:
     if call.version < (0, 57, 0):
         if holder := call.store.get(issue_id)["assignee"]:
             raise Refused(f"already claimed by {holder}{when}")
-        time.sleep(float(call.faults.get("pause", 0.02)))
+        time.sleep(float(call.faults.get("pause", 0.02)) * int.from_bytes(os.urandom(1)) / 255)
     with call.store.changing(issue_id) as issue:
         if call.version >= (0, 57, 0):
             if issue["assignee"] not in {"", call.actor}:

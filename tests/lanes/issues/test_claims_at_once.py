@@ -97,6 +97,7 @@ def test_one_winner_in_a_file(tmp_path: Path, count: int) -> None:
 def test_one_winner_in_bd(tmp_path: Path, version: str, count: int, size: int) -> None:
     """Of two and of eight processes one has each issue, also where bd itself lets two win."""
     project = BdProject(tmp_path / "project", version, issues(size))
+    project.fault("pause=1")  # of an old bd, between reading and writing
     with claiming(project, ids(size), count) as claimers:
         play(claimers, ROUNDS)
     assert ["open"] * size == [issue["status"] for issue in project.store.all()]
@@ -114,16 +115,17 @@ def test_one_winner_on_several_machines(tmp_path: Path, version: str) -> None:
 @pytest.mark.parametrize("version", ["file", OLD, NEW])
 def test_one_winner_of_what_a_killed_night_left(tmp_path: Path, version: str) -> None:
     """A process is killed with its claims; of those that come after it one has each of its issues."""
-    size = 50 if version == "file" else 3
+    size = 200 if version == "file" else 3
     folder = tmp_path / "project"
     bd = None if version == "file" else BdProject(folder, version, issues(size))
     project = bd or FileProject(folder, issues(size))
-    with claiming(project, ids(size), 1) as killed:
-        assert ids(size) == killed.step("claim")[0]
-        killed.started[0].send_signal(signal.SIGKILL)
-        killed.started[0].wait()
+    for _ in range(ROUNDS):
+        with claiming(project, ids(size), 1) as killed:
+            assert ids(size) == killed.step("claim")[0]
+            killed.started[0].send_signal(signal.SIGKILL)
+            killed.started[0].wait()
         with claiming(project, ids(size), 4) as claimers:
-            play(claimers, ROUNDS)
+            play(claimers, 1)
 
 
 def test_a_process_that_is_killed_while_it_claims_leaves_whole_claims(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from lanes.issues.trackers import OURS, FileProject, dead_holder, foreign_holder
 from trailblazer.errors import PlanUnusable
-from trailblazer.lanes.issues.tracker import HeldIssue, LostClaim
+from trailblazer.lanes.issues.tracker import ClaimAnswer, HeldIssue, LostClaim
 
 
 @pytest.fixture
@@ -188,6 +188,22 @@ def test_the_claim_of_a_dead_process_is_broken_at_once(project: FileProject) -> 
     assert shown.is_ready
     assert tracker.claim("bd-1", OURS).is_held
     assert (LostClaim("bd-1", f"it is claimed by {OURS}"),) == tracker.keep_alive(["bd-1"], dead)
+
+
+def test_nobody_claims_while_a_claim_is_taken_over(project: FileProject) -> None:
+    """Between the look at a dead claim and the new one nobody else can claim; who waits too long is told."""
+    dead = dead_holder()
+    project.open().claim("bd-1", dead)
+    project.configure(source="issues.json", timeout_seconds=0.1)
+    others: list[ClaimAnswer] = []
+
+    def meanwhile(_issue_id: str, _holder: str) -> bool:
+        others.append(project.open().claim("bd-1", "Ada"))
+        return True
+
+    tracker = project.open(meanwhile)
+    assert tracker.claim("bd-1", OURS).is_held
+    assert "has had the lock" in others[0].reason
 
 
 def test_work_that_outlives_its_process_keeps_its_claim(project: FileProject) -> None:
