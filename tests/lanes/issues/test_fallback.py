@@ -13,7 +13,7 @@ TEN = [issue(number) for number in range(10)]
 
 
 def test_a_quota_that_runs_out_half_way_sends_the_rest_to_the_next(nights: Nights) -> None:
-    """No issue fails, none spends an attempt on it, and the switch is in the journal, on the screen and in the summary."""
+    """No issue fails, none spends an attempt on it, and the switch is in journal, screen and summary."""
     nights.configure("first", "second", issues=TEN, max_parallel=2, worktree=False)
     nights.script(**{f"first:t_{number}": {"kind": "quota"} for number in range(4, 10)})
     night = nights.night("max-dispatch=10")

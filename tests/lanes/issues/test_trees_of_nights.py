@@ -60,7 +60,8 @@ def test_a_success_without_a_change_is_no_success(nights: Nights, repo: Path) ->
     assert git(repo, "branch", "--list", "trailblazer/*") == ""
 
 
-def test_a_retry_goes_on_where_the_first_try_stopped(nights: Nights, repo: Path) -> None:
+@pytest.mark.usefixtures("repo")
+def test_a_retry_goes_on_where_the_first_try_stopped(nights: Nights) -> None:
     """The second attempt works in the worktree of the first, which had left work in it."""
     nights.configure("stub", issues=[issue(1)], repos={"api": "api"}, worktree=True, expect="changes", retries=1)
     nights.script(t_1={"write": "half.txt", "kind": "failed"})
