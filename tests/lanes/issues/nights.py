@@ -22,7 +22,11 @@ def agent_entry(name: str) -> dict[str, Any]:
         "command": [sys.executable, AGENT, name],
         "prompt": "stdin",
         "final": {"type": "result"},
-        "find": {"text": {"where": {"type": "result"}, "path": "text"}},
+        "find": {
+            "text": {"where": {"type": "result"}, "path": "text"},
+            "error": {"where": {"type": "result"}, "path": "error"},
+            "resets_at": {"where": {"type": "result"}, "path": "resets_at"},
+        },
         "usage": {"costUSD": {"where": {"type": "result"}, "path": "cost"}},
         "kinds": [{"kind": kind, "final": {"type": "result", "kind": kind}} for kind in KINDS],
     }

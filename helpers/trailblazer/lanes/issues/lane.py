@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trailblazer.dispatch.lane import Dispatch, Handle, Held, OwnedLane, Running
-from trailblazer.errors import StaleClaim
+from trailblazer.errors import StaleClaim, Trouble
 from trailblazer.lanes.issues.conflicts import ConflictLocks
 from trailblazer.lanes.issues.earlier import Claims
 from trailblazer.lanes.issues.holder import own_holder
+from trailblazer.lanes.issues.issue import CLOSED
 from trailblazer.lanes.issues.prompt import values_of
 from trailblazer.lanes.issues.questions import Question, count_open_changes, open_change
 from trailblazer.lanes.issues.selection import Candidate, why_not_open
@@ -144,8 +146,18 @@ class IssuesLane(OwnedLane):
             self.left.add(one.item.id)
         else:
             self._means.trees.leave(one.item.body, _session_of(answer))
-        if isinstance(answer, Left) or (isinstance(answer, Outcome) and answer.status is Status.SUCCESS):
+        is_good = isinstance(answer, Outcome) and answer.status is Status.SUCCESS
+        if is_good:
+            self._release_closed(one.item.id)
+        if is_good or isinstance(answer, Left):
             self._forget(one.item.id)
+
+    def _release_closed(self, issue: str) -> None:
+        """Release the claim of an issue that its agent has closed: nobody waits for its change."""
+        with contextlib.suppress(Trouble):  # a tracker that is away must not make a failure of a success
+            now = self._means.tracker.show(issue)
+            if now is None or now.status == CLOSED:
+                self._means.tracker.release(issue, self._holder)
 
     def let_go(self, held: Held, outcome: Outcome) -> None:  # noqa: ARG002 - nothing runs any more, however it ended
         """Give the claim back."""
