@@ -12,6 +12,7 @@ from trailblazer.plain import one_line
 from trailblazer.providers.answers import Answer, Kind
 from trailblazer.providers.breaker import OF_THE_PROVIDER, Closure, Pass
 from trailblazer.providers.budget import Spent
+from trailblazer.providers.chain import Choice
 from trailblazer.providers.failure_codes import Cause
 from trailblazer.providers.preflight import check_provider
 from trailblazer.providers.seats import Listener, Member, OnQuota, Rules, Seat, Turn, ignore, refusal_of
@@ -58,15 +59,11 @@ class Lineup:
             raise GateClosed(f"there is no {names} on the PATH", "Install it, or choose another --provider.")
         self.room()
 
-    @property
-    def name(self) -> str:
-        """The provider that makes the next attempt, as far as is known now."""
-        return next((member.name for member in self.members if member.breaker.closure is None), self.members[0].name)
-
-    @property
-    def fallback(self) -> str:
-        """Why that is not the first of the chain; empty where it is."""
-        return "" if self.name == self.members[0].name else self._fallback(self.members[-1])
+    def choice(self) -> Choice | None:
+        """Return who would make the next attempt, and why not the first, as far as is known; it asks nobody."""
+        with self._lock:
+            member = next((one for one in self._in_turn() if one.is_checked and one.breaker.is_free), None)
+            return None if member is None else Choice(member.name, self._fallback(member), ())
 
     def listen(self, listener: Listener) -> None:
         """Tell somebody what happens from now on, and what happened until now."""

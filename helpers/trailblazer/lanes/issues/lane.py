@@ -70,7 +70,8 @@ class IssuesLane(OwnedLane):
     @property
     def provider(self) -> str:
         """The provider that works first, or would."""
-        return self._means.lineup.name
+        choice = self._means.lineup.choice()
+        return choice.provider if choice is not None else self._means.lineup.members[0].name
 
     def room(self) -> Room:
         """Return how many attempts the providers stand."""

@@ -89,8 +89,10 @@ class _Night:
         lineup.listen(Listener(say=self.console.say))
         most = selection.candidates[: self.request.max_dispatch]
         issues = counted(len(most), "issue")
-        why = f": fallback ({lineup.fallback})" if lineup.fallback else ""
-        self.console.say(f"Dry run: {lineup.name} would work on {issues}{why}; nothing was claimed", "green")
+        choice = lineup.choice()
+        who = f"{choice.provider} would" if choice is not None else "a provider whose quota is waited for would"
+        why = f": {choice.line}" if choice is not None and choice.line else ""
+        self.console.say(f"Dry run: {who} work on {issues}{why}; nothing was claimed", "green")
         folder = make_folder(self.config.places.var / PROMPTS)
         for candidate in most:
             file = folder / f"{candidate.issue.id.replace('/', '_')}.md"
