@@ -16,7 +16,7 @@ from fixtures import embedding_server
 from fixtures.embedding_server import EmbeddingServer, serving, vector_of
 from trailblazer.config import load_config
 from trailblazer.errors import DocumentInvalid, ProviderRefused, ServiceDown
-from trailblazer.pipeline.embedders import check_ready, load_embedder
+from trailblazer.pipeline.embedders import Unserved, check_ready, load_embedder
 from trailblazer.pipeline.embedders.openai import OpenAIEmbedder
 from trailblazer.pipeline.embedders.service import EmbeddingsService
 
@@ -72,6 +72,7 @@ def test_what_may_pass_is_asked_again() -> None:
         assert (1, 8) == embedder.embed(["text"]).shape
     assert 4 == len(server.requests)
     assert [0.01, 1.0, 2.0] == waited
+    assert Unserved(limited=1, failed=2) == embedder.unserved
 
 
 @pytest.mark.parametrize(

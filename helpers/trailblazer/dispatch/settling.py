@@ -86,7 +86,7 @@ class Settling:
             if self._close(task):
                 self._record.leave(task.item, attempt, answer)
             return
-        outcome = Outcome(Status.CANCELLED, answer.reason, usage=answer.usage) if isinstance(answer, Again) else answer
+        outcome = _ended(answer) if isinstance(answer, Again) else answer
         if held is not None and outcome.status is not Status.SUCCESS:
             self.let_go(held, outcome)
         if self._is_stopping():
@@ -152,3 +152,9 @@ class Settling:
             for task, held in self._open.values():
                 self._record.settle(task.item, held.attempt, Outcome(Status.CANCELLED, why))
             self._open.clear()
+
+
+def _ended(again: Again) -> Outcome:
+    """Return the outcome of an item that would go back to the queue, when the dispatch stops."""
+    details = {"provider": again.provider} if again.provider else {}
+    return Outcome(Status.CANCELLED, again.reason, usage=again.usage, details=details)

@@ -21,6 +21,7 @@ from trailblazer.places.local import Local, mark_of
 from trailblazer.places.runner import Runner
 from trailblazer.plain import one_line
 from trailblazer.processes.children import Children, start_failure
+from trailblazer.providers.agents import TEMPORARY_MARK
 from trailblazer.providers.answers import Answer, Kind
 from trailblazer.providers.command import Judged, write_private
 from trailblazer.providers.lineup import Lineup
@@ -64,10 +65,12 @@ Amend = Callable[[Judged, Order, Finished], Outcome]
 
 
 def place_of(dispatch: Dispatch, seat: Seat) -> Place:
-    """Return where the orders of a provider run: at its runner, else on this machine."""
-    environment, agent = {"TRACEPARENT": dispatch.traceparent}, seat.command.agent
-    if agent is not None and agent.runner:
-        return Runner(dispatch.folder, environment, agent.questions)
+    """Return where the orders of a provider run, with the environment that it wants: at its runner, else here."""
+    entry = seat.provider.entry
+    wanted = {name: value for name, value in entry.get("environment", {}).items() if TEMPORARY_MARK not in value}
+    environment = {**wanted, "TRACEPARENT": dispatch.traceparent}
+    if "questions" in entry:
+        return Runner(dispatch.folder, environment, {name: tuple(words) for name, words in entry["questions"].items()})
     return Local(dispatch.folder, environment)
 
 
@@ -145,7 +148,7 @@ class Orders:
             return _Attempt(self, turn, one, order, process, started, wanted.amend)
         except OSError as error:
             reason = start_failure(error, order.argv[0]) if order else f"cannot keep a record of it: {error.strerror}"
-            answer = Answer(Kind.TRANSIENT, reason=reason) if order and turn.command.agent else None
+            answer = Answer(Kind.TRANSIENT, reason=reason) if order and not turn.member.seat.is_command else None
         except (Trouble, ValueError) as trouble:
             reason = str(trouble)
         outcome = Outcome(Status.ERROR, one_line(reason, 300))
@@ -194,7 +197,7 @@ class Orders:
         if finished is not None:
             details |= {name: getattr(finished, name) for name in ("exit_code", "signal", "peak_memory_kib")}
         details["started"] = started
-        if turn.command.agent is not None:
+        if not turn.member.seat.is_command:
             details |= {"provider": turn.name, **({"fallback": turn.fallback} if turn.fallback else {})}
         outcome = replace(outcome, details=details)
         try:

@@ -16,7 +16,7 @@ from trailblazer.database.embedded import ModelKey, read_embedded, record_embedd
 from trailblazer.errors import DocumentInvalid, GateClosed
 from trailblazer.pipeline.chunk import chunk_run
 from trailblazer.pipeline.documents import run_folder
-from trailblazer.pipeline.embedders import Embedder, load_embedder
+from trailblazer.pipeline.embedders import Embedder, Unserved, load_embedder
 from trailblazer.pipeline.fingerprint import Diff, Manifest, build_manifest, compare, publish_manifest, read_manifest
 from trailblazer.pipeline.messages import Reply, Request, Task
 from trailblazer.pipeline.preflight import cost_of, examine_run, publish_preflight
@@ -56,6 +56,11 @@ class Embedding:
         if self._embedder is None:
             self._embedder = load_embedder(self.config)
         return self._embedder
+
+    @property
+    def unserved(self) -> Unserved:
+        """How often the embedder's service did not serve; nothing while there is no embedder."""
+        return self._embedder.unserved if self._embedder is not None else Unserved()
 
     def answer(self, request: Request, task: Task, progressed: Progressed) -> Reply:
         """Return the reply to one task of a dispatcher's request."""

@@ -41,6 +41,7 @@ class Reply:
 
     `refused` says why a gate refuses the run, `unchanged` that nothing is to be done. `chunks` and `kept` are those of
     the run; `embedded`, `tokens` and `cost` (US dollars) are what this task has paid for, also when it fails.
+    `limited` counts the 429 of its service, `failed` its other failures; each request was sent again.
     """
 
     run: str
@@ -53,6 +54,8 @@ class Reply:
     kept: int = 0
     tokens: int = 0
     cost: float = 0.0
+    limited: int = 0
+    failed: int = 0
     trouble: str = ""
     what: str = ""
     hint: str = ""

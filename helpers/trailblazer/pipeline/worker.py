@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from trailblazer.errors import Trouble
+from trailblazer.pipeline.embedders import Unserved
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.messages import Reply, Task, decode_request, encode_reply
 from trailblazer.processes.marks import die_with
@@ -34,6 +35,7 @@ def main() -> int:
             try:
                 if embedding is None:
                     embedding = Embedding(request.flags)
+                progress.watch(embedding)
                 if task.do == "embed" and not is_written:
                     _write_environment(embedding)
                     is_written = True
@@ -43,7 +45,7 @@ def main() -> int:
             except Exception as bug:  # noqa: BLE001 - one run's bug is that run's error; the traceback is in our stderr
                 traceback.print_exc()
                 reply = _trouble(progress.newest, "Trouble", f"a bug in the worker: {bug!r}")
-            _send(replies, reply)
+            _send(replies, progress.counted(reply))
     return 0
 
 
@@ -52,10 +54,23 @@ class _Progress:
 
     def __init__(self, replies: BinaryIO, task: Task) -> None:
         self._replies, self.newest = replies, Reply(task.run)
+        self._embedding: Embedding | None = None
+        self._before = Unserved()
+
+    def watch(self, embedding: Embedding) -> None:
+        """Count from now on how often the service does not serve."""
+        self._embedding, self._before = embedding, embedding.unserved
 
     def __call__(self, reply: Reply) -> None:
         self.newest = reply
-        _send(self._replies, reply)
+        _send(self._replies, self.counted(reply))
+
+    def counted(self, reply: Reply) -> Reply:
+        """Return a reply with how often the service did not serve this task."""
+        if self._embedding is None:
+            return reply
+        now, before = self._embedding.unserved, self._before
+        return replace(reply, limited=now.limited - before.limited, failed=now.failed - before.failed)
 
 
 def _trouble(newest: Reply, trouble: str, what: str, hint: str = "") -> Reply:

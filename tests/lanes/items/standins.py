@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,10 @@ def entry(file: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def configure(project: Path, files: dict[str, Path], **providers: Any) -> None:
+def configure(project: Path, files: dict[str, Path], budget: dict[str, float] | None = None, **providers: Any) -> None:
     """Write a configuration in which these stand-ins are the chain."""
     agents = {name: entry(file) for name, file in files.items()}
-    whole = {"providers": {"chain": list(files), "agents": agents, **providers}}
+    whole = {"providers": {"chain": list(files), "agents": agents, **providers}, "budget": budget or {}}
     (project / "config").mkdir(exist_ok=True)
     (project / "config" / ".trailblazer.yaml").write_text(yaml.safe_dump(whole, sort_keys=False))
 
@@ -98,7 +99,8 @@ class Night(Silent):
     def new_lineup(self) -> Lineup:
         """Return the lineup of the configuration, with the clock of the test."""
         seats = [member.seat for member in read_lineup(self.request, self.config, self.slots).members]
-        return Lineup(seats, read_rules(self.request, self.config, self.slots), self.clock)
+        rules = replace(read_rules(self.request, self.config, self.slots), back_off_seconds=0.01)
+        return Lineup(seats, rules, self.clock)
 
     def switched(self, switch: Switch) -> None:
         """Note a switch."""

@@ -21,6 +21,12 @@ class Settles(Protocol):
     def settle(self, finished: Sequence[tuple[Held, Reply]]) -> Iterator[tuple[Held, Outcome]]:
         """Complete the claims on runs that are done."""
 
+    def note_served(self, before: Reply | None, reply: Reply) -> None:
+        """Learn from a reply how many workers the service stands; `before` is the earlier one about the same run."""
+
+    def note_ended(self) -> None:
+        """Count a group as done."""
+
     def note_written(self, embedded: int) -> None:
         """Count vectors that were written."""
 
@@ -37,11 +43,18 @@ class RunGroup:
 
         When the worker ends, the run that it worked on has that outcome; those behind it go back to the queue.
         """
+        try:
+            yield from self._answers()
+        finally:
+            self._lane.note_ended()
+
+    def _answers(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
         waiting, finished = list(self._held), cast("list[tuple[Held, Reply]]", [])
         newest: Reply | None = None
         try:
             for line in self._exchange.answers():
                 reply = decode_reply(line)
+                self._lane.note_served(newest, reply)
                 if reply.kind == "progress":
                     newest = reply
                     self._lane.progressed(waiting[0].item, reply)

@@ -19,10 +19,12 @@ from trailblazer.lanes.embed.free import check_free
 from trailblazer.lanes.embed.group import RunGroup
 from trailblazer.lanes.embed.replies import counts_of, usage_of
 from trailblazer.lanes.embed.request import EmbedParameters
+from trailblazer.lanes.embed.served import Served
 from trailblazer.pipeline.ask import LOAD_LEAST, drop_index_for_load
 from trailblazer.pipeline.messages import Reply, Request, Task, decode_reply, encode_request
 from trailblazer.places.workers import Exchange, Workers, python_module
 from trailblazer.processes.identity import holder_name
+from trailblazer.record.admission import Room
 from trailblazer.record.folder import earlier_holders
 from trailblazer.record.outcomes import (
     Item,
@@ -65,6 +67,7 @@ class EmbedLane(OwnedLane):
         self._workers: Workers | None = None
         self._is_resumed = False
         self._begun, self._begun_again = set[str](), set[str]()
+        self._served = Served(config["embed.provider"], config["dispatch.workers"])
 
     def check(self) -> None:
         """Ask the provider and the database, once and for free; what they say is kept in the parameters."""
@@ -86,6 +89,18 @@ class EmbedLane(OwnedLane):
             runs = sorted({run for runs in self._upcoming.values() for run in runs})
             with answering(), connect(self._config) as connection:
                 claims.release_of(connection, earlier_holders(dispatch.folder), runs)
+
+    def room(self) -> Room:
+        """Return how many groups the embedder's service stands."""
+        return self._served.room
+
+    def note_served(self, before: Reply | None, reply: Reply) -> None:
+        """Learn from a reply how many workers the service stands."""
+        self._served.note(before, reply)
+
+    def note_ended(self) -> None:
+        """Count a group as done."""
+        self._served.end()
 
     def gate(self, item: Item) -> Refused | None:
         """Preflight a run that is to be embedded; and, where asked, see whether anything has changed at all (E7)."""
@@ -147,7 +162,9 @@ class EmbedLane(OwnedLane):
         only_changed = self._only_changed
         tasks = [Task("chunk" if one.item.phase == "chunk" else "embed", one.item.id, one.attempt, only_changed, since)
                  for one in held]  # fmt: skip
-        return RunGroup(self, held, self._exchange(tasks))
+        group = RunGroup(self, held, self._exchange(tasks))
+        self._served.begin()
+        return group
 
     def _exchange(self, tasks: Sequence[Task]) -> Exchange:
         assert self._workers is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trailblazer.config import Config
-from trailblazer.errors import WordsWrong
+from trailblazer.errors import ServiceDown, WordsWrong
 from trailblazer.lanes.items.request import ItemsRequest
 from trailblazer.lanes.items.words import read_command
 from trailblazer.providers.breaker import Pauses
@@ -24,10 +24,8 @@ def read_lineup(request: ItemsRequest, config: Config, slots: int) -> Lineup:
     providers = _providers(request, config)
     agents = [provider.agent for provider in providers if provider.agent is not None]
     command = read_command(request, agents, config)
-    seats = [Seat(provider, replace(command, agent=provider.agent)) for provider in providers]
-    return Lineup(
-        seats or [Seat(Provider(COMMAND, COMMAND), command)], read_rules(request, config, slots), model=request.model
-    )
+    seats = [Seat(provider, replace(command, agent=provider.agent), request.model) for provider in providers]
+    return Lineup(seats or [Seat(Provider(COMMAND, COMMAND), command)], read_rules(request, config, slots))
 
 
 def _providers(request: ItemsRequest, config: Config) -> list[Provider]:
@@ -41,7 +39,9 @@ def _providers(request: ItemsRequest, config: Config) -> list[Provider]:
     if word == CHAIN:
         names = tuple(name for name in names if name in agents)
     if not names:
-        raise WordsWrong("no provider of the chain runs items", f"There are: {', '.join(sorted(agents))}.")
+        raise ServiceDown(
+            "no provider of the chain can run items", f"Set providers.chain. There are: {', '.join(agents)}."
+        )
     for name in names:
         if name not in agents:
             raise WordsWrong(f"there is no provider {name}", f"There are: {', '.join(sorted(agents))}.")

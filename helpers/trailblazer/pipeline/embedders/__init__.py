@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     Vectors = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """How often a service answered 429 (`limited`) and failed by itself (`failed`); each request was sent again."""
+
+    limited: int = 0
+    failed: int = 0
+
+
 class Embedder(Protocol):
     """Makes vectors of texts. It is loaded once per process and serves many runs."""
 
@@ -39,6 +47,10 @@ class Embedder(Protocol):
     @property
     def tokenizer_version(self) -> str:
         """The version of the tokenizer."""
+
+    @property
+    def unserved(self) -> Unserved:
+        """How often the service did not serve, since the embedder was made."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return a vector for each text, float32 of shape (texts, dimension), each of length 1.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trailblazer.config import Config
 from trailblazer.errors import ConfigWrong, DocumentInvalid
-from trailblazer.pipeline.embedders import Identity, Model, choose_model, refuse_blank
+from trailblazer.pipeline.embedders import Identity, Model, Unserved, choose_model, refuse_blank
 from trailblazer.pipeline.tokens import splintr_version
 from trailblazer.schemas import parse_json
 
@@ -86,6 +86,7 @@ class LocalEmbedder:
     """The mean of the vectors of a text's tokens, scaled to length 1; one thread, about 10,000 chunks a second."""
 
     provider = "local"
+    unserved = Unserved()  # it is no service
 
     def __init__(self, identity: Identity, package: Path) -> None:
         import numpy as np

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trailblazer.config import Config
 from trailblazer.errors import ConfigWrong
-from trailblazer.pipeline.embedders import Identity, Model, choose_model, refuse_blank
+from trailblazer.pipeline.embedders import Identity, Model, Unserved, choose_model, refuse_blank
 from trailblazer.pipeline.embedders.local import read_safetensors
 from trailblazer.pipeline.tokens import splintr_version
 
@@ -62,6 +62,7 @@ class MiniLM:
     """A BERT of six layers: the mean of its last layer, scaled to length 1. It makes some tens of vectors a second."""
 
     provider = "minilm"
+    unserved = Unserved()  # it is no service
 
     def __init__(self, identity: Identity, folder: Path) -> None:
         import numpy as np

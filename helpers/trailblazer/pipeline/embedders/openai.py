@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from trailblazer.config import Config
 from trailblazer.errors import ConfigWrong, ProviderRefused
 from trailblazer.pipeline.documents import is_text
-from trailblazer.pipeline.embedders import Identity, Model, choose_model, refuse_blank
+from trailblazer.pipeline.embedders import Identity, Model, Unserved, choose_model, refuse_blank
 from trailblazer.pipeline.embedders.dimensions import dimension_file, keep_dimension, read_dimension
 from trailblazer.pipeline.embedders.service import KEY, EmbeddingsService, read_key
 
@@ -141,6 +141,11 @@ class OpenAIEmbedder:
 
     def __repr__(self) -> str:
         return f"OpenAIEmbedder({self.model!r}, {self.dimension}, {self._service.where!r})"
+
+    @property
+    def unserved(self) -> Unserved:
+        """How often the service did not serve."""
+        return self._service.unserved
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return a vector for each text, shape (texts, dimension), each of length 1.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from trailblazer.errors import ProviderRefused, ServiceDown, Trouble
+from trailblazer.pipeline.embedders import Unserved
 from trailblazer.plain import one_line
 from trailblazer.schemas import parse_json
 
@@ -40,6 +41,7 @@ class EmbeddingsService:
         self._retries = retries
         self._timeout = timeout
         self._sleep = sleep
+        self.unserved = Unserved()
         self._client = httpx.Client(
             base_url=base_url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {read_key()}"} if read_key() else {},
@@ -59,6 +61,8 @@ class EmbeddingsService:
             try:
                 return self._vectors(self._answer(request), len(texts))
             except _RetryLater as failure:
+                seen = self.unserved
+                self.unserved = Unserved(seen.limited + failure.is_limit, seen.failed + (not failure.is_limit))
                 if attempt > self._retries or failure.wait > _LONGEST_WAIT:
                     times = "once" if attempt == 1 else f"{attempt} times"
                     raise ServiceDown(
@@ -86,11 +90,14 @@ class EmbeddingsService:
 
     def _refusal(self, answer: httpx.Response, model: str) -> Exception:
         """Return what an answer other than 200 means: retry later, or a final refusal."""
+        import httpx
+
         message, code = _error_of(answer)
         message = self._scrubbed(message)
         what = f"answered {answer.status_code}" + (f": {message}" if message else "")
         if answer.status_code in _RETRIED and code != "insufficient_quota":
-            return _RetryLater(what, _seconds_of(answer.headers.get("Retry-After")))
+            wait = _seconds_of(answer.headers.get("Retry-After"))
+            return _RetryLater(what, wait, is_limit=answer.status_code == httpx.codes.TOO_MANY_REQUESTS)
         hint = {
             401: f"Set {KEY} to a valid key.",
             403: f"The key in {KEY} may not use this model.",
@@ -126,11 +133,14 @@ class EmbeddingsService:
 
 
 class _RetryLater(Trouble):
-    """A request that may succeed when it is sent again, after `wait` seconds if the service names them."""
+    """A request that may succeed when it is sent again, after `wait` seconds if the service names them.
 
-    def __init__(self, what: str, wait: float = 0.0) -> None:
+    `is_limit`: the service says that there are too many requests (429).
+    """
+
+    def __init__(self, what: str, wait: float = 0.0, *, is_limit: bool = False) -> None:
         super().__init__(what)
-        self.wait = wait
+        self.wait, self.is_limit = wait, is_limit
 
 
 def _error_of(answer: httpx.Response) -> tuple[str, str]:

@@ -1,0 +1,46 @@
+"""How many workers the service of an embedder stands at once."""
+
+from __future__ import annotations
+
+import threading
+
+from trailblazer.pipeline.messages import Reply
+from trailblazer.providers.found_limit import FoundLimit
+from trailblazer.record.admission import WIDE, Room
+
+
+class Served:
+    """Learns from the replies of workers. Only a service has a limit; its slots are `most` until it answers 429."""
+
+    def __init__(self, provider: str, most: int) -> None:
+        self._provider, self._limit = provider, FoundLimit(most, most)
+        self._lock = threading.Lock()
+
+    @property
+    def room(self) -> Room:
+        """How many groups may be busy."""
+        if self._limit.slots == self._limit.most:
+            return WIDE
+        return Room(self._limit.slots, f"{self._provider} answered 429", name=self._provider)
+
+    def begin(self) -> None:
+        """Count a group that begins."""
+        with self._lock:
+            self._limit.begin()
+
+    def end(self) -> None:
+        """Count a group that ends."""
+        with self._lock:
+            self._limit.end()
+
+    def note(self, before: Reply | None, reply: Reply) -> None:
+        """Take in a reply; `before` is the earlier one about the same run."""
+        limited = reply.limited - (before.limited if before else 0)
+        failed = reply.failed - (before.failed if before else 0)
+        with self._lock:
+            if limited > 0:
+                self._limit.note_limited()
+            elif failed > 0:
+                self._limit.note_server_error()
+            elif reply.kind in {"done", "progress"}:
+                self._limit.note_good()
