@@ -24,6 +24,7 @@ from trailblazer.processes.children import Children, start_failure
 from trailblazer.providers.agents import TEMPORARY_MARK
 from trailblazer.providers.answers import Answer, Kind
 from trailblazer.providers.command import Judged, write_private
+from trailblazer.providers.failure_codes import UNKNOWN, failure_of_start
 from trailblazer.providers.lineup import Lineup
 from trailblazer.providers.order import Finished, Order
 from trailblazer.providers.seats import Listener, Seat, Turn
@@ -149,9 +150,10 @@ class Orders:
         except OSError as error:
             reason = start_failure(error, order.argv[0]) if order else f"cannot keep a record of it: {error.strerror}"
             answer = Answer(Kind.TRANSIENT, reason=reason) if order and not turn.member.seat.is_command else None
+            failure = failure_of_start(error) if order else UNKNOWN
         except (Trouble, ValueError) as trouble:
-            reason = str(trouble)
-        outcome = Outcome(Status.ERROR, one_line(reason, 300))
+            reason, failure = str(trouble), failure_of_start(trouble)
+        outcome = Outcome(Status.ERROR, one_line(reason, 300), details=failure.details)
         return Done([(one, self.settle(turn, one, order, Judged(outcome, answer), None, started))])
 
     def _limit_now(self) -> float | None:
