@@ -102,6 +102,7 @@ AWAITED = {
     "providers.agents.runner_agent",
     "lanes.issues.worktree.Worktrees",
     "providers.failure_codes.outcome_line",
+    "providers.lineup.Lineup.choice",
 }
 
 

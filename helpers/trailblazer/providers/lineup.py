@@ -11,6 +11,7 @@ from trailblazer.plain import one_line
 from trailblazer.providers.answers import Answer, Kind
 from trailblazer.providers.breaker import OF_THE_PROVIDER, Closure, Pass
 from trailblazer.providers.budget import Spent
+from trailblazer.providers.chain import Choice
 from trailblazer.providers.failure_codes import Cause
 from trailblazer.providers.preflight import check_provider
 from trailblazer.providers.seats import Listener, Member, OnQuota, Rules, Seat, Turn, ignore, refusal_of
@@ -54,6 +55,12 @@ class Lineup:
             names = ", ".join(dict.fromkeys(member.seat.provider.program for member in self.members))
             raise GateClosed(f"there is no {names} on the PATH", "Install it, or choose another --provider.")
         self.room()
+
+    def choice(self) -> Choice | None:
+        """Return who would make the next attempt, and why not the first, as far as is known; it asks nobody."""
+        with self._lock:
+            member = next((one for one in self._in_turn() if one.is_checked and one.breaker.is_free), None)
+            return None if member is None else Choice(member.name, self._fallback(member), ())
 
     def listen(self, listener: Listener) -> None:
         """Tell somebody what happens from now on, and what happened until now."""

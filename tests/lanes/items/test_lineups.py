@@ -54,6 +54,17 @@ def test_none_can_work(project: Path) -> None:
     assert "alpha: it says not_logged_in\nbeta: it says not_logged_in" == refused.value.hint
 
 
+def test_who_would_work_is_known_before_the_start(project: Path) -> None:
+    """A dry run names the provider and the reason; it asks each once."""
+    refuses(project, "alpha", "no_credit")
+    lineup = Night(project).lineup
+    assert lineup.choice() is None
+    lineup.check()
+    choice = lineup.choice()
+    assert choice is not None
+    assert ("beta", "fallback (alpha unavailable: it says no_credit)") == (choice.provider, choice.line)
+
+
 def test_none_is_installed(project: Path) -> None:
     """A chain of programs that are not there closes the gate: exit 5."""
     file = project / "config" / ".trailblazer.yaml"
