@@ -12,6 +12,10 @@ echo "make $* CI=$CI" >>record
 echo "a test"
 cat sum
 grep -q " 0 failed" sum || { echo "make: Error 1" >&2; exit 2; }'
+  write_program "$fake/bin/npm" <<<'#!/bin/bash
+echo "npm $*" >>record'
+  write_program "$fake/bin/node" <<<'#!/bin/bash'
+  export XDG_CACHE_HOME="$fake/cache"
   PATH="$fake/bin:$PATH"
   echo "12 passed, 0 failed" >"$fake/sum"
 }
@@ -31,6 +35,14 @@ grep -q " 0 failed" sum || { echo "make: Error 1" >&2; exit 2; }'
   run -0 "$fake/.ci/run"
   expect_in first "bootstrap minilm apprise" "$(head -n 1 "$record")"
   expect_in second "make test CI=true" "$(tail -n 1 "$record")"
+}
+
+@test "the agents are installed by version, once, and without their install scripts" {
+  run -0 "$fake/.ci/run"
+  run -0 "$fake/.ci/run"
+  expect_in installed "--ignore-scripts" "$(cat "$record")"
+  expect_in version "@openai/codex@" "$(cat "$record")"
+  expect times 1 "$(grep -c "^npm install" "$record")"
 }
 
 @test "programs that are missing are asked of apt-get, and without them the tests that need them fail" {

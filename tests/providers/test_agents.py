@@ -68,6 +68,15 @@ def test_words_are_for_what_is_known(agents: dict[str, Agent]) -> None:
     assert ("parrot", "--quiet", "--", "-say {model}") == agents["parrot"].words({"prompt": "-say {model}"})
 
 
+def test_a_working_folder_is_said_where_a_cli_wants_it(agents: dict[str, Agent]) -> None:
+    """codex and opencode have an option for it; a codex session goes on in the folder that it has."""
+    assert (*agents["codex"].command, "-C", "/t", "-") == agents["codex"].words({"tree": "/t"})
+    assert ("--dir", "/t") == agents["opencode"].words({"tree": "/t"})[-2:]
+    assert agents["claude"].command == agents["claude"].words({"tree": "/t"})
+    resumed = agents["codex"].words({"tree": "/t", "resume": "old"})
+    assert (*agents["codex"].resume_command, "old", "-") == resumed
+
+
 def test_a_session_is_resumed(agents: dict[str, Agent]) -> None:
     """An id to resume is used in the place of the id of a new session, with a command of its own where there is one."""
     both = {"session": "new", "resume": "old"}

@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from trailblazer.providers.answers import Kind
 from trailblazer.providers.breaker import OF_THE_PROVIDER, Breaker, Pass, Pauses
-from trailblazer.providers.preflight import Cause
+from trailblazer.providers.failure_codes import Cause
 
 PAUSES = Pauses(refused=600, quota=3600, unreachable=60, unreachable_after=3)
 DAY = 86400.0

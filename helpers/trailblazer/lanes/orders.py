@@ -19,8 +19,10 @@ from trailblazer.places.local import Local, mark_of
 from trailblazer.places.runner import Runner
 from trailblazer.plain import one_line
 from trailblazer.processes.children import Children, start_failure
+from trailblazer.providers.agents import TEMPORARY_MARK
 from trailblazer.providers.answers import Answer, Kind
 from trailblazer.providers.command import Judged, write_private
+from trailblazer.providers.failure_codes import UNKNOWN, failure_of_start
 from trailblazer.providers.lineup import Lineup
 from trailblazer.providers.order import Finished, Order
 from trailblazer.providers.seats import Listener, Seat, Turn
@@ -65,10 +67,12 @@ Amend = Callable[[Judged, Order, Finished], Outcome]
 
 
 def place_of(dispatch: Dispatch, seat: Seat) -> Place:
-    """Return where the orders of a provider run: at its runner, else on this machine."""
-    environment, agent = {"TRACEPARENT": dispatch.traceparent}, seat.command.agent
-    if agent is not None and agent.runner:
-        return Runner(dispatch.folder, environment, agent.questions)
+    """Return where the orders of a provider run, with the environment that it wants: at its runner, else here."""
+    entry = seat.provider.entry
+    wanted = {name: value for name, value in entry.get("environment", {}).items() if TEMPORARY_MARK not in value}
+    environment = {**wanted, "TRACEPARENT": dispatch.traceparent}
+    if "questions" in entry:
+        return Runner(dispatch.folder, environment, {name: tuple(words) for name, words in entry["questions"].items()})
     return Local(dispatch.folder, environment)
 
 
@@ -152,10 +156,11 @@ class Orders:
             return _Attempt(self, turn, one, order, process, started, wanted.amend)
         except OSError as error:
             reason = start_failure(error, order.argv[0]) if order else f"cannot keep a record of it: {error.strerror}"
-            answer = Answer(Kind.TRANSIENT, reason=reason) if order and turn.command.agent else None
+            answer = Answer(Kind.TRANSIENT, reason=reason) if order and not turn.member.seat.is_command else None
+            failure = failure_of_start(error) if order else UNKNOWN
         except (Trouble, ValueError) as trouble:
-            reason = str(trouble)
-        outcome = Outcome(Status.ERROR, one_line(reason, 300))
+            reason, failure = str(trouble), failure_of_start(trouble)
+        outcome = Outcome(Status.ERROR, one_line(reason, 300), details=failure.details)
         return Done([(one, self.settle(turn, one, order, Judged(outcome, answer), None, started))])
 
     def _limit_now(self) -> float | None:
@@ -204,7 +209,7 @@ class Orders:
             details["exit_code"], details["signal"] = finished.exit_code, finished.signal
             details["peak_memory_kib"] = finished.peak_memory_kib
         details["started"] = started
-        if turn.command.agent is not None:
+        if not turn.member.seat.is_command:
             details["provider"] = turn.name
             if turn.fallback:
                 details["fallback"] = turn.fallback

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from signal import SIGTERM
 from typing import Any
 
@@ -17,27 +17,17 @@ from trailblazer.plain import one_line
 from trailblazer.providers.agents import TEMPORARY, Agent, Answer, Kind, read_answer
 from trailblazer.providers.evidence import missing_evidence, state_of
 from trailblazer.providers.failure_codes import Cause, Code, Failure, failure_of_end, failure_of_kind
-from trailblazer.providers.order import Evidence, Expectation, Final, Finished, Job, Order
+from trailblazer.providers.maker import Check, Judged, Maker
+from trailblazer.providers.order import Evidence, Expectation, Final, Finished, Order, RunnerJob
 from trailblazer.providers.outputs import MOST_BYTES, Unreadable, last_bytes, read_file, read_log
 from trailblazer.providers.runner_events import failure_in
 from trailblazer.providers.templates import Render
 from trailblazer.record.outcomes import Outcome, Status
 from trailblazer.schemas import parse_json
 
-__all__ = ["Check", "Command", "Expectation", "Finished", "Judged", "Order"]
+__all__ = ["Check", "Command", "Expectation", "Finished", "Judged", "Maker", "Order"]
 
 GRACE_SECONDS = 60.0
-
-# Returns what is wrong with a document, empty when nothing is; it may take so many seconds, None is no limit.
-Check = Callable[[Any, float | None], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What an order that has run came to, and what its agent said; None for a command, and where nothing was read."""
-
-    outcome: Outcome
-    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +84,14 @@ class Command:
             idle_seconds=self.idle_seconds,
             final=Final(agent.ends, self.grace_seconds) if agent and agent.ends else None,
             variables=agent.variables(folder) if agent else {},
-            job=Job(agent.runner, known["issue"], agent.provider, self.is_left) if agent and agent.runner else None,
+            job=RunnerJob(agent.runner, known["issue"], agent.provider, self.is_left)
+            if agent and agent.runner
+            else None,
         )
+
+    def for_version(self, version: str | None) -> Command:
+        """Return the same with the words that this version of the agent knows."""
+        return self if self.agent is None else replace(self, agent=self.agent.for_version(version))
 
     def argv(self, values: Mapping[str, Any], known: Mapping[str, str]) -> tuple[str, ...]:
         """Return the words for the values of one item."""

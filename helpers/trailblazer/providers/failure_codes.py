@@ -148,6 +148,13 @@ def failure_of_end(why: str, kind: Kind | None = None) -> Failure:
     return Failure(Code.TIMEOUT, own)
 
 
+def failure_of_start(error: Exception) -> Failure:
+    """Return what the error means with which a command could not be started."""
+    if isinstance(error, FileNotFoundError):
+        return Failure(_PROVIDER, Cause.NOT_INSTALLED)
+    return Failure(_RUNNER, Cause.WORKTREE if isinstance(error, NotADirectoryError) else Cause.FAILED)
+
+
 def failure_of_runner(verb: str, exit_code: int | None, reason_code: str = "") -> Failure:
     """Return what the exit code of `dx-runner start` or `check` means; a reason code says the cause more exactly."""
     table = RUNNER_STARTS if verb == "start" else RUNNER_CHECKS

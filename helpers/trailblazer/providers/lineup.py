@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from trailblazer.errors import GateClosed, ServiceDown
 from trailblazer.plain import one_line
@@ -26,12 +25,10 @@ LONGEST_BACK_OFF = 60.0
 class Lineup:
     """One for each dispatch, shared by its slots. A lineup of one command that is no agent lets everything through."""
 
-    def __init__(
-        self, seats: Sequence[Seat], rules: Rules, clock: Callable[[], float] = time.time, model: str | None = None
-    ) -> None:
+    def __init__(self, seats: Sequence[Seat], rules: Rules, clock: Callable[[], float] = time.time) -> None:
         self.members = tuple(Member(seat, place, rules, clock) for place, seat in enumerate(seats))
-        self.is_plain = all(seat.command.agent is None for seat in seats)
-        self._rules, self._clock, self._model = rules, clock, model
+        self.is_plain = all(seat.is_command for seat in seats)
+        self._rules, self._clock = rules, clock
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._current = first = self.members[0]
@@ -132,14 +129,13 @@ class Lineup:
     def _ask(self, member: Member) -> None:
         """Preflight a provider: once a dispatch, and again before a probe."""
         health = check_provider(
-            member.seat.provider, model=self._model, log=self._tell if not member.is_checked else ignore,
+            member.seat.provider, model=member.seat.model, log=self._tell if not member.is_checked else ignore,
             over=self._over,
         )  # fmt: skip
         cause, reason, resets_at = refusal_of(health, self._clock())
         with self._lock:
-            if not member.is_checked and member.command.agent is not None:
-                agent = member.command.agent.for_version(health.version)
-                member.command = replace(member.command, agent=agent)
+            if not member.is_checked:
+                member.command = member.command.for_version(health.version)
             was_checked, member.is_checked = member.is_checked, True
             before = member.breaker.closure
             if cause is not None:

@@ -52,7 +52,7 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RunnerJob:
     """A job of a runner: the runner's name, the issue by which it knows the job, and the runner's own provider.
 
     With `is_left` nobody waits for the job: it goes on after the dispatch.
@@ -92,7 +92,7 @@ class Order:
     idle_seconds: float | None = None
     final: Final | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
-    job: Job | None = None
+    job: RunnerJob | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the order as result.json holds it."""
@@ -139,5 +139,5 @@ def read_order(document: Mapping[str, Any]) -> Order:
     if final := document["final"]:
         values["final"] = Final(tuple(final["events"]), final["grace_seconds"])
     if job := document["job"]:
-        values["job"] = Job(**job)
+        values["job"] = RunnerJob(**job)
     return Order(**values)

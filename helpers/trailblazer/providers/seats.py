@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from trailblazer.providers.breaker import Breaker, Pass, Pauses
 from trailblazer.providers.budget import Budget, Spent
-from trailblazer.providers.command import Command
+from trailblazer.providers.command import Maker
 from trailblazer.providers.failure_codes import Cause
 from trailblazer.providers.found_limit import FoundLimit
-from trailblazer.providers.preflight import Health, Provider
+from trailblazer.providers.preflight import COMMAND, Health, Provider
 from trailblazer.record.admission import Switch
 from trailblazer.record.outcomes import Usage
 
@@ -25,15 +25,24 @@ class OnQuota(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One provider of a chain: how it is asked whether it can work, and how its orders are made and judged."""
+    """One provider of a chain: how it is asked whether it can work, and how its orders are made and judged.
+
+    `model` is the one that is wanted; None is the provider's own.
+    """
 
     provider: Provider
-    command: Command
+    command: Maker
+    model: str | None = None
 
     @property
     def name(self) -> str:
         """The name that the chain has for it."""
         return self.provider.name
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it is any command: nobody can say of one what its failure means."""
+        return self.provider.kind == COMMAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class Member:
         self.breaker = Breaker(rules.pauses, clock)
         self.limit = FoundLimit(rules.slots, rules.slots)
         self.spent = Spent()
-        self.is_checked = seat.command.agent is None
+        self.is_checked = seat.is_command
 
     @property
     def name(self) -> str:
@@ -89,7 +98,7 @@ class Turn:
     """
 
     member: Member
-    command: Command
+    command: Maker
     item: int
     granted: Pass
     fallback: str

@@ -56,6 +56,12 @@ def test_success_needs_its_evidence(batches: Batches, expect: str, script: str, 
     assert cause == result.get("cause")
 
 
+def test_a_command_that_is_not_there_has_a_cause(batches: Batches) -> None:
+    """What cannot be started says why, as every failure does."""
+    result = _result(batches, "--", "no-such-command")
+    assert ("provider_unavailable", "not_installed") == (result["code"], result["cause"])
+
+
 def test_changes_need_a_checkout(batches: Batches) -> None:
     """--expect changes is refused where nothing could be seen."""
     done = batches.run(

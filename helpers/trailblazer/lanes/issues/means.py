@@ -41,15 +41,14 @@ def read_lineup(config: Config, request: IssuesRequest, prompt: Render) -> Lineu
         expects=Expectation(evidence=Evidence(request.expect)),
         idle_seconds=60 * request.idle_minutes,
         grace_seconds=config["providers.grace_seconds"],
+        is_left=not request.wait,
     )
     chosen = find_providers(dict.fromkeys(names), known)
-    seats = [
-        Seat(one, replace(command, agent=one.agent or runner_agent(config, one.name), is_left=not request.wait))
-        for one in chosen
-    ]
+    commands = {one.name: replace(command, agent=one.agent or runner_agent(config, one.name)) for one in chosen}
+    seats = [Seat(one, commands[one.name], request.model) for one in chosen]
     if not seats:
         raise ServiceDown("no provider is installed", NO_PROVIDER)
-    return Lineup(seats, read_rules(request, config, request.max_parallel), model=request.model)
+    return Lineup(seats, read_rules(request, config, request.max_parallel))
 
 
 NO_PROVIDER = "Install claude, codex, opencode or gemini, or set providers.chain."

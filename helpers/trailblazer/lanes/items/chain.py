@@ -23,10 +23,8 @@ def read_lineup(request: ItemsRequest, config: Config, slots: int) -> Lineup:
     providers = _providers(request, config)
     agents = [provider.agent for provider in providers if provider.agent is not None]
     command = read_command(request, agents, config)
-    seats = [Seat(provider, replace(command, agent=provider.agent)) for provider in providers]
-    return Lineup(
-        seats or [Seat(Provider(COMMAND, COMMAND), command)], read_rules(request, config, slots), model=request.model
-    )
+    seats = [Seat(provider, replace(command, agent=provider.agent), request.model) for provider in providers]
+    return Lineup(seats or [Seat(Provider(COMMAND, COMMAND), command)], read_rules(request, config, slots))
 
 
 def _providers(request: ItemsRequest, config: Config) -> list[Provider]:
