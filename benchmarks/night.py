@@ -1,7 +1,7 @@
 """A night over a tracker of 1,900 issues, with two of three providers down and a quota that runs out half way.
 
-Run as `python benchmarks/night.py [ISSUES]`. The tracker is the stand-in for bd of the tests, and so are the agents; all
-else is real. What the agents noted is held against what trailblazer says.
+Run as `python benchmarks/night.py [ISSUES]`. Tracker and agents are the stand-ins of the tests; all else is real. What
+the agents noted is held against what trailblazer says.
 """
 
 from __future__ import annotations

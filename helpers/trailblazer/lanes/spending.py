@@ -47,15 +47,17 @@ def read_rules(request: Spending, config: Config, slots: int) -> Rules:
 
 def read_budget(request: Spending, config: Config) -> Budget:
     """Return the caps; a cap below 0 is WordsWrong."""
-
-    def most(name: str) -> float | None:
-        said: float | None = getattr(request, name)
-        if said is not None and not said >= 0:
-            raise WordsWrong(f"--{name.replace('_', '-')} {said} is out of range", "A number from 0 on.")
-        return config[f"budget.{name}"] if said is None else said
-
+    said = {
+        "max_cost_usd": request.max_cost_usd,
+        "max_tokens": request.max_tokens,
+        "item_max_cost_usd": request.item_max_cost_usd,
+    }
+    for name, most in said.items():
+        if most is not None and not most >= 0:
+            raise WordsWrong(f"--{name.replace('_', '-')} {most} is out of range", "A number from 0 on.")
+    caps = {name: config[f"budget.{name}"] if most is None else most for name, most in said.items()}
     return Budget(
-        Cap(most("max_cost_usd"), most("max_tokens")),
+        Cap(caps["max_cost_usd"], caps["max_tokens"]),
         Cap(config["budget.provider_max_cost_usd"], config["budget.provider_max_tokens"]),
-        most("item_max_cost_usd"),
+        caps["item_max_cost_usd"],
     )

@@ -206,7 +206,11 @@ def test_a_killed_night_is_settled_by_the_next(nights: Nights) -> None:
 
 def test_two_nights_at_once_share_the_issues(nights: Nights) -> None:
     """Twenty issues and two nights, five times: no issue is worked on twice."""
-    nights.configure("stub", issues=[issue(number) for number in range(20)], max_parallel=4, worktree=True)
+    repos = {f"r{number}": f"r{number}" for number in range(4)}
+    for name in repos:
+        (nights.folder / name).mkdir()
+    issues = [issue(number, labels=[f"repo:r{number % 4}"]) for number in range(20)]
+    nights.configure("stub", issues=issues, max_parallel=4, repos=repos)
     for _ in range(5):
         with nights.running("nightly", "max-dispatch=20") as one, nights.running("nightly", "max-dispatch=20") as two:
             assert {0, 5} >= {(one.communicate(), one.returncode)[1], (two.communicate(), two.returncode)[1]}

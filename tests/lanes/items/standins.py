@@ -18,10 +18,11 @@ from trailblazer.dispatch.admission import dispatch_of
 from trailblazer.dispatch.engine import Closing, carry_out
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.settling import Limits
-from trailblazer.lanes.items.chain import read_lineup, read_rules
+from trailblazer.lanes.items.chain import read_lineup
 from trailblazer.lanes.items.lane import ItemsLane
 from trailblazer.lanes.items.request import ItemsRequest
 from trailblazer.lanes.orders import TimeLimit
+from trailblazer.lanes.spending import read_rules
 from trailblazer.providers.lineup import Lineup
 from trailblazer.record.admission import Switch
 from trailblazer.record.folder import Record
