@@ -15,6 +15,7 @@ from chaos import harms
 from chaos.clocks import WrongClock, build_library
 from chaos.figures import Figures
 from chaos.harms import ALWAYS, at_a_random_moment
+from chaos.issues import IssuesRound
 from chaos.rounds import EmbedRound, ItemsRound, Round
 from chaos.servers import OwnServer, own_server
 from chaos.service import WatchingServer, watching
@@ -95,7 +96,11 @@ class Chaos:
 
     def prepare(self, where: Path, chance: random.Random) -> Round:
         """Make a round of a lane."""
-        lane = chance.choice(["items", "items", "dispatch", "run"])
+        lane = chance.choice(["items", "items", "dispatch", "run", "issues"])
+        if lane == "issues":
+            issues = IssuesRound(where, chance, self.server, self.dsn, self.figures)
+            issues.prepare()
+            return issues
         if lane == "items":
             items = ItemsRound(where, chance, self.server, self.dsn, self.figures)
             items.prepare()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from signal import SIGTERM
 from typing import Any
@@ -17,7 +17,6 @@ from trailblazer.plain import one_line
 from trailblazer.providers.agents import TEMPORARY, Agent, Answer, Kind, read_answer
 from trailblazer.providers.evidence import missing_evidence, state_of
 from trailblazer.providers.failure_codes import Cause, Code, Failure, failure_of_end, failure_of_kind
-from trailblazer.providers.maker import Check, Judged, Maker
 from trailblazer.providers.order import Evidence, Expectation, Final, Finished, Order, RunnerJob
 from trailblazer.providers.outputs import MOST_BYTES, Unreadable, last_bytes, read_file, read_log
 from trailblazer.providers.runner_events import failure_in
@@ -25,9 +24,20 @@ from trailblazer.providers.templates import Render
 from trailblazer.record.outcomes import Outcome, Status
 from trailblazer.schemas import parse_json
 
-__all__ = ["Check", "Command", "Expectation", "Finished", "Judged", "Maker", "Order"]
+__all__ = ["Check", "Command", "Expectation", "Finished", "Judged", "Order"]
 
 GRACE_SECONDS = 60.0
+
+# Returns what is wrong with a document, empty when nothing is; it may take so many seconds, None is no limit.
+Check = Callable[[Any, float | None], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What an order that has run came to, and what its agent said; None for a command, and where nothing was read."""
+
+    outcome: Outcome
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)

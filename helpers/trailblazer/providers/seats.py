@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from trailblazer.providers.breaker import Breaker, Pass, Pauses
 from trailblazer.providers.budget import Budget, Spent
-from trailblazer.providers.command import Maker
+from trailblazer.providers.command import Command
 from trailblazer.providers.failure_codes import Cause
 from trailblazer.providers.found_limit import FoundLimit
 from trailblazer.providers.preflight import COMMAND, Health, Provider
@@ -31,7 +31,7 @@ class Seat:
     """
 
     provider: Provider
-    command: Maker
+    command: Command
     model: str | None = None
 
     @property
@@ -98,7 +98,7 @@ class Turn:
     """
 
     member: Member
-    command: Maker
+    command: Command
     item: int
     granted: Pass
     fallback: str

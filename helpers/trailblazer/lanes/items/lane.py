@@ -9,8 +9,8 @@ from pathlib import Path
 from trailblazer.dispatch.lane import Dispatch, Handle, Held, OwnedLane, Running
 from trailblazer.lanes.orders import ANSWER, Orders, TimeLimit, Try, values_of
 from trailblazer.plain import one_line
+from trailblazer.providers.command import Command
 from trailblazer.providers.lineup import Lineup
-from trailblazer.providers.maker import Maker
 from trailblazer.providers.outputs import Unreadable, read_log
 from trailblazer.record.admission import Room
 
@@ -48,7 +48,7 @@ class ItemsLane(OwnedLane):
         self._orders.close()
 
 
-def order_for(provider: Maker, one: Held) -> tuple[str, ...]:
+def order_for(provider: Command, one: Held) -> tuple[str, ...]:
     """Return the command that an attempt would run; nothing is written."""
     values = values_of(one, {"item": one.item.body})
     return provider.argv(values, {"prompt": "…", "prompt_file": values["prompt_file"]})
