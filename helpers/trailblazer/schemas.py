@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -15,7 +16,6 @@ from typing import Any, TypeVar
 from trailblazer.atomic import read_regular, write_whole
 from trailblazer.errors import DocumentInvalid
 from trailblazer.plain import one_line
-from trailblazer.validity import is_valid
 
 Record = TypeVar("Record")
 
@@ -47,9 +47,24 @@ def _validator(name: str) -> Any:
 
 
 @functools.cache
+def _is_valid(name: str) -> Callable[[Any], bool]:
+    import jsonschema_rs  # jsonschema takes ten times as long to load and to check, and says better what is wrong
+
+    is_valid: Callable[[Any], bool] = jsonschema_rs.validator_for(load(name)).is_valid
+    return is_valid
+
+
+@functools.cache
 def violations_in(name: str) -> Any:
     """Return a function from a document to its violations, as `$.path: message` lines in document order."""
-    return lambda document: [] if is_valid(load(name), document) else _violations(name, document)
+
+    def violations(document: Any) -> list[str]:
+        with contextlib.suppress(ValueError):  # what JSON cannot hold, such as half of a surrogate pair
+            if _is_valid(name)(document):
+                return []
+        return _violations(name, document)
+
+    return violations
 
 
 def _violations(name: str, document: Any) -> list[str]:

@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"places"},
     {"record", "pipeline", "providers", "cron"},
     {"database", "processes"},
-    {"__init__", "config", "schemas", "events", "atomic", "errors", "paths", "plain", "streams", "validity"},
+    {"__init__", "config", "schemas", "events", "atomic", "errors", "paths", "plain", "streams"},
 ]
 ROOT = {"__init__", "__main__", "cli"} | FLOORS[-1]
 # A package that is large or may be replaced is imported in one module.
@@ -27,6 +27,7 @@ ALONE = {
     "psycopg": "database.driver",
     "plumbum": "processes.ask",
     "jsonschema": "schemas",
+    "jsonschema_rs": "schemas",
     "yaml": "config",
     "rich": "reports.monitoring",
     "httpx": "pipeline.embedders.service",

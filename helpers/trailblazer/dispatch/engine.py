@@ -204,7 +204,10 @@ class _Engine:
                     self.halt_for(error)
                     return
 
-        threading.Thread(target=keep, name="keep-alive", daemon=True).start()
+        try:
+            threading.Thread(target=keep, name="keep-alive", daemon=True).start()
+        except RuntimeError as error:  # the system gives no thread: claims would expire under attempts that run
+            self.halt_for(error)
         try:
             yield
         finally:

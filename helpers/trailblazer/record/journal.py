@@ -132,10 +132,11 @@ def read_written(file: Path, start: int = 0, head: str | None = FIRST) -> Iterat
             for number, text in enumerate(opened, start=1):
                 if not text.endswith(b"\n"):
                     return
-                line, previous = _read(text, file, number)
+                where = f"{file}:{number}" if start == 0 else f"{file}, byte {place},"
+                line, previous = _read(text, where)
                 if head is not None and previous != head:
                     raise DocumentInvalid(
-                        f"{file}:{number} does not follow the line before it", "A line was changed, removed or added."
+                        f"{where} does not follow the line before it", "A line was changed, removed or added."
                     )
                 sha256 = hashlib.sha256(text[:-1]).hexdigest()
                 yield Written(line, place, len(text), sha256)
@@ -145,7 +146,7 @@ def read_written(file: Path, start: int = 0, head: str | None = FIRST) -> Iterat
         raise DocumentInvalid(f"cannot read {file}: {error.strerror}", "Look at that path.") from error
 
 
-def _read(text: bytes, file: Path, number: int) -> tuple[Line, str]:
+def _read(text: bytes, where: str) -> tuple[Line, str]:
     try:
         record = orjson.loads(text)
         kind = KINDS[record.pop("kind")]
@@ -159,4 +160,4 @@ def _read(text: bytes, file: Path, number: int) -> tuple[Line, str]:
             known["handle"] = {name: record[name] for name in ("pid", "ticks", "boot")}
         return kind(**known), previous
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise DocumentInvalid(f"{file}:{number} is not a journal line", "The journal was damaged.") from None
+        raise DocumentInvalid(f"{where} is not a journal line", "The journal was damaged.") from None

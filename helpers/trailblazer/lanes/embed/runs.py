@@ -48,7 +48,7 @@ def read_steps(folder: Path, phases: Sequence[str] = ("embed",)) -> list[Step]:
         if (folder / PHASES_FILE).is_file():
             lines = (folder / PHASES_FILE).read_bytes().splitlines()
             return [Step(record["id"], record["phase"]) for record in map(orjson.loads, lines)]
-        return [Step(run, phases[-1]) for run in (folder / PLAN).read_text().splitlines()]
+        return [Step(run, phases[-1]) for run in (folder / PLAN).read_text("utf-8").split("\n") if run]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PlanUnusable(f"cannot read the plan in {folder}: {error}", "That dispatch cannot be resumed.") from None
 
