@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trailblazer.atomic import write_whole
 from trailblazer.errors import Trouble
 from trailblazer.places.runner_job import Kept, read_kept
 from trailblazer.places.runner_questions import Questions, State, questions_for
@@ -135,10 +136,10 @@ class RunnerProcess:
             return self._refused(None, "not_installed", start_failure(error, self.order.argv[0]))
         deadline = time.monotonic() + self._place.acknowledge_seconds
         state = self._acknowledged(launched, deadline)
+        out, err = map(_taken_away, files)
         if state is not None and self._is_ours(state):
             self._keep(run=state.run)
             return None
-        out, err = (read_log(str(file), 1, _ERROR_BYTES).decode("utf-8", "replace") for file in files)
         code = launched.poll()
         if code and not launched.was_killed:
             return self._refused(code, reason_code_of(out, err), complaint_of(out, err))
@@ -274,3 +275,14 @@ def _exit_code(state: State, report: Mapping[str, Any]) -> int:
     except (KeyError, TypeError, ValueError):
         code = 0 if state.state in _GOOD else 1
     return 0 if state.state in _GOOD else code or 1
+
+
+def _taken_away(file: Path) -> str:
+    """Return what a start printed, and keep a copy in its place: the job still writes into the file that it has.
+
+    A job that is left writes on after the folder of its dispatch is sealed.
+    """
+    printed = read_log(str(file), 1, _ERROR_BYTES)
+    file.unlink(missing_ok=True)
+    write_whole(file, printed)
+    return printed.decode("utf-8", "replace")

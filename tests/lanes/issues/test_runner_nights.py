@@ -70,10 +70,11 @@ def test_a_job_that_fails_says_why(nights: Nights, run: Run) -> None:
 def test_no_wait_leaves_the_job_running_and_collect_settles_it(nights: Nights, run: Run) -> None:
     """The night ends while the job runs, and the claim stays; a later collect settles it, and takes no issue."""
     gate = nights.folder / "gate"
-    left = run("no-wait", work=f"while [ ! -e '{gate}' ]; do sleep 0.05; done")
+    left = run("no-wait", work=f"while [ ! -e '{gate}' ]; do sleep 0.05; echo it works; done")
     assert left.code == 0, left.err
     assert list(nights.var.glob("claims/*/*.json"))
     dispatch = nights.dispatch
+    assert nights.run("verify", dispatch.name).code == 0
     still = run("--collect")
     assert still.code == 0
     assert [line["kind"] for line in nights.journal].count("left") == 2

@@ -14,6 +14,7 @@ from trailblazer.events import Console
 from trailblazer.lanes.issues.earlier import Claims, unsettled
 from trailblazer.lanes.issues.history import read_nights
 from trailblazer.lanes.issues.holder import own_prefix
+from trailblazer.lanes.issues.issue import Listing
 from trailblazer.lanes.issues.means import make_lane, read_lineup
 from trailblazer.lanes.issues.opening import open_tracker
 from trailblazer.lanes.issues.prompt import read_template, values_of
@@ -37,17 +38,16 @@ _OPTIONS = frozenset({"quiet", "verbose", "no_color", "dry_run", "resume", "forc
 
 def carry_out_night(said: Mapping[str, Any]) -> int:
     """Do what the words of `nightly` ask for, and return the exit code of the house."""
-    config = load_config({"tracker.source": said.get("tracker")})
+    verbose, config = bool(said["verbose"]), load_config({"tracker.source": said.get("tracker")})
     words = {name: value for name, value in said.items() if name not in _OPTIONS}
     if resumed := said.get("resume"):
         folder = _folder_of(config, str(resumed))
-        request = stored_request(read_manifest(folder))
-        return _Night(config, request, verbose=said["verbose"]).resume(folder, force=said["force"])
-    night = _Night(config, read_request(config, words), verbose=said["verbose"])
+        return _Night(stored_request(read_manifest(folder)), verbose=verbose).resume(folder, force=said["force"])
+    night = _Night(read_request(config, words), verbose=verbose)
     if said["dry_run"]:
         return night.preview()
     settled = night.settle_earlier()
-    return settled if said["collect"] else night.carry_out()
+    return settled if said["collect"] else night.carry_out() or settled
 
 
 def _folder_of(config: Config, name: str) -> Path:
@@ -60,8 +60,11 @@ def _folder_of(config: Config, name: str) -> Path:
 
 
 class _Night:
-    def __init__(self, config: Config, request: IssuesRequest, *, verbose: bool) -> None:
-        self.config, self.request, self.verbose = config, request, verbose
+    """A night over the tracker of its request."""
+
+    def __init__(self, request: IssuesRequest, *, verbose: bool) -> None:
+        self.config = config = load_config({"tracker.source": request.tracker})
+        self.request, self.verbose = request, verbose
         self.console = Console(config.places.logs / "dispatcher.out")
         self.rules: Rules = read_rules(config, request.issues)
         self.prompt = read_template(Path(request.prompt))
@@ -108,6 +111,12 @@ class _Night:
         work = IssuesWork(self.config, self.request, lane, None, resumes=folder, force=force, verbose=self.verbose)
         return carry_out(work)
 
+    def settle(self, folder: Path) -> int:
+        """Settle what an earlier night left, and begin nothing."""
+        lineup = read_lineup(self.config, self.request, self.prompt)
+        lane = make_lane(self.config, self.request, self.tracker, self.claims, self.rules, lineup, settles_only=True)
+        return carry_out(IssuesWork(self.config, self.request, lane, None, resumes=folder, settles_only=True))
+
     # -- what earlier nights left -----------------------------------------------------------------------------
 
     def settle_earlier(self) -> int:
@@ -126,10 +135,7 @@ class _Night:
 
     def _settle(self, folder: Path) -> int:
         try:
-            request = stored_request(read_manifest(folder))
-            lineup = read_lineup(self.config, request, self.prompt)
-            lane = make_lane(self.config, request, self.tracker, self.claims, self.rules, lineup, settles_only=True)
-            return carry_out(IssuesWork(self.config, request, lane, None, resumes=folder, settles_only=True))
+            return _Night(stored_request(read_manifest(folder)), verbose=self.verbose).settle(folder)
         except Trouble as trouble:  # tonight's issues do not wait for it
             self.console.say(f"Warning: night {folder.name} cannot be settled: {trouble.what}", "yellow")
             return trouble.exit_code
@@ -138,10 +144,19 @@ class _Night:
 
     def _select(self) -> Selection:
         listing = self.tracker.list_open()
-        pairs = self.tracker.duplicates() if self.config["gates.duplicates"] else ()
         unreadable = [NotTaken(one.place, "unreadable", one.reason) for one in listing.refused]
-        known = Known(self.claims, {pair.second: pair.first for pair in pairs}, unreadable)
+        known = Known(self.claims, self._duplicates(listing), unreadable)
         return select(listing.issues, self.rules, known, worktree=self.request.worktree)
+
+    def _duplicates(self, listing: Listing) -> dict[str, str]:
+        """Return for each issue that may be a duplicate the earlier issue that may say the same."""
+        places = {issue.id: place for place, issue in enumerate(listing.issues)}
+        found = {}
+        for pair in self.tracker.duplicates() if self.config["gates.duplicates"] else ():
+            if {pair.first, pair.second} <= places.keys():
+                earlier, later = sorted((pair.first, pair.second), key=places.__getitem__)
+                found[later] = earlier
+        return found
 
     def _checked_lineup(self, selection: Selection) -> Lineup:
         """Return the providers, of which one can work. Else say a line for each issue, and raise ServiceDown (N4)."""
