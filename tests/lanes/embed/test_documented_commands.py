@@ -127,10 +127,12 @@ def _prepare(project: Project) -> None:
     (folder / "feed" / "news.txt").write_text("It is news.\n")
     (folder / "prompts").mkdir()
     (folder / "prompts" / "scrape.md").write_text("Scrape {{ item }}\n")
+    shutil.copy(CHECKOUT / "prompts" / "100_fix_issue.md", folder / "prompts")
     for name, text in (
         ("urls.txt", "one\ntwo\n"),
         ("items.json", '["one"]'),
         ("ids", '{"id": 1}\n'),
+        ("issues.json", '[{"id": "t-1", "title": "An issue", "status": "closed"}]'),
         ("list.txt", "alpha\n"),
         ("report.sql", "SELECT 1\n"),
         ("licence.json", '{"type": "object"}'),
@@ -154,6 +156,7 @@ def test_every_command_works_when_it_is_typed(typed_in: Project, where: str, she
         PATH=f"{BINARIES}:{os.environ['PATH']}",
         JUST_JUSTFILE=str(CHECKOUT / "justfile"),
         TRAILBLAZER_PROVIDERS_CHAIN="command",
+        TRAILBLAZER_TRACKER_SOURCE="issues.json",
     )
     for line in LINES[where]:
         if line.startswith(TOO_MUCH) or line == "make":
