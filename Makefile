@@ -1,6 +1,6 @@
 # `make` lists the targets, each with the words behind its `##`.
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap dispatch test chaos lint fmt bench lock clean
+.PHONY: help bootstrap dispatch test proofs chaos lint fmt bench lock clean
 MAKEFLAGS += --no-builtin-rules
 
 # The words of a dispatch are the variables of the command line with a lower-case name (`workers=4`) and, after
@@ -28,9 +28,13 @@ bootstrap: ## make or repair .venv from the hashed lock
 	@scripts/bootstrap.sh
 	@scripts/bootstrap.sh path
 
-test: ## run every test in four processes; k=NAME runs the tests of that name
+test: ## run the tests, two minutes of chaos among them; k=NAME runs the tests of that name
 	@scripts/bootstrap.sh
 	@scripts/test.sh $(if $(value k),$(call quote,$(value k))) $(args)
+
+proofs: ## run the tests that repeat until chance has had its say, or type a whole session
+	@scripts/bootstrap.sh
+	@scripts/test.sh -n 4 -m proof $(args)
 
 chaos: ## kill, freeze, fill and double everything, and count what is lost: minutes=20 seed=5
 	@scripts/bootstrap.sh

@@ -113,6 +113,11 @@ cron-remove *words:
 test *words:
     @scripts/bootstrap.sh && scripts/test.sh "$@"
 
+# Run the tests that repeat until chance has had its say, or type a whole session
+[group("develop")]
+proofs *words:
+    @scripts/bootstrap.sh && scripts/test.sh -n 4 -m proof "$@"
+
 # Kill, freeze, fill and double everything, and count what is lost: just chaos minutes=20 seed=5
 [group("develop")]
 chaos *words:

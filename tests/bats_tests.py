@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 _NAME = re.compile(r"^@test (['\"])(.+)\1 \{$", re.MULTILINE)
+_TAGS = re.compile(r"^# bats file_tags=(\S+)$", re.MULTILINE)
 _RESULT = re.compile(r"^(?:not )?ok (\d+) ")
 
 
@@ -41,9 +42,14 @@ class BatsFile(pytest.File):
     results: dict[int, list[str]] | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yield one item for each @test."""
-        for number, found in enumerate(_NAME.finditer(self.path.read_text()), start=1):
-            yield BatsTest.from_parent(self, name=found[2], number=number)
+        """Yield one item for each @test; the tags of the file are marks."""
+        text = self.path.read_text()
+        tags = [tag for line in _TAGS.findall(text) for tag in line.split(",")]
+        for number, found in enumerate(_NAME.finditer(text), start=1):
+            test = BatsTest.from_parent(self, name=found[2], number=number)
+            for tag in tags:
+                test.add_marker(tag)
+            yield test
 
     def lines_of(self, number: int) -> list[str]:
         """Return what bats said of a test, by its number: its result, then the words below it."""

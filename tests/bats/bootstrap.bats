@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=proof
 # scripts/bootstrap.sh, with programs that stand in for uv, pip and older Pythons.
 
 setup() {

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=proof
 # From nothing to vectors with the real programs, in a folder with a space: what `make dispatch` does after the bootstrap.
 
 setup_file() {

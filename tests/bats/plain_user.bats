@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=proof
 # From nothing to vectors as a user without rights: another user in a home of mode 0700 when root runs the tests.
 #
 # A .venv in the home of root cannot be read by anybody else, so the packages are copied beside a Python of the system.

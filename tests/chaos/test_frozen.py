@@ -14,6 +14,8 @@ from chaos.watching import journal_of, kill, marked, survivors, wait_until
 from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import STOCK, Project, texts_of, write_documents
 
+pytestmark = pytest.mark.proof
+
 TTL_MINUTES = 0.03
 MANY = 1500
 

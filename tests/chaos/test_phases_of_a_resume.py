@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+import pytest
+
 from dispatch.engine_alone import open_new
 from trailblazer.config import load_config
 from trailblazer.lanes.embed.runs import RunsPlan, Step
 from trailblazer.paths import CONFIG_NAME
 from trailblazer.record.folder import hold, reopen_record
 from trailblazer.record.outcomes import Item, Outcome, Refusal, Status
+
+pytestmark = pytest.mark.proof
 
 STEPS = [Step("alpha", "chunk"), Step("alpha", "embed")]
 

@@ -14,6 +14,8 @@ from chaos.watching import kill, wait_until
 from lanes.items.batches import Batches
 from trailblazer.paths import CONFIG_NAME
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[OwnServer]:

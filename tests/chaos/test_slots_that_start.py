@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from chaos.figures import Figures
 from chaos.slots import kill_while_slots_start
 from lanes.items.batches import Batches
 from trailblazer.paths import CONFIG_NAME
+
+pytestmark = pytest.mark.proof
 
 ROUNDS = 5
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from chaos.batch import RESUME, batch_words, diary_of
 from chaos.watching import kill, survivors, wait_until
 from lanes.items.batches import Batches
+
+pytestmark = pytest.mark.proof
 
 # Leaves a process behind that writes down each TERM and goes on.
 STUBBORN = """

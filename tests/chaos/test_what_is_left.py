@@ -19,6 +19,8 @@ from lanes.items.batches import Batches
 from trailblazer.places.workers import WorkerEnded, Workers
 from trailblazer.processes.identity import start_ticks
 
+pytestmark = pytest.mark.proof
+
 ECHO = """
 import os, sys
 from trailblazer.places.workers import WorkerEnded, Workers

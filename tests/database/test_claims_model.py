@@ -17,6 +17,8 @@ from trailblazer.database.claims import PHASES, Claim, Counts, HeldBy, Phase
 from trailblazer.database.connection import Connection
 from trailblazer.errors import StaleClaim
 
+pytestmark = pytest.mark.proof
+
 RUN_IDS = ("a", "b", "c", "d")
 any_run = some.sampled_from(RUN_IDS)
 any_phase = some.sampled_from(PHASES)

@@ -24,6 +24,8 @@ from trailblazer.database import server, vitals
 from trailblazer.database.connection import Connection, connect
 from trailblazer.errors import ServiceDown
 
+pytestmark = pytest.mark.proof
+
 CLAIMER = str(Path(__file__).with_name("claimer.py"))
 RUNS = 5_000
 WORKERS = 8

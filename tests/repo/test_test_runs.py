@@ -11,6 +11,8 @@ import pytest
 
 from repo.tree import CHECKOUT
 
+pytestmark = pytest.mark.proof
+
 THREE = "import pytest\ndef test_good(): pass\ndef test_bad(): assert False\ndef test_idle(): pytest.skip('no zsh')\n"
 BATS = 'setup_file() { echo run >>"$BATS_TEST_DIRNAME/runs"; }\n' + "".join(
     f'@test "number {number}" {{\n  true\n}}\n' for number in range(6)

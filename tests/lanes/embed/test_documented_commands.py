@@ -18,6 +18,8 @@ from repo.documented import documented
 from repo.tree import BINARIES, CHECKOUT
 from trailblazer.cli import as_flags, parser_for
 
+pytestmark = pytest.mark.proof
+
 _NUMBERS = itertools.count(1)
 LINES = documented()
 SHELLS = [shell for shell in ("bash", "zsh") if subprocess.run(["which", shell], capture_output=True).returncode == 0]

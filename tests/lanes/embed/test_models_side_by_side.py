@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import STOCK, Project
+
+pytestmark = pytest.mark.proof
 
 LOCAL = {
     "TRAILBLAZER_EMBED_PROVIDER": "local",

@@ -13,6 +13,8 @@ from lanes.issues.trackers import NEW, OLD, OURS, BdProject
 from trailblazer.errors import GateClosed, ServiceDown, Trouble
 from trailblazer.lanes.issues.tracker import Tracker
 
+pytestmark = pytest.mark.proof
+
 QUESTIONS: dict[str, Callable[[Tracker], object]] = {
     "check": lambda tracker: tracker.check(),
     "list": lambda tracker: tracker.list_open(),

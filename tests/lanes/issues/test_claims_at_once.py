@@ -18,6 +18,8 @@ import pytest
 from lanes.issues.trackers import ATOMIC, NEW, OLD, OURS, BdProject, FileProject, Project
 from repo.tree import CHECKOUT
 
+pytestmark = pytest.mark.proof
+
 ROUNDS = int(os.environ.get("CLAIM_ROUNDS", "2"))
 CLAIMER = CHECKOUT / "tests" / "lanes" / "issues" / "claimer.py"
 

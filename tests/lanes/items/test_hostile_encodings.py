@@ -12,6 +12,8 @@ import pytest
 from lanes.items.batches import HOSTILE, Batches
 from trailblazer.cli import VERBS
 
+pytestmark = pytest.mark.proof
+
 SNOWMAN = "caf\xe9 \u2603 \U0001f600"
 POOR = {
     "ascii": {"PYTHONIOENCODING": "ascii"},

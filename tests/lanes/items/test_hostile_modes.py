@@ -13,6 +13,8 @@ from lanes.embed.project import LIMIT
 from lanes.items.batches import Batches
 from trailblazer.atomic import make_folder
 
+pytestmark = pytest.mark.proof
+
 MAKE = 'echo made > "$0"; mkdir "$0.more"; : > "$0.more/file"; umask > "$1"'
 
 

@@ -27,9 +27,12 @@ request_max_retries = 0
 stream_max_retries = 0
 """
 
-pytestmark = pytest.mark.skipif(
-    not all((BIN / name).exists() for name in MODELS), reason=".ci/install_agents was not run: it needs npm"
-)
+pytestmark = [
+    pytest.mark.proof,
+    pytest.mark.skipif(
+        not all((BIN / name).exists() for name in MODELS), reason=".ci/install_agents was not run: it needs npm"
+    ),
+]
 
 
 @pytest.fixture

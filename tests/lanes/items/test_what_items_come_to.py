@@ -206,6 +206,7 @@ def test_each_retry_has_a_number_of_its_own(batches: Batches) -> None:
     assert ["success"] == batches.outcomes
 
 
+@pytest.mark.proof
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted")
 def test_a_full_disk_stops_the_batch_and_loses_nothing(batches: Batches) -> None:
     """On a full disk the batch stops with exit 8, and a resume finishes it when there is room (G6)."""

@@ -231,6 +231,7 @@ def _kill_after(batches: Batches, settled: int, words: list[str]) -> None:
         process.communicate()
 
 
+@pytest.mark.proof
 def test_a_resume_finishes_a_batch_that_was_killed_at_any_moment(batches: Batches) -> None:
     """After kill -9 --resume finishes the batch, and no item with a good result runs again (P4, P6)."""
     chance, shared = random.Random(7), batches.folder / "shared"

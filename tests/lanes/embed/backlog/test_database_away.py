@@ -15,6 +15,8 @@ from lanes.embed.project import Project, says_one_thing, wait_for
 from trailblazer.database import server
 from trailblazer.database.account import choose_account
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.fixture
 def down() -> str:
