@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
 
 class Trouble(Exception):
     """Something a person can act on: what happened, and a hint on what to do about it.
@@ -10,6 +14,7 @@ class Trouble(Exception):
     """
 
     exit_code = 1
+    details: ClassVar[Mapping[str, str]] = MappingProxyType({})  # of an outcome that comes from it: its code and cause
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)

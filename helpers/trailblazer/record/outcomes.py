@@ -105,4 +105,4 @@ def outcome_of(trouble: Trouble) -> Outcome:
         refusal = Refusal.FINAL
     elif isinstance(trouble, ServiceDown):
         refusal = Refusal.TRANSIENT
-    return Outcome(Status.ERROR, one_line(trouble.what), refusal)
+    return Outcome(Status.ERROR, one_line(trouble.what), refusal, details=dict(trouble.details))

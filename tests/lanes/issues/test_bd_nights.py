@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lanes.issues.nights import Nights, issue
-from lanes.issues.trackers import BD, OLD, VERSIONS
+from lanes.issues.trackers import BD, OLD, VERSIONS, dead_holder
 from stand_ins.beads_store import Store, make_store
 
 TEN = [issue(number) for number in range(1, 11)]
@@ -60,7 +60,7 @@ def test_a_failed_issue_is_open_again_in_bd(nights: Nights) -> None:
         ("fail=list", 8, "bd"),
         ("deep=list", 8, "bd"),
         ("vanished=t-1", 0, "Skipped"),
-        ("error_with_0=update", 0, "t-1"),
+        ("fail=show", 8, "and a probe failed: `bd show`"),
     ],
 )
 def test_what_bd_does_is_one_line(nights: Nights, fault: str, code: int, said: str) -> None:
@@ -70,6 +70,26 @@ def test_what_bd_does_is_one_line(nights: Nights, fault: str, code: int, said: s
     assert said in night.err
     if fault != "vanished=t-1":
         assert nights.ran == []
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("fault", ["no_json=show", "fail=show", "locked_after_claim", "error_with_0=update"])
+def test_a_night_whose_tracker_fails_has_failed(nights: Nights, fault: str) -> None:
+    """The exit code is not 0, and the line blames the tracker: neither a provider nor another holder."""
+    night = nights.night("t-1", **beads(nights, faults=fault))
+    assert (night.code, nights.ran) == (6, []), night.err
+    assert "DISPATCH_FAILURE beads=t-1 provider=none code=claim_failed cause=tracker error=" in night.out
+
+
+@pytest.mark.usefixtures("store")
+def test_the_claim_of_another_checkout_is_not_taken_over(nights: Nights, store: Store) -> None:
+    """Its process is dead, and its night is not among ours: the issue may be done there, or still be worked on."""
+    with store.changing("t-1") as one:
+        one.update(assignee=dead_holder("20251121T031700Z"), status="in_progress")
+    night = nights.night("max-dispatch=20", **beads(nights))
+    assert night.code == 0, night.err
+    assert "t-1" not in nights.ran
+    assert "t-1: not taken: already claimed by trailblazer@" in night.err
 
 
 @pytest.mark.usefixtures("store")

@@ -70,3 +70,15 @@ def test_a_retry_goes_on_where_the_first_try_stopped(nights: Nights) -> None:
     assert len(folders) == 2
     assert len(set(folders)) == 1
     assert (Path(folders[0]) / "half.txt").is_file()
+
+
+def test_a_worktree_that_cannot_be_made_is_no_failure_of_the_issue(nights: Nights, repo: Path) -> None:
+    """Three nights say that the setup failed, and by which code; the fourth takes the issue all the same."""
+    nights.configure("stub", issues=[issue(1)], repos={"api": str(repo)}, worktree=True, setup=["false"], retries=0)
+    for _ in range(3):
+        night = nights.night()
+        assert night.code == 6
+        assert "provider=none code=runner_error cause=worktree error=" in night.out
+    nights.configure("stub", issues=[issue(1)], repos={"api": str(repo)}, worktree=True)
+    assert nights.night().code == 0
+    assert nights.ran == ["t-1"]

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trailblazer.errors import ServiceDown
 from trailblazer.lanes.issues.issue import records_in
+from trailblazer.lanes.issues.tracker import TrackerDown
 from trailblazer.plain import one_line
 from trailblazer.processes.ask import Answer, ask
 from trailblazer.providers.selectors import parse
@@ -38,17 +38,17 @@ class BdCalls:
         return ask(argv, seconds=self._seconds, environment=environment, most_bytes=MOST_BYTES, cwd=str(self._folder))
 
     def records(self, *words: str) -> list[Any]:
-        """Return the records of an answer in JSON; what is no list of issues is refused with ServiceDown (exit 8)."""
+        """Return the records of an answer in JSON; what is no list of issues is refused with TrackerDown (exit 8)."""
         document = self.document(*words)
         try:
             return [] if document is None else records_in(document)
         except ValueError as error:
-            raise ServiceDown(f"`bd {words[0]}` answered, but {error}", _HINT) from None
+            raise TrackerDown(f"`bd {words[0]}` answered, but {error}", _HINT) from None
 
     def document(self, *words: str) -> Any:
         """Return what bd answers to these words and --json; None for its null.
 
-        ServiceDown (exit 8): it failed, was too late, or printed no JSON.
+        TrackerDown (exit 8): it failed, was too late, or printed no JSON.
         """
         answer = self.ask(*words, "--json")
         if answer.code != 0 or len(answer.out) >= MOST_BYTES:
@@ -57,7 +57,7 @@ class BdCalls:
         if not found:
             raise down(words[0], answer, "printed no JSON")
         if isinstance(document, Mapping) and isinstance(document.get("error"), str):
-            raise ServiceDown(f"`bd {words[0]}` failed: {one_line(document['error'], 300)}", _HINT)
+            raise TrackerDown(f"`bd {words[0]}` failed: {one_line(document['error'], 300)}", _HINT)
         return document
 
     def record(self, issue_id: str) -> dict[str, Any] | None:
@@ -91,13 +91,13 @@ def read_json(printed: str) -> tuple[bool, Any]:
     return value is not None, value
 
 
-def down(word: str, answer: Answer, problem: str = "") -> ServiceDown:
+def down(word: str, answer: Answer, problem: str = "") -> TrackerDown:
     """Return the error for an answer of bd that cannot be used."""
     if len(answer.out) >= MOST_BYTES:
-        return ServiceDown(f"`bd {word}` printed more than {MOST_BYTES >> 20} MiB", _HINT)
+        return TrackerDown(f"`bd {word}` printed more than {MOST_BYTES >> 20} MiB", _HINT)
     if answer.is_late:
-        return ServiceDown(f"`bd {word}`: {one_line(answer.err)}", "It may wait for a lock; end what holds it.")
-    return ServiceDown(f"`bd {word}` {problem or 'failed'}: {what_it_said(answer)}", _HINT)
+        return TrackerDown(f"`bd {word}`: {one_line(answer.err)}", "It may wait for a lock; end what holds it.")
+    return TrackerDown(f"`bd {word}` {problem or 'failed'}: {what_it_said(answer)}", _HINT)
 
 
 def what_it_said(answer: Answer) -> str:

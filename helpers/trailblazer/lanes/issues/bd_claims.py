@@ -6,12 +6,12 @@ import contextlib
 import re
 from collections.abc import Sequence
 
-from trailblazer.errors import ServiceDown, Trouble
+from trailblazer.errors import Trouble
 from trailblazer.lanes.issues.bd_calls import BdCalls, down, errors_in, what_it_said
 from trailblazer.lanes.issues.bd_fence import BdFence
 from trailblazer.lanes.issues.bd_version import BdCommands
 from trailblazer.lanes.issues.issue import CLOSED, OPEN, Issue, read_issue, wrong_with_id
-from trailblazer.lanes.issues.tracker import ClaimAnswer, IsOver, ReleaseAnswer
+from trailblazer.lanes.issues.tracker import ClaimAnswer, IsOver, ReleaseAnswer, TrackerDown
 from trailblazer.plain import one_line
 from trailblazer.processes.ask import Answer
 
@@ -47,13 +47,13 @@ class BdClaims:
                 return refusal
             first = self._fence.take(issue_id, holder)
         except Trouble as trouble:
-            return ClaimAnswer(is_held=False, reason=one_line(trouble.what))
+            return ClaimAnswer(is_held=False, reason=one_line(trouble.what), has_failed=True)
         if first != holder:
             return _held_by(first)
         try:
             answer = self._claim_fenced(issue_id, issue, holder)
         except Trouble as trouble:
-            answer = ClaimAnswer(is_held=False, reason=one_line(trouble.what))
+            answer = ClaimAnswer(is_held=False, reason=one_line(trouble.what), has_failed=True)
         if not answer.is_held:
             self._give_up(issue_id, holder)
         return answer
@@ -65,7 +65,7 @@ class BdClaims:
             return None
         issue = read_issue(record)
         if isinstance(issue, str):
-            raise ServiceDown(f"bd shows {issue_id}, but {issue}", "Mend that issue in the tracker.")
+            raise TrackerDown(f"bd shows {issue_id}, but {issue}", "Mend that issue in the tracker.")
         return issue
 
     def _refusal(self, issue_id: str, issue: Issue | None, holder: str) -> ClaimAnswer | None:
@@ -100,7 +100,7 @@ class BdClaims:
         if now.assignee == holder and now.status != CLOSED and (named == holder or not is_error(answer)):
             return ClaimAnswer(is_held=True)
         what = f"the issue is {one_line(now.status)}, and bd says: {what_it_said(answer)}"
-        return ClaimAnswer(is_held=False, reason=what)
+        return ClaimAnswer(is_held=False, reason=what, has_failed=True)
 
     def _give_up(self, issue_id: str, holder: str) -> None:
         """Give back what a claim that failed may have taken. What bd does not take now is recovered later."""
@@ -126,7 +126,7 @@ class BdClaims:
         return _released(issue_id, issue, holder)
 
     def _unassign(self, issue_id: str, holder: str) -> None:
-        """Let bd take an issue from its holder, in the holder's name; ServiceDown when bd refuses."""
+        """Let bd take an issue from its holder, in the holder's name; TrackerDown when bd refuses."""
         if self._release_command:
             filled = [word.replace("{id}", issue_id).replace("{holder}", holder) for word in self._release_command]
             answer = self._calls.ask_other(filled, holder)

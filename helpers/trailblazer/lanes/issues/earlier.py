@@ -19,12 +19,17 @@ class Claims:
         """Read what the folders of nights say now."""
         found = list(nights)
         self.history = History(found)
+        self._known = {night.folder.name for night in found}
         self._left = {(night.folder.name, issue) for night in found for issue in night.left}
 
     def is_over(self, issue: str, holder: str) -> bool:
-        """Say whether a claim may be taken over: its process is dead, the issue is not done, and nothing was left."""
+        """Say whether a claim may be taken over: its process is dead, the issue is not done, and nothing was left.
+
+        The claim of a night that has no folder here is never over: another checkout may have done the issue, and the
+        folder of a night that left work running may be unreadable.
+        """
         known = read_holder(holder)
-        if known is None or known.life() is not Life.DEAD:
+        if known is None or known.dispatch not in self._known or known.life() is not Life.DEAD:
             return False
         last = self.history.last(issue)
         is_done = last is not None and not last.has_failed and last.dispatch == known.dispatch

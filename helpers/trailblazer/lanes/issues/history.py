@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trailblazer.errors import Trouble
 from trailblazer.paths import Places
+from trailblazer.providers.failure_codes import Code
 from trailblazer.record.folder import JOURNAL, dispatch_folders
 from trailblazer.record.journal import read_journal
 from trailblazer.record.lines import LeftRunning, Settled
@@ -92,12 +93,15 @@ class History:
                 self._of.setdefault(ending.issue, []).append(ending)
 
     def failures_in_a_row(self, issue: str) -> int:
-        """Return in how many nights an issue failed since it last succeeded."""
+        """Return in how many nights an issue failed since it last succeeded.
+
+        A night in which no provider worked on it does not count: its worktree or its providers failed, and not it.
+        """
         count = 0
         for ending in self._of.get(issue, ()):
             if not ending.has_failed:
                 break
-            count += 1
+            count += bool(ending.provider) and ending.code != Code.PROVIDER_UNAVAILABLE
         return count
 
     def last(self, issue: str) -> Ending | None:

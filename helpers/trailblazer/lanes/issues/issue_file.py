@@ -64,7 +64,7 @@ class FileTracker:
                 return refusal
             taken = self._claims.take(issue_id, holder)
         except Trouble as trouble:
-            return ClaimAnswer(is_held=False, reason=one_line(trouble.what))
+            return ClaimAnswer(is_held=False, reason=one_line(trouble.what), has_failed=True)
         if taken == holder:
             return ClaimAnswer(is_held=True)
         return ClaimAnswer(is_held=False, held_by=taken, reason=f"already claimed by {one_line(taken)}")

@@ -18,7 +18,7 @@ from trailblazer.lanes.issues.issue import CLOSED
 from trailblazer.lanes.issues.prompt import values_of
 from trailblazer.lanes.issues.questions import Question, count_open_changes, open_change
 from trailblazer.lanes.issues.selection import Candidate, why_not_open
-from trailblazer.lanes.issues.tracker import Tracker
+from trailblazer.lanes.issues.tracker import Tracker, TrackerDown
 from trailblazer.lanes.issues.trees import Trees
 from trailblazer.lanes.orders import Orders, Try
 from trailblazer.providers.command import Judged
@@ -59,6 +59,7 @@ class IssuesLane(OwnedLane):
         self.most: int | None = None  # no more changes than this may be made
         self._lock = threading.Lock()
         self._next_sign = 0.0
+        self._asked_last = ""  # the issue that was looked at last
 
     def check(self) -> None:
         """Ask once whether the tracker answers, and how many changes wait for review."""
@@ -82,8 +83,14 @@ class IssuesLane(OwnedLane):
         self._holder = own_holder(dispatch.id)
         self._means.orders.open(dispatch)
 
+    def probe(self) -> None:
+        """Ask the tracker whether it answers, and for the issue that was looked at last."""
+        self._means.tracker.check()
+        self._means.tracker.show(self._asked_last)
+
     def gate(self, item: Item) -> Refused | None:
         """Look at the issue again: a night is long."""
+        self._asked_last = item.id
         issue = self._means.tracker.show(item.id)
         if issue is None:
             return Refused(item, "the tracker does not have it any more")
@@ -103,6 +110,8 @@ class IssuesLane(OwnedLane):
         answer = self._means.tracker.claim(item.id, self._holder)
         if not answer.is_held:
             self._means.conflicts.free(item.id)
+            if answer.has_failed:
+                raise TrackerDown(answer.reason)
             return Refused(item, answer.reason, Refusal.HELD)
         with self._lock:
             self._running[item.id] = None

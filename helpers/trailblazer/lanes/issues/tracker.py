@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from trailblazer.errors import ServiceDown
 from trailblazer.lanes.issues.issue import Issue, Listing
+from trailblazer.providers.failure_codes import Cause, Code, Failure
 
 IsOver = Callable[[str, str], bool]
 """From an issue's id and a holder's name to whether that claim may be taken over: `holder.is_dead`, or a stricter one.
@@ -15,13 +17,23 @@ A lane that leaves work running after its process says no for as long as that wo
 """
 
 
+class TrackerDown(ServiceDown):
+    """The tracker did not answer, or answered what cannot be used. It is no failure of a provider."""
+
+    details = Failure(Code.CLAIM_FAILED, Cause.TRACKER).details
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimAnswer:
-    """What a claim came to: held, or held by somebody else (`held_by`), or failed. `reason` is one plain line."""
+    """What a claim came to: held, refused, or held by somebody else (`held_by`). `reason` is one plain line.
+
+    With `has_failed` the tracker did not answer, or answered an error: another try may help.
+    """
 
     is_held: bool
     held_by: str = ""
     reason: str = ""
+    has_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

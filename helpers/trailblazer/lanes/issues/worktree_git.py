@@ -8,12 +8,15 @@ from pathlib import Path
 from trailblazer.errors import Trouble
 from trailblazer.plain import one_line
 from trailblazer.processes.ask import ask
+from trailblazer.providers.failure_codes import Cause, Code, Failure
 
 GIT_SECONDS = 30.0
 
 
 class WorktreeFailed(Trouble):
     """A worktree cannot be made, filled or looked at."""
+
+    details = Failure(Code.RUNNER_ERROR, Cause.WORKTREE).details
 
 
 def git(folder: str | Path, *words: str, seconds: float = GIT_SECONDS) -> str:
