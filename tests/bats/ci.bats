@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# .ci/run: what a clean checkout needs, then make test, then the line that sums up.
+# .ci/run: what a clean checkout needs, then make test and make proofs, then the line that sums up.
 
 setup() {
   load house
@@ -20,13 +20,13 @@ echo "npm $*" >>record'
   echo "12 passed, 0 failed" >"$fake/sum"
 }
 
-@test "the last line sums up, and the exit code is that of make test" {
+@test "the last line sums both up, and a test that fails in one of them fails all" {
   for shell in $shells; do
     run -0 --separate-stderr "$shell" "$fake/.ci/run"
-    expect "last line" "12 passed, 0 failed" "${lines[-1]}"
+    expect "last line" "24 passed, 0 failed" "${lines[-1]}"
     echo "11 passed, 1 failed" >"$fake/sum"
     run -2 "$shell" "$fake/.ci/run"
-    expect "last line" "11 passed, 1 failed" "${lines[-1]}"
+    expect "last line" "22 passed, 2 failed" "${lines[-1]}"
     echo "12 passed, 0 failed" >"$fake/sum"
   done
 }
@@ -34,7 +34,8 @@ echo "npm $*" >>record'
 @test "minilm and apprise are installed as well, so that both are tested for real" {
   run -0 "$fake/.ci/run"
   expect_in first "bootstrap minilm apprise" "$(head -n 1 "$record")"
-  expect_in second "make test CI=true" "$(tail -n 1 "$record")"
+  expect_in last "make test CI=true
+make proofs CI=true" "$(tail -n 2 "$record")"
 }
 
 @test "the agents are installed by version, once, and without their install scripts" {
@@ -54,5 +55,5 @@ echo "apt-get $*" >>record
   PATH="$hide" run -0 bash "$fake/.ci/run"
   expect_in asked "install -y -qq --no-install-recommends git zsh faketime strace tmux" "$(cat "$record")"
   expect_in words "the tests that need these fail" "$output"
-  expect "last line" "12 passed, 0 failed" "${lines[-1]}"
+  expect "last line" "24 passed, 0 failed" "${lines[-1]}"
 }

@@ -13,15 +13,17 @@ echo >>record
 [ ! -e broken ]'
 }
 
-@test "without words every test runs, in four processes" {
+@test "without words all tests but the proofs run, in four processes" {
   for shell in $shells; do
     run -0 "$shell" scripts/test.sh
-    expect_record "<-m><pytest><-n><4>"
+    expect_record "<-m><pytest><-n><4><-m><not proof>"
   done
   run -0 make test
-  expect_record "<-m><pytest><-n><4>"
+  expect_record "<-m><pytest><-n><4><-m><not proof>"
   run -0 "$checkout/.venv/bin/just" test
-  expect_record "<-m><pytest><-n><4>"
+  expect_record "<-m><pytest><-n><4><-m><not proof>"
+  run -0 make proofs
+  expect_record "<-m><pytest><-n><4><-m><proof>"
 }
 
 @test "a name chooses the tests that have it in their name, and words after it go to pytest" {

@@ -64,6 +64,14 @@ def test_what_a_killed_process_held_is_taken_at_once(holder: subprocess.Popen[st
     assert {"a": 2, "b": 2, "c": 1} == attempts
 
 
+def test_who_waits_for_a_holder_hears_that_it_was_killed(holder: subprocess.Popen[str], connection: Connection) -> None:
+    """B2: a run that is waited for is free as soon as its holder is dead, not when the claim expires."""
+    assert [] == backlog.unheld_runs(connection, ["a", "b"])
+    holder.kill()
+    holder.wait()
+    assert ["a", "b"] == backlog.unheld_runs(connection, ["a", "b"])
+
+
 def test_only_the_runs_that_were_named_are_released(holder: subprocess.Popen[str], connection: Connection) -> None:
     """B2: of a dead holder's claims those of the named runs are released, then all; each run is what it was before."""
     assert [] == claims.release_of_the_dead(connection)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from trailblazer.database.dead_holders import release_of_the_dead
 from trailblazer.database.driver import LONG_WAIT_SECONDS, Connection, fetch
 from trailblazer.database.embedded import ModelKey, key_parameters
 from trailblazer.database.statements import statement
@@ -183,7 +184,8 @@ def waiting_runs(
 
 
 def unheld_runs(connection: Connection, run_ids: Sequence[str]) -> list[str]:
-    """Return those of the runs without a valid claim, in any state."""
+    """Return those of the runs without a valid claim, in any state. Claims of dead processes of this host are released."""
+    release_of_the_dead(connection, run_ids)
     return [row[0] for row in connection.execute(statement("unheld_runs"), {"run_ids": list(run_ids)})]
 
 
