@@ -22,7 +22,7 @@ from trailblazer.processes.children import Children, start_failure
 from trailblazer.providers.agents import TEMPORARY_MARK
 from trailblazer.providers.answers import Answer, Kind
 from trailblazer.providers.command import Judged, write_private
-from trailblazer.providers.failure_codes import UNKNOWN, failure_of_start
+from trailblazer.providers.failure_codes import UNKNOWN, Cause, failure_of_start
 from trailblazer.providers.lineup import Lineup
 from trailblazer.providers.order import Finished, Order
 from trailblazer.providers.seats import Listener, Seat, Turn
@@ -135,7 +135,7 @@ class Orders:
     def begin(self, one: Held, wanted: Try) -> Running:
         """Make a folder, an order and a process; whatever goes wrong with them is the item's outcome.
 
-        The failure of an agent to start counts as the provider's.
+        The failure of an agent to start counts as the provider's, unless there is no folder to work in.
         """
         started = timestamp()
         if self._lineup.is_past_its_cap(one.item.index):
@@ -143,8 +143,7 @@ class Orders:
         turn = self._lineup.take(one.item.index)
         if turn is None:
             return Done([(one, Again(SOON_SECONDS, "its provider closed before it began"))])
-        order: Order | None = None
-        answer: Answer | None = None
+        order, answer = None, None
         try:
             make_attempt_folder(one.folder)
             limit = self._limit_now() if wanted.limit_seconds is None else wanted.limit_seconds
@@ -156,8 +155,9 @@ class Orders:
             return _Attempt(self, turn, one, order, process, started, wanted.amend)
         except OSError as error:
             reason = start_failure(error, order.argv[0]) if order else f"cannot keep a record of it: {error.strerror}"
-            answer = Answer(Kind.TRANSIENT, reason=reason) if order and not turn.member.seat.is_command else None
             failure = failure_of_start(error) if order else UNKNOWN
+            is_its_own = order and not turn.member.seat.is_command and failure.cause is not Cause.WORKTREE
+            answer = Answer(Kind.TRANSIENT, reason=reason) if is_its_own else None
         except (Trouble, ValueError) as trouble:
             reason, failure = str(trouble), failure_of_start(trouble)
         outcome = Outcome(Status.ERROR, one_line(reason, 300), details=failure.details)

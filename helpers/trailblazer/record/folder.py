@@ -272,9 +272,17 @@ def dispatch_folders(places: Places) -> list[Path]:
     found = []
     for folder in places.dispatches.iterdir():
         moment = schemas.read_moment(folder / MANIFEST, "startedOn") or read_stamp(folder.name)
-        if moment is not None and not folder.name.startswith(".") and (folder / MANIFEST).is_file():
+        if moment is not None and not folder.name.startswith(".") and _has_manifest(folder):
             found.append((moment, len(folder.name), folder.name))
     return [places.dispatches / name for _, _, name in sorted(found)]
+
+
+def _has_manifest(folder: Path) -> bool:
+    """Say whether a folder has a manifest; one that we may not look into counts, and its reader says why."""
+    try:
+        return (folder / MANIFEST).is_file()
+    except PermissionError:
+        return True
 
 
 def earlier_holders(folder: Path) -> list[str]:

@@ -226,7 +226,11 @@ def test_two_nights_at_once_share_the_issues(nights: Nights) -> None:
         (["--provider", "nobody"], 2, "'nobody' is no provider"),
         (["--resume", "latest"], 4, "there is no earlier night"),
         (["--tracker", "bd"], 5, "bd"),
-        (["t-99"], 0, "the tracker has no open issue of that id"),
+        (["t-1", "t-99"], 4, "issues.json has no open issue t-99"),
+        ([""], 4, "has no open issue"),
+        (["--dry-run", "--resume", "latest"], 2, "--resume and --dry-run do not go together"),
+        (["--collect", "t-1"], 2, "--collect and issues do not go together"),
+        (["--resume", "latest", "--no-wait"], 2, "--resume and --no-wait do not go together"),
     ],
 )
 def test_bad_input_is_one_line(nights: Nights, words: list[str], code: int, said: str) -> None:

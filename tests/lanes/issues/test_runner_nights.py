@@ -79,6 +79,7 @@ def test_no_wait_leaves_the_job_running_and_collect_settles_it(nights: Nights, r
     assert still.code == 0
     assert [line["kind"] for line in nights.journal].count("left") == 2
     assert "t-1" not in still.out
+    assert "Left running: 1 issue. To settle what has ended: trailblazer nightly --collect" in still.err
     gate.touch()
     wait_for(lambda: json.loads((nights.folder / "dx" / "t-1.json").read_text())["state"] == "exited_ok", "it ends")
     settled = run("--collect")

@@ -82,3 +82,17 @@ def test_a_worktree_that_cannot_be_made_is_no_failure_of_the_issue(nights: Night
     nights.configure("stub", issues=[issue(1)], repos={"api": str(repo)}, worktree=True)
     assert nights.night().code == 0
     assert nights.ran == ["t-1"]
+
+
+@pytest.mark.parametrize(
+    ("worktree", "said"), [(False, "its checkout is no folder"), (True, "needs a git checkout with a commit")]
+)
+def test_an_issue_without_a_checkout_is_not_claimed(nights: Nights, worktree: bool, said: str) -> None:
+    """It is refused before anything is claimed, and no provider is blamed."""
+    if worktree:
+        (nights.folder / "gone").mkdir()
+    nights.configure("stub", issues=[issue(1)], repos={"gone": "gone"}, worktree=worktree)
+    night = nights.night()
+    assert night.code == 0
+    assert said in night.err
+    assert (nights.dispatches, nights.ran) == ([], [])

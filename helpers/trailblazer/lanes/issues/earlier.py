@@ -31,9 +31,13 @@ class Claims:
         known = read_holder(holder)
         if known is None or known.dispatch not in self._known or known.life() is not Life.DEAD:
             return False
-        last = self.history.last(issue)
-        is_done = last is not None and not last.has_failed and last.dispatch == known.dispatch
-        return not is_done and (known.dispatch, issue) not in self._left
+        return not self.done_in(issue, holder) and (known.dispatch, issue) not in self._left
+
+    def done_in(self, issue: str, holder: str) -> str:
+        """Return the night that did an issue when the holder is of that night: the claim stays. Empty when none did."""
+        last, known = self.history.last(issue), read_holder(holder)
+        is_done = last is not None and not last.has_failed and known is not None and known.dispatch == last.dispatch
+        return last.dispatch if last is not None and is_done else ""
 
 
 def unsettled(nights: Iterable[Night]) -> Iterator[Path]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from trailblazer.errors import Trouble
 from trailblazer.paths import Places
+from trailblazer.plain import one_line
 from trailblazer.providers.failure_codes import Code
 from trailblazer.record.folder import JOURNAL, dispatch_folders
 from trailblazer.record.journal import read_journal
@@ -48,8 +49,12 @@ class Night:
     left: frozenset[str] = frozenset()
 
 
-def read_nights(places: Places) -> Iterator[Night]:
-    """Yield the nights, the newest first. A folder that cannot be read is left out: `verify` names it."""
+LeftOut = Callable[[Path, str], None]
+"""Is told of a folder that cannot be read, and why, as one line."""
+
+
+def read_nights(places: Places, left_out: LeftOut = lambda _folder, _why: None) -> Iterator[Night]:
+    """Yield the nights, the newest first. A folder that cannot be read is left out."""
     count = 0
     for folder in reversed(dispatch_folders(places)):
         try:
@@ -57,7 +62,8 @@ def read_nights(places: Places) -> Iterator[Night]:
             if manifest.lane != LANE:
                 continue
             night = _read_night(folder, manifest)
-        except Trouble:
+        except (Trouble, OSError) as error:
+            left_out(folder, one_line(str(error)))
             continue
         yield night
         count += 1

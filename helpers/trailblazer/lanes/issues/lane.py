@@ -31,7 +31,7 @@ GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What the lane works with."""
+    """What the lane works with. `root` is the folder that holds config/."""
 
     tracker: Tracker
     claims: Claims
@@ -41,6 +41,7 @@ class Means:
     has_open_change: Question | None
     open_changes: Question | None
     max_open: int | None
+    root: Path
     conflicts: ConflictLocks
 
 
@@ -66,7 +67,7 @@ class IssuesLane(OwnedLane):
         self._means.tracker.check()
         if not self._settles_only:
             self._means.lineup.check()
-            self.most = count_open_changes(self._means.open_changes, self._means.max_open)
+            self.most = count_open_changes(self._means.open_changes, self._means.max_open, self._means.root)
 
     @property
     def provider(self) -> str:
@@ -96,8 +97,10 @@ class IssuesLane(OwnedLane):
             return Refused(item, "the tracker does not have it any more")
         if issue.assignee != self._holder and (why := why_not_open(issue, self._means.claims)) is not None:
             return Refused(item, why[1], Refusal.HELD if issue.assignee else Refusal.GATE)
+        if (checkout := self._repos.get(item.body.repo)) is None:  # a resume under another configuration
+            return Refused(item, f"nightly.repos has no {item.body.repo} any more")
         values = {"id": issue.id, "title": issue.headline(), "repo": item.body.repo}
-        why_open = open_change(self._means.has_open_change, values)
+        why_open = open_change(self._means.has_open_change, values, checkout)
         return Refused(item, why_open) if why_open else None
 
     def claim(self, items: Sequence[Item]) -> list[Held | Refused]:

@@ -74,6 +74,7 @@ def make_lane(
         has_open_change=read_question(config, "gates.has_open_change"),
         open_changes=read_question(config, "gates.open_changes"),
         max_open=config["gates.max_open"],
+        root=config.places.root,
         conflicts=ConflictLocks(config.places.var / "nightly" / "conflicts"),
     )
     return IssuesLane(means, rules.repos.folders, settles_only=settles_only)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +17,24 @@ from trailblazer.lanes.issues.earlier import Claims, unsettled
 from trailblazer.lanes.issues.history import read_nights
 from trailblazer.lanes.issues.holder import own_prefix
 from trailblazer.lanes.issues.issue import Listing
+from trailblazer.lanes.issues.lane import IssuesLane
 from trailblazer.lanes.issues.means import make_lane, read_lineup
 from trailblazer.lanes.issues.opening import open_tracker
+from trailblazer.lanes.issues.plan import SPARE
 from trailblazer.lanes.issues.prompt import read_template, values_of
-from trailblazer.lanes.issues.request import IssuesRequest, read_request, stored_request
+from trailblazer.lanes.issues.request import RESUMED, IssuesRequest, read_request, refuse_words_apart, stored_request
 from trailblazer.lanes.issues.rules import Rules, read_rules
-from trailblazer.lanes.issues.selection import Known, NotTaken, Selection, select
+from trailblazer.lanes.issues.selection import Candidate, Known, NotTaken, Selection, select
 from trailblazer.lanes.issues.tracker import Tracker
 from trailblazer.lanes.issues.work import IssuesWork
 from trailblazer.plain import counted, one_line
-from trailblazer.providers.failure_codes import Code, outcome_line
+from trailblazer.providers.failure_codes import Cause, Code, Failure, outcome_line
 from trailblazer.providers.lineup import Lineup
 from trailblazer.providers.seats import Listener
+from trailblazer.providers.templates import Render
 from trailblazer.record.folder import find_folder
 from trailblazer.record.manifest import read_manifest
-from trailblazer.record.outcomes import Outcome, Status
+from trailblazer.record.outcomes import Item, Outcome, Status
 from trailblazer.streams import put_out
 
 PROMPTS = "nightly/prompts"  # below var: where a dry run writes the prompts
@@ -38,16 +43,23 @@ _OPTIONS = frozenset({"quiet", "verbose", "no_color", "dry_run", "resume", "forc
 
 def carry_out_night(said: Mapping[str, Any]) -> int:
     """Do what the words of `nightly` ask for, and return the exit code of the house."""
+    refuse_words_apart(said)
     verbose, config = bool(said["verbose"]), load_config({"tracker.source": said.get("tracker")})
     words = {name: value for name, value in said.items() if name not in _OPTIONS}
     if resumed := said.get("resume"):
         folder = _folder_of(config, str(resumed))
-        return _Night(stored_request(read_manifest(folder)), verbose=verbose).resume(folder, force=said["force"])
+        request = replace(
+            stored_request(read_manifest(folder)), **{name: words[name] for name in RESUMED & words.keys()}
+        )
+        return _Night(request, verbose=verbose, earlier=folder).resume(folder, force=said["force"])
     night = _Night(read_request(config, words), verbose=verbose)
+    if said["collect"]:
+        return night.collect()
+    assert callable(night.prompt)  # a prompt that cannot be read is refused before anything is settled
     if said["dry_run"]:
         return night.preview()
     settled = night.settle_earlier()
-    return settled if said["collect"] else night.carry_out() or settled
+    return night.carry_out() or settled
 
 
 def _folder_of(config: Config, name: str) -> Path:
@@ -62,15 +74,21 @@ def _folder_of(config: Config, name: str) -> Path:
 class _Night:
     """A night over the tracker of its request."""
 
-    def __init__(self, request: IssuesRequest, *, verbose: bool) -> None:
+    def __init__(self, request: IssuesRequest, *, verbose: bool, earlier: Path | None = None) -> None:
+        self._earlier = earlier  # the folder of the night, when it is an earlier one
         self.config = config = load_config({"tracker.source": request.tracker})
         self.request, self.verbose = request, verbose
         self.console = Console(config.places.logs / "dispatcher.out")
         self.rules: Rules = read_rules(config, request.issues)
-        self.prompt = read_template(Path(request.prompt))
         self.claims = Claims(read_nights(config.places))
         self.tracker: Tracker = open_tracker(config, is_over=self.claims.is_over)
         self.tracker.check()
+
+    @cached_property
+    def prompt(self) -> Render:
+        """What fills the prompt in; an earlier night has a copy of its own, whatever became of the file."""
+        copy = self._earlier / "inputs" / Path(self.request.prompt).name if self._earlier else None
+        return read_template(copy if copy is not None and copy.is_file() else Path(self.request.prompt))
 
     def carry_out(self) -> int:
         """Select issues, choose a provider and carry the issues out."""
@@ -90,7 +108,9 @@ class _Night:
             self.console.say(line)
         lineup = self._checked_lineup(selection)
         lineup.listen(Listener(say=self.console.say))
-        most = selection.candidates[: self.request.max_dispatch]
+        lane = make_lane(self.config, self.request, self.tracker, self.claims, self.rules, lineup)
+        lane.check()
+        most = self._first_open(lane, selection)
         issues = counted(len(most), "issue")
         choice = lineup.choice()
         who = f"{choice.provider} would" if choice is not None else "a provider whose quota is waited for would"
@@ -98,11 +118,25 @@ class _Night:
         self.console.say(f"Dry run: {who} work on {issues}{why}; nothing was claimed", "green")
         folder = make_folder(self.config.places.var / PROMPTS)
         for candidate in most:
-            file = folder / f"{candidate.issue.id.replace('/', '_')}.md"
+            file = folder / f"{candidate.issue.id}.md"
             values = values_of(candidate.issue, candidate.repo, "")
             write_whole(file, self.prompt({**values, "attempt": 1, "output_file": "…", "prompt_file": str(file)}))
             print(f"{candidate.issue.id}\t{candidate.issue.headline()}\t{file}")
         return 0
+
+    def _first_open(self, lane: IssuesLane, selection: Selection) -> list[Candidate]:
+        """Return the issues that a night would take, and say which are refused when they are looked at again."""
+        found: list[Candidate] = []
+        most = self.request.max_dispatch if lane.most is None else min(self.request.max_dispatch, lane.most)
+        for index, candidate in enumerate(selection.candidates[: self.request.max_dispatch + SPARE]):
+            if len(found) == most:
+                break
+            refused = lane.gate(Item(index, candidate.issue.id, candidate))
+            if refused is None:
+                found.append(candidate)
+            else:
+                self.console.say(f"  {candidate.issue.id}: not taken: {one_line(refused.reason)}")
+        return found
 
     def resume(self, folder: Path, *, force: bool) -> int:
         """Carry an earlier night on."""
@@ -118,6 +152,12 @@ class _Night:
         return carry_out(IssuesWork(self.config, self.request, lane, None, resumes=folder, settles_only=True))
 
     # -- what earlier nights left -----------------------------------------------------------------------------
+
+    def collect(self) -> int:
+        """Settle what earlier nights left, take no issue, and return the worst exit code."""
+        if not any(unsettled(read_nights(self.config.places))):
+            self.console.say("No earlier night left anything to settle", "green")
+        return self.settle_earlier()
 
     def settle_earlier(self) -> int:
         """Settle the nights that were killed or left work running, and give back the claims of dead ones.
@@ -135,7 +175,8 @@ class _Night:
 
     def _settle(self, folder: Path) -> int:
         try:
-            return _Night(stored_request(read_manifest(folder)), verbose=self.verbose).settle(folder)
+            request = stored_request(read_manifest(folder))
+            return _Night(request, verbose=self.verbose, earlier=folder).settle(folder)
         except Trouble as trouble:  # tonight's issues do not wait for it
             self.console.say(f"Warning: night {folder.name} cannot be settled: {trouble.what}", "yellow")
             return trouble.exit_code
@@ -144,6 +185,10 @@ class _Night:
 
     def _select(self) -> Selection:
         listing = self.tracker.list_open()
+        listed = {issue.id for issue in listing.issues} | {one.place for one in listing.refused}
+        if unknown := [one_line(name, 60) for name in self.rules.only if name not in listed]:
+            what = f"{self.request.tracker} has no open issue {', '.join(unknown)}"
+            raise PlanUnusable(what, "To see the issues that may be taken: trailblazer nightly --dry-run.")
         unreadable = [NotTaken(one.place, "unreadable", one.reason) for one in listing.refused]
         known = Known(self.claims, self._duplicates(listing), unreadable)
         return select(listing.issues, self.rules, known, worktree=self.request.worktree)
@@ -160,24 +205,31 @@ class _Night:
 
     def _checked_lineup(self, selection: Selection) -> Lineup:
         """Return the providers, of which one can work. Else say a line for each issue, and raise ServiceDown (N4)."""
-        lineup = read_lineup(self.config, self.request, self.prompt)
+        lineup: Lineup | None = None
         try:
+            lineup = read_lineup(self.config, self.request, self.prompt)
             lineup.check()
         except (ServiceDown, GateClosed) as trouble:
-            lineup.listen(Listener(say=self.console.say))
-            self._say_unavailable(selection, trouble)
+            cause = Cause.NOT_INSTALLED
+            if lineup is not None:
+                lineup.listen(Listener(say=self.console.say))
+                closure = lineup.members[0].breaker.closure
+                cause = closure.cause if closure is not None else Cause.UNKNOWN
+            self._say_unavailable(selection, trouble, cause)
             raise ServiceDown(trouble.what, trouble.hint) from trouble
         return lineup
 
     def _nothing(self, selection: Selection) -> int:
         for line in selection.lines():
             self.console.say(line)
+        if self.rules.only:
+            raise GateClosed("no issue that was named can be taken", "Nothing was claimed. The lines above say why.")
         self.console.say(f"No issue from {self.request.tracker} can be taken: nothing was claimed", "green")
         return 0
 
-    def _say_unavailable(self, selection: Selection, trouble: Trouble) -> None:
-        """Print a line for each issue that would have been taken (N4)."""
-        details = {"code": Code.PROVIDER_UNAVAILABLE.value, "cause": "unknown"}
+    def _say_unavailable(self, selection: Selection, trouble: Trouble, cause: Cause) -> None:
+        """Print a line for each issue that would have been taken (N4); the cause is that of the first provider."""
+        details = Failure(Code.PROVIDER_UNAVAILABLE, cause).details
         outcome = Outcome(Status.ERROR, one_line(trouble.what), details=details)
         for candidate in selection.candidates[: self.request.max_dispatch]:
             put_out(outcome_line(candidate.issue.id, "none", outcome, 0.0) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from trailblazer.config import load_config
@@ -12,6 +13,7 @@ from trailblazer.cron.jobs import jobs_in
 from trailblazer.cron.wrapper import folder_of_jobs
 from trailblazer.lanes.issues.history import Night, read_nights
 from trailblazer.plain import counted
+from trailblazer.streams import tell
 
 JOB = "nightly"
 
@@ -19,7 +21,7 @@ JOB = "nightly"
 def print_history(*, as_json: bool) -> int:
     """Print a line for each night, the oldest first, and the totals; return the exit code."""
     places = load_config().places
-    nights = list(read_nights(places))[::-1]
+    nights = list(read_nights(places, _warn))[::-1]
     jobs = [job for job in jobs_in(folder_of_jobs(places)) if job.name.startswith(JOB)]
     starts, good_ends = sum(job.starts for job in jobs), sum(job.good_ends for job in jobs)
     if as_json:
@@ -34,14 +36,19 @@ def print_history(*, as_json: bool) -> int:
             f"{night.folder.name:<20} {'-' if exit_code is None else exit_code:>4} {_done([night]):>5} "
             f"{_failed([night]):>6} {_fallbacks([night]):>9} {_cost([night]):>9.4f}  {codes}".rstrip()
         )
-    codes = ", ".join(f"{code} {count}" for code, count in _codes(nights).most_common()) or "none"
+    codes = ", ".join(f"{code} {count}" for code, count in _codes(nights).most_common())
+    codes = f" ({codes})" if codes else ""
     print(
-        f"{counted(len(nights), 'night')}: {_done(nights)} done, {_failed(nights)} failed ({codes}), "
+        f"{counted(len(nights), 'night')}: {_done(nights)} done, {_failed(nights)} failed{codes}, "
         f"{counted(_fallbacks(nights), 'fallback')}, US$ {_cost(nights):.4f}"
     )
     if starts:
         print(f"Cron: {good_ends} of {counted(starts, 'start')} ended well ({100 * good_ends // starts} %)")
     return 0
+
+
+def _warn(folder: Path, why: str) -> None:
+    tell(f"Warning: {folder.name} is left out: {why}\n")
 
 
 def _document(night: Night) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from trailblazer.config import Config
 from trailblazer.errors import GateClosed
@@ -22,9 +23,11 @@ class Question:
     key: str
     words: tuple[Render, ...]
 
-    def ask(self, values: Mapping[str, str]) -> Answer:
-        """Return the answer; it is given a minute."""
-        return ask([word(values) for word in self.words], seconds=SECONDS)
+    def ask(self, values: Mapping[str, str], folder: Path) -> Answer:
+        """Return the answer in a folder; it is given a minute."""
+        if not folder.is_dir():
+            return Answer(126, "", f"{folder} is no folder")
+        return ask([word(values) for word in self.words], seconds=SECONDS, cwd=str(folder))
 
 
 def read_question(config: Config, key: str) -> Question | None:
@@ -38,28 +41,29 @@ def _problem(question: Question, answer: Answer) -> str:
     return f"{question.key} cannot be asked: exit {answer.code}: {said}"
 
 
-def open_change(question: Question | None, values: Mapping[str, str]) -> str:
+def open_change(question: Question | None, values: Mapping[str, str], checkout: Path) -> str:
     """Return why an issue is refused: a change for it is open, or the question fails. Empty when it is not.
 
-    The command prints something where a change is open, and nothing where none is.
+    The command runs in the checkout of the issue: programs such as gh find out there which repository is meant. It
+    prints something where a change is open, and nothing where none is.
     """
     if question is None:
         return ""
-    answer = question.ask(values)
+    answer = question.ask(values, checkout)
     if answer.code != 0:
         return _problem(question, answer)
     found = one_line(answer.out, 200)
     return f"a change for it is open: {found}" if found else ""
 
 
-def count_open_changes(question: Question | None, most: int | None) -> int | None:
+def count_open_changes(question: Question | None, most: int | None, folder: Path) -> int | None:
     """Return how many more changes may wait for review, None without a limit; none at all raises GateClosed.
 
-    The command prints a line for each change that waits.
+    The command runs in `folder`, and prints a line for each change that waits.
     """
     if question is None or most is None:
         return None
-    answer = question.ask(dict.fromkeys(NAMES, ""))
+    answer = question.ask(dict.fromkeys(NAMES, ""), folder)
     if answer.code != 0:
         raise GateClosed(_problem(question, answer), "Nothing was claimed. Try the command by hand.")
     waiting = sum(1 for line in answer.out.splitlines() if line.strip())

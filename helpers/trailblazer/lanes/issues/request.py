@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
@@ -53,11 +54,33 @@ _CONFIGURED = ("max_dispatch", "max_parallel", "prompt", "expect", "timeout_minu
                "worktree")  # fmt: skip
 
 
+RESUMED = frozenset({"max_cost_usd", "max_tokens", "wait_for_quota"})  # what a resume may be given anew
+_MODES = ("history", "collect", "resume", "dry_run")
+_NEW = frozenset({"issues", "max_dispatch", "prompt", "notes", "max_parallel", "provider", "model", "wait"})
+
+
+def refuse_words_apart(said: Mapping[str, Any]) -> None:
+    """Refuse words that do not go together with WordsWrong (exit 2): nothing that was said is passed over."""
+    modes = [_shown(name) for name in _MODES if said.get(name)]
+    if len(modes) > 1:
+        raise WordsWrong(f"{modes[0]} and {modes[1]} do not go together", "Give one of them.")
+    if not modes or said.get("dry_run"):
+        return
+    new = _NEW | {"tracker"} if said.get("resume") else _NEW | RESUMED
+    if others := sorted(name for name in new if said.get(name) not in (None, [], "")):
+        what = "issues" if others[0] == "issues" else "--no-wait" if others[0] == "wait" else _shown(others[0])
+        raise WordsWrong(f"{modes[0]} and {what} do not go together", "These words are for a new night.")
+
+
+def _shown(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def read_request(config: Config, said: Mapping[str, Any]) -> IssuesRequest:
     """Return the request that words mean over a configuration. A number out of range is WordsWrong (exit 2)."""
     configured = {name: config[f"nightly.{name}"] for name in _CONFIGURED}
     prompt = said.get("prompt")
-    template = prompt or str(config.places.root / configured["prompt"])
+    template = str(Path(prompt).expanduser().resolve() if prompt else config.places.root / configured["prompt"])
     words = {"tracker": config["tracker.source"], **configured, **said, "prompt": template}
     words["issues"] = tuple(words.get("issues", ()))
     request = IssuesRequest(**words)

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trailblazer.config import Config
 from trailblazer.errors import ConfigWrong
+from trailblazer.processes.git import commit_of
 
 REPO_LABEL = "repo:"
 
 
 @dataclass(frozen=True, slots=True)
 class Repos:
-    """The checkouts by name. `default` is the name for an issue without a label `repo:NAME`."""
+    """The checkouts by name. `default` is the name for an issue without a label `repo:NAME`.
+
+    `problems` says by name why nobody can work in a checkout.
+    """
 
     folders: Mapping[str, Path]
     default: str
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    def problem_with(self, labels: Sequence[str]) -> str:
+        """Return why nobody can work in the checkout that the labels of an issue ask for; empty when one can."""
+        name = self.name_for(labels)
+        if name not in self.folders:
+            return f"nightly.repos has no {name or 'repo for it'}"
+        return self.problems.get(name, "")
 
     def name_for(self, labels: Sequence[str]) -> str:
         """Return the name of the checkout that the labels of an issue ask for; it may be unknown."""
@@ -42,13 +54,24 @@ class Rules:
 
 def read_rules(config: Config, only: Sequence[str]) -> Rules:
     """Return the rules of the configuration, for the issues that were named, if any."""
+    repos = read_repos(config)
+    problems = {name: _problem(folder, config["nightly.worktree"]) for name, folder in repos.folders.items()}
     return Rules(
-        repos=read_repos(config),
+        repos=replace(repos, problems=problems),
         labels=frozenset(config["nightly.labels"]),
         exclude_labels=frozenset(config["nightly.exclude_labels"]),
         park_after=config["gates.park_after"],
         only=tuple(dict.fromkeys(only)),
     )
+
+
+def _problem(folder: Path, worktree: bool) -> str:
+    """Return why nobody can work in a checkout, empty when one can. Worktrees need a commit to begin at."""
+    if not folder.is_dir():
+        return f"its checkout is no folder: {folder}"
+    if worktree and commit_of(folder) is None:
+        return f"nightly.worktree needs a git checkout with a commit, and {folder} is none"
+    return ""
 
 
 def read_repos(config: Config) -> Repos:

@@ -67,9 +67,10 @@ def select(issues: Iterable[Issue], rules: Rules, known: Known, *, worktree: boo
     """
     ordered = sorted(issues, key=lambda issue: issue.priority)
     candidates: list[Candidate] = []
-    refused = list(known.unreadable)
-    listed = {issue.id for issue in ordered}
+    refused = [one for one in known.unreadable if not rules.only or one.issue in rules.only]
     for issue in ordered:
+        if rules.only and issue.id not in rules.only:
+            continue
         why = _refusal(issue, rules, known)
         if why is not None:
             refused.append(NotTaken(issue.id, why[0], one_line(why[1], 300)))
@@ -77,26 +78,21 @@ def select(issues: Iterable[Issue], rules: Rules, known: Known, *, worktree: boo
         repo = rules.repos.name_for(issue.labels)
         keys = {label for label in issue.labels if label.startswith(CONFLICTS_LABEL)}
         candidates.append(Candidate(issue, repo, frozenset(keys if worktree else {*keys, f"repo:{repo}"})))
-    missing = [NotTaken(name, "unknown", "the tracker has no open issue of that id") for name in rules.only]
-    refused += [one for one in missing if one.issue not in listed]
     return Selection(tuple(candidates), tuple(refused))
 
 
 def _refusal(issue: Issue, rules: Rules, known: Known) -> tuple[str, str] | None:
     """Return the gate that refuses an issue and why, or None."""
-    if rules.only and issue.id not in rules.only:
-        return "not named", "it is not among the issues that were named"
-    last = known.claims.history.last(issue.id)
-    if last is not None and not last.has_failed and issue.assignee and not rules.only:
-        return "done", f"it was done in {last.dispatch} and waits for review"
+    if night := known.claims.done_in(issue.id, issue.assignee):
+        return "done", f"it was done in {night} and waits for review; release it in the tracker to take it again"
     if (closed := why_not_open(issue, known.claims)) is not None:
         return closed
     if rules.labels and not rules.labels & set(issue.labels):
         return "label", f"it has none of the labels {', '.join(sorted(rules.labels))}"
     if excluded := rules.exclude_labels & set(issue.labels):
         return "label", f"it has the label {', '.join(sorted(excluded))}"
-    if rules.repos.name_for(issue.labels) not in rules.repos.folders:
-        return "unknown repo", f"nightly.repos has no {rules.repos.name_for(issue.labels) or 'repo for it'}"
+    if problem := rules.repos.problem_with(issue.labels):
+        return "repo", problem
     if rules.only:
         return None
     if twin := known.duplicates.get(issue.id):

@@ -130,3 +130,5 @@ class IssuesWork:
         cost = standing.usage.get("costUSD")
         spent = f", US$ {cost:.4f}" if cost else ""
         yield f"Issues: {standing.good} done, {standing.failed} failed{spent}"
+        if left := len(self.lane.left):
+            yield f"Left running: {counted(left, 'issue')}. To settle what has ended: trailblazer nightly --collect"
