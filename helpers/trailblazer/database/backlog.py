@@ -184,7 +184,7 @@ def waiting_runs(
 
 
 def unheld_runs(connection: Connection, run_ids: Sequence[str]) -> list[str]:
-    """Return those of the runs without a valid claim, in any state. Claims of dead processes of this host are released."""
+    """Return those of the runs without a valid claim, in any state; a process of this host that is dead has none."""
     release_of_the_dead(connection, run_ids)
     return [row[0] for row in connection.execute(statement("unheld_runs"), {"run_ids": list(run_ids)})]
 
