@@ -107,7 +107,7 @@ def test_shipped_lines_are_right(tmp_path: Path) -> None:
     examples = [line.lstrip("#") for line in shipped.splitlines() if "scripts/cron.sh " in line and line[:2] != "# "]
     made.write_crontab(*(line for line in examples if "nightly" not in line))
     assert 3 == len(read_lines(load_config(start=tmp_path)))
-    assert ["run"] == [line.words[0] for line in read_lines(load_config(start=CHECKOUT))]
+    assert ["nightly", "run"] == [line.words[0] for line in read_lines(load_config(start=CHECKOUT))]
     assert any(line.startswith("0 6-13 * * *") for line in examples)
 
 
