@@ -29,6 +29,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--wait-for-quota", action="store_true", default=None, help="wait where a quota is used up")
     how.add_argument("--max-cost-usd", type=float, metavar="D", help="start nothing more when so much is spent")
     how.add_argument("--max-tokens", type=float, metavar="N", help="… or so many tokens")
+    how.add_argument("--item-max-cost-usd", type=float, metavar="D", help="the most that one issue may cost")
     how.add_argument(
         "--no-wait", dest="wait", action="store_false", default=None, help="leave dx-runner's runs running"
     )
