@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -59,6 +60,14 @@ def work_line(work: Mapping[str, Any]) -> str:
     )
 
 
+def _columns() -> int:
+    """Return how wide the terminal is: a live line that is wider would be a new line each time."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
 class Progress:
     """Shows how a plan stands: every `interval` seconds (0 is never), and always once at the end.
 
@@ -113,4 +122,4 @@ class Progress:
 
     def _write(self, line: str) -> None:
         if self._is_live:
-            tell(f"\r\033[K{line}")
+            tell(f"\r\033[K{line[: _columns() - 1]}")

@@ -18,4 +18,5 @@ class IssueAudience(Audience):
         if outcome.status in GOOD | FAILED or outcome.refusal is Refusal.HELD or "provider" in outcome.details:
             provider = str(outcome.details.get("provider") or "none")
             milliseconds = float(outcome.details.get("duration_ms") or 0)
-            put_out(outcome_line(item.id, provider, outcome, milliseconds) + "\n")
+            with self._shown.progress.room():
+                put_out(outcome_line(item.id, provider, outcome, milliseconds) + "\n")
