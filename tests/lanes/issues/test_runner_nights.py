@@ -99,3 +99,16 @@ def test_the_next_night_settles_what_was_left(nights: Nights, run: Run) -> None:
     assert night.code == 0, night.err
     assert night.out.count("DISPATCH_SUCCESS beads=t-1") == 1
     assert (nights.folder / "worked").read_text() == "t-1\n"
+
+
+def test_what_was_left_is_settled_by_its_own_provider(nights: Nights, run: Run) -> None:
+    """The chain is another one since: the job still runs, its claim stays, and it is settled when it has ended."""
+    gate = nights.folder / "gate"
+    assert run("no-wait", work=f"while [ ! -e '{gate}' ]; do sleep 0.05; done").code == 0
+    nights.configure("stub", issues=[issue(1)], expect="none")
+    still = run("--collect", work="true")
+    assert "gave back" not in still.err
+    assert list(nights.var.glob("claims/*/*.json"))
+    gate.touch()
+    wait_for(lambda: json.loads((nights.folder / "dx" / "t-1.json").read_text())["state"] == "exited_ok", "it ends")
+    assert "DISPATCH_SUCCESS beads=t-1 provider=dx-runner:opencode" in run("--collect", work="true").out

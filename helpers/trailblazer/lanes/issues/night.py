@@ -217,6 +217,8 @@ class _Night:
                 cause = closure.cause if closure is not None else Cause.UNKNOWN
             self._say_unavailable(selection, trouble, cause)
             raise ServiceDown(trouble.what, trouble.hint) from trouble
+        # Who settles this night later needs the same providers, whatever is configured or installed by then.
+        self.request = replace(self.request, provider=",".join(member.name for member in lineup.members))
         return lineup
 
     def _nothing(self, selection: Selection) -> int:
