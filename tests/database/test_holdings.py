@@ -149,6 +149,23 @@ def test_a_run_that_could_not_be_given_back_is_taken_again(
     assert ("embedding", holder_name()) == _holder(connection, "a")
 
 
+@pytest.mark.parametrize("failed", [None, "the provider said no"])
+def test_a_run_that_was_given_back_when_nobody_could_connect_is_taken_again(
+    holdings: Holdings, relay: Relay, connection: Connection, failed: str | None
+) -> None:
+    """The connection was lost before, and no other could be made: nobody was asked, and the run is not forgotten."""
+    assert 1 == attempt_of(holdings, "a")
+    relay.loses = "question"
+    for _ in range(2):
+        with pytest.raises(ServiceDown):
+            holdings.show(["a"])
+    with pytest.raises(ServiceDown):
+        give_back(holdings, "a", 1, failed)
+    relay.loses = ""
+    assert 2 == attempt_of(holdings, "a")
+    assert ("embedding", holder_name()) == _holder(connection, "a")
+
+
 @pytest.mark.parametrize("loses", ["question", "answer"])
 def test_what_is_in_doubt_at_the_end_is_released(
     holdings: Holdings, relay: Relay, connection: Connection, loses: str

@@ -117,6 +117,7 @@ class Holdings:
             if claim is None or claim.attempt != attempt:
                 return
             del self._held[run_id]
+            self._doubtful.add(run_id)
 
             def question(connection: Connection) -> None:
                 with self._in_doubt(connection, [run_id]), contextlib.suppress(StaleClaim):
@@ -188,6 +189,7 @@ class Holdings:
         known = [run_id for run_id in dict.fromkeys(run_ids) if run_id in self._held or run_id in self._ahead]
         released = [self._held.pop(run_id) if run_id in self._held else self._ahead.pop(run_id)[0] for run_id in known]
         if released:
+            self._doubtful |= set(known)  # until the database has said so: it may not even be reached
 
             def question(connection: Connection) -> None:
                 with self._in_doubt(connection, known):
