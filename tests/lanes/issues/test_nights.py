@@ -12,6 +12,10 @@ import pytest
 
 from lanes.embed.project import read_json, wait_for
 from lanes.issues.nights import Nights, issue
+from lanes.issues.trackers import dead_holder
+from trailblazer.config import load_config
+from trailblazer.lanes.issues.earlier import Claims
+from trailblazer.lanes.issues.history import read_nights
 
 MIXED = [
     issue(1),
@@ -202,6 +206,18 @@ def test_a_killed_night_is_settled_by_the_next(nights: Nights) -> None:
     assert read_json(killed / "dispatch_manifest.json")["status"] != "running"
     assert nights.run("verify", killed.name).code == 0
     assert not [line for line in nights.noted if line["what"] == "end"][1:]
+
+
+def test_a_claim_of_another_checkout_is_never_over(nights: Nights) -> None:
+    """A night of the same second has the same name there: only the processes of our own nights are ours."""
+    nights.configure("stub", issues=[issue(1)], retries=0)
+    nights.script(t_1={"kind": "failed"})
+    assert nights.night().code == 6
+    claims = Claims(read_nights(load_config(start=nights.folder).places))
+    foreign = dead_holder(nights.dispatch.name)
+    pid = foreign.partition("/")[2].partition("#")[0]
+    own = foreign.replace(f"/{pid}#", f"/{nights.manifest['builder']['pid']}#")
+    assert (claims.is_over("t-1", own), claims.is_over("t-1", foreign)) == (True, False)
 
 
 def test_two_nights_at_once_share_the_issues(nights: Nights) -> None:

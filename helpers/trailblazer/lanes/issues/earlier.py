@@ -19,17 +19,17 @@ class Claims:
         """Read what the folders of nights say now."""
         found = list(nights)
         self.history = History(found)
-        self._known = {night.folder.name for night in found}
+        self._known = {(night.folder.name, pid) for night in found for pid in night.pids}
         self._left = {(night.folder.name, issue) for night in found for issue in night.left}
 
     def is_over(self, issue: str, holder: str) -> bool:
         """Say whether a claim may be taken over: its process is dead, the issue is not done, and nothing was left.
 
-        The claim of a night that has no folder here is never over: another checkout may have done the issue, and the
-        folder of a night that left work running may be unreadable.
+        The claim of a process that carried out no night of this checkout is never over: another checkout, in which a
+        night of the same second has the same name, may have done the issue, and a folder may be unreadable.
         """
         known = read_holder(holder)
-        if known is None or known.dispatch not in self._known or known.life() is not Life.DEAD:
+        if known is None or (known.dispatch, known.pid) not in self._known or known.life() is not Life.DEAD:
             return False
         return not self.done_in(issue, holder) and (known.dispatch, issue) not in self._left
 

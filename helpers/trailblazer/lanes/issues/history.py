@@ -12,7 +12,7 @@ from trailblazer.plain import one_line
 from trailblazer.providers.failure_codes import Code
 from trailblazer.record.folder import JOURNAL, dispatch_folders
 from trailblazer.record.journal import read_journal
-from trailblazer.record.lines import LeftRunning, Settled
+from trailblazer.record.lines import LeftRunning, Opened, Resumed, Settled
 from trailblazer.record.manifest import Manifest, read_manifest
 from trailblazer.record.outcomes import FAILED, Status
 
@@ -41,12 +41,16 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """One dispatch of issues: its folder, its manifest, what became of the issues that it tried, and those it left."""
+    """One dispatch of issues: its folder, its manifest, what became of the issues that it tried, and those it left.
+
+    `pids` are the processes that carried it out, one after the other.
+    """
 
     folder: Path
     manifest: Manifest
     endings: tuple[Ending, ...] = ()
     left: frozenset[str] = frozenset()
+    pids: frozenset[int] = frozenset()
 
 
 LeftOut = Callable[[Path, str], None]
@@ -75,15 +79,18 @@ def _read_night(folder: Path, manifest: Manifest) -> Night:
     """Return a night by its journal, in which a later line about an issue replaces an earlier one."""
     endings: dict[str, Ending] = {}
     left: set[str] = set()
+    pids: set[int] = set()
     for line in read_journal(folder / JOURNAL):
-        if isinstance(line, LeftRunning):
+        if isinstance(line, Opened | Resumed):
+            pids.add(line.pid)
+        elif isinstance(line, LeftRunning):
             left.add(line.item)
         elif isinstance(line, Settled):
             left.discard(line.item)
             if line.attempt and line.status in _TRIED:
                 known = {name: str(line.details.get(name) or "") for name in ("provider", "code", "cause", "fallback")}
                 endings[line.item] = Ending(folder.name, line.at, line.item, Status(line.status), **known)
-    return Night(folder, manifest, tuple(endings.values()), frozenset(left))
+    return Night(folder, manifest, tuple(endings.values()), frozenset(left), frozenset(pids))
 
 
 _TRIED = frozenset({Status.SUCCESS, *FAILED})
