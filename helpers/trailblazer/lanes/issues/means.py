@@ -11,7 +11,7 @@ from trailblazer.lanes.issues.earlier import Claims
 from trailblazer.lanes.issues.lane import IssuesLane, Means
 from trailblazer.lanes.issues.questions import read_question
 from trailblazer.lanes.issues.request import IssuesRequest
-from trailblazer.lanes.issues.rules import Rules
+from trailblazer.lanes.issues.rules import IssueRules
 from trailblazer.lanes.issues.tracker import Tracker
 from trailblazer.lanes.issues.trees import Checkouts, OwnTrees, Trees
 from trailblazer.lanes.issues.worktree import Worktrees
@@ -59,7 +59,7 @@ def make_lane(
     request: IssuesRequest,
     tracker: Tracker,
     claims: Claims,
-    rules: Rules,
+    rules: IssueRules,
     lineup: Lineup,
     *,
     settles_only: bool = False,
@@ -80,7 +80,7 @@ def make_lane(
     return IssuesLane(means, rules.repos.folders, settles_only=settles_only)
 
 
-def _trees(config: Config, request: IssuesRequest, rules: Rules) -> Trees:
+def _trees(config: Config, request: IssuesRequest, rules: IssueRules) -> Trees:
     if not request.worktree:
         return Checkouts(rules.repos.folders)
     setup, seconds = config["nightly.setup"], 60 * config["nightly.setup_minutes"]

@@ -23,7 +23,7 @@ from trailblazer.lanes.issues.opening import open_tracker
 from trailblazer.lanes.issues.plan import SPARE
 from trailblazer.lanes.issues.prompt import read_template, values_of
 from trailblazer.lanes.issues.request import RESUMED, IssuesRequest, read_request, refuse_words_apart, stored_request
-from trailblazer.lanes.issues.rules import Rules, read_rules
+from trailblazer.lanes.issues.rules import IssueRules, read_issue_rules
 from trailblazer.lanes.issues.selection import Candidate, Known, NotTaken, Selection, select
 from trailblazer.lanes.issues.tracker import Tracker
 from trailblazer.lanes.issues.work import IssuesWork
@@ -79,7 +79,7 @@ class _Night:
         self.config = config = load_config({"tracker.source": request.tracker})
         self.request, self.verbose = request, verbose
         self.console = Console(config.places.logs / "dispatcher.out")
-        self.rules: Rules = read_rules(config, request.issues)
+        self.rules: IssueRules = read_issue_rules(config, request.issues)
         self.claims = Claims(read_nights(config.places))
         self.tracker: Tracker = open_tracker(config, is_over=self.claims.is_over)
         self.tracker.check()

@@ -38,7 +38,7 @@ class Repos:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class IssueRules:
     """Which issues may be taken. Issues in `only` are taken whatever earlier nights came to; empty means any issue.
 
     An issue must have one of `labels` where there are some, and none of `exclude_labels`. After `park_after` failures
@@ -52,11 +52,11 @@ class Rules:
     only: tuple[str, ...] = ()
 
 
-def read_rules(config: Config, only: Sequence[str]) -> Rules:
+def read_issue_rules(config: Config, only: Sequence[str]) -> IssueRules:
     """Return the rules of the configuration, for the issues that were named, if any."""
     repos = read_repos(config)
     problems = {name: _problem(folder, config["nightly.worktree"]) for name, folder in repos.folders.items()}
-    return Rules(
+    return IssueRules(
         repos=replace(repos, problems=problems),
         labels=frozenset(config["nightly.labels"]),
         exclude_labels=frozenset(config["nightly.exclude_labels"]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trailblazer.lanes.issues.earlier import Claims
 from trailblazer.lanes.issues.issue import OPEN, Issue
-from trailblazer.lanes.issues.rules import Rules
+from trailblazer.lanes.issues.rules import IssueRules
 from trailblazer.plain import counted, one_line
 
 CONFLICTS_LABEL = "conflicts:"
@@ -60,7 +60,7 @@ class Known:
     unreadable: Sequence[NotTaken] = ()
 
 
-def select(issues: Iterable[Issue], rules: Rules, known: Known, *, worktree: bool) -> Selection:
+def select(issues: Iterable[Issue], rules: IssueRules, known: Known, *, worktree: bool) -> Selection:
     """Return the issues that may be taken: by priority, then as the tracker lists them.
 
     Without a worktree for each issue those of one checkout never run together.
@@ -81,7 +81,7 @@ def select(issues: Iterable[Issue], rules: Rules, known: Known, *, worktree: boo
     return Selection(tuple(candidates), tuple(refused))
 
 
-def _refusal(issue: Issue, rules: Rules, known: Known) -> tuple[str, str] | None:
+def _refusal(issue: Issue, rules: IssueRules, known: Known) -> tuple[str, str] | None:
     """Return the gate that refuses an issue and why, or None."""
     if night := known.claims.done_in(issue.id, issue.assignee):
         return "done", f"it was done in {night} and waits for review; release it in the tracker to take it again"

@@ -12,7 +12,7 @@ from trailblazer.lanes.issues.worktree import Tree, Worktrees
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkingFolder:
     """A working folder, its branch (empty in the checkout itself), and the sessions that agents left there."""
 
     path: str
@@ -23,7 +23,7 @@ class Place:
 class Trees(Protocol):
     """Gives out working folders. Its methods may be called in many threads at once."""
 
-    def take(self, candidate: Candidate, attempt: int) -> Place:
+    def take(self, candidate: Candidate, attempt: int) -> WorkingFolder:
         """Return the working folder of an attempt; one that cannot be made raises Trouble."""
 
     def changes(self, candidate: Candidate) -> Mapping[str, Any]:
@@ -39,9 +39,9 @@ class Checkouts:
     def __init__(self, repos: Mapping[str, Path]) -> None:
         self._repos = repos
 
-    def take(self, candidate: Candidate, attempt: int) -> Place:  # noqa: ARG002 - all attempts share it
+    def take(self, candidate: Candidate, attempt: int) -> WorkingFolder:  # noqa: ARG002 - all attempts share it
         """Return the checkout."""
-        return Place(str(self._repos[candidate.repo]))
+        return WorkingFolder(str(self._repos[candidate.repo]))
 
     def changes(self, candidate: Candidate) -> Mapping[str, Any]:  # noqa: ARG002 - it is not known who changed what
         """Return nothing: others may work in the checkout too."""
@@ -58,12 +58,12 @@ class OwnTrees:
         self._worktrees = worktrees
         self._taken: dict[str, Tree] = {}
 
-    def take(self, candidate: Candidate, attempt: int) -> Place:
+    def take(self, candidate: Candidate, attempt: int) -> WorkingFolder:
         """Return the worktree of an issue: the last one where it is as an earlier attempt left it, else a new one."""
         tree = self._worktrees[candidate.repo].take(candidate.issue.id, attempt)
         self._taken[candidate.issue.id] = tree
         provider, _, session = tree.session.partition(" ")
-        return Place(tree.path, tree.branch, {provider: session} if tree.is_resumed and session else {})
+        return WorkingFolder(tree.path, tree.branch, {provider: session} if tree.is_resumed and session else {})
 
     def changes(self, candidate: Candidate) -> Mapping[str, Any]:
         """Return the branch, the commits and the files of the worktree."""
