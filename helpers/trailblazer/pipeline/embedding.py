@@ -17,7 +17,15 @@ from trailblazer.errors import DocumentInvalid, GateClosed
 from trailblazer.pipeline.chunk import chunk_run
 from trailblazer.pipeline.documents import run_folder
 from trailblazer.pipeline.embedders import Embedder, Unserved, load_embedder
-from trailblazer.pipeline.fingerprint import Diff, Manifest, build_manifest, compare, publish_manifest, read_manifest
+from trailblazer.pipeline.fingerprint import (
+    Diff,
+    Manifest,
+    build_manifest,
+    compare,
+    has_manifest,
+    publish_manifest,
+    read_manifest,
+)
 from trailblazer.pipeline.messages import Reply, Request, Task
 from trailblazer.pipeline.preflight import cost_of, examine_run, publish_preflight
 from trailblazer.pipeline.store import Stored, read_run_content, store_run
@@ -66,8 +74,9 @@ class Embedding:
         """Return the reply to one task of a dispatcher's request."""
         if task.do == "gate":
             found = examine_run(self.config.places, self.config, task.run)
-            is_unchanged = found.is_ready and task.only_changed and not self.diff(task.run)[1].changed
-            return Reply(task.run, refused=found.why, unchanged=is_unchanged)
+            # A full disk may have ended an attempt behind its vectors: its manifest is missing then, and its state.
+            is_whole = task.only_changed and found.is_ready and has_manifest(self.config.places, task.run)
+            return Reply(task.run, refused=found.why, unchanged=is_whole and not self.diff(task.run)[1].changed)
         if task.do == "chunk":
             report = chunk_run(self.config.places, self.config, task.run)
             return Reply(task.run, documents=report.documents, chunks=report.chunks)

@@ -39,6 +39,21 @@ def test_skip_unchanged_embeds_only_what_changed(project: Project, service: Embe
     assert 2 * DOCUMENTS == len(_texts(service))
 
 
+def test_vectors_without_their_documents_are_not_unchanged(project: Project, service: EmbeddingServer) -> None:
+    """A full disk took the last step of an attempt: the next dispatch takes it, and pays nothing."""
+    project.write_plan("alpha")
+    words = ("dispatch", "plan=list.txt", "skip-unchanged")
+    assert 0 == project.run(*words).code
+    _texts(service)
+    (project.run_folder("alpha") / "embed" / "manifest.json").unlink()
+    (project.run_folder("alpha") / "embed" / "embed_assurance.json").unlink()
+    project.query("UPDATE processed_runs SET status = 'normalized' WHERE run_id = 'alpha' RETURNING 1")
+    assert 0 == project.run(*words).code
+    assert [] == _texts(service)
+    assert (project.run_folder("alpha") / "embed" / "embed_assurance.json").is_file()
+    assert [("embedded",)] == project.query("SELECT status FROM processed_runs WHERE run_id = 'alpha'")
+
+
 def test_a_chunk_that_is_gone_loses_its_vector(project: Project, service: EmbeddingServer) -> None:
     """A document that was taken away takes its vectors with it, and nothing is embedded for that."""
     project.write_plan("alpha")
