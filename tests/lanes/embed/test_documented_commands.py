@@ -28,6 +28,7 @@ RECORDER = """#!/bin/sh
 """
 RECIPES = {"preflight": ["embed", "plan-preflight"], "reset": ["runs", "reset"], "status": ["dispatch", "--status"]}
 TOO_MUCH = (
+    "trailblazer nightly bd-",
     "make ",
     "cd ",
     "just bench",

@@ -188,6 +188,16 @@ def test_an_interrupted_night_gives_its_claims_back(nights: Nights, number: sign
     assert sorted(set(nights.ran)) == ["t-1", "t-2"]
 
 
+def test_a_resume_takes_up_all_that_an_earlier_process_began(nights: Nights) -> None:
+    """Three issues of one checkout were begun and failed; they run one after the other, and none is left out."""
+    nights.configure("stub", issues=[issue(number) for number in range(3)], retries=0)
+    nights.script(rest={"kind": "failed"})
+    assert nights.night().code == 6
+    nights.script(rest={"seconds": 0.2})
+    resumed = nights.night("--resume", "latest")
+    assert (resumed.code, resumed.out.count("DISPATCH_SUCCESS")) == (0, 3), resumed.err
+
+
 def test_a_killed_night_is_settled_by_the_next(nights: Nights) -> None:
     """Its agent is ended, its folder is sealed, its claim is taken back, and the issue is taken again."""
     nights.configure("stub", issues=[issue(1)])

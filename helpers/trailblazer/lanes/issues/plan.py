@@ -72,7 +72,7 @@ class IssuesPlan:
                 running[item.index] = self._place(item.index)
                 coming += [item] if item.index not in begun else []
                 yield item
-            elif taken >= self._most:
+            elif taken >= self._most and not any(item.index in begun for item in waiting):
                 return
             else:
                 yield None
