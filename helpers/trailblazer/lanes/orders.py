@@ -210,9 +210,8 @@ class Orders:
             details["peak_memory_kib"] = finished.peak_memory_kib
         details["started"] = started
         if not turn.member.seat.is_command:
-            details["provider"] = turn.name
-            if turn.fallback:
-                details["fallback"] = turn.fallback
+            known = {"provider": turn.name, "version": turn.member.version, "fallback": turn.fallback}
+            details |= {name: value for name, value in known.items() if value}
         outcome = Outcome(outcome.status, outcome.reason, outcome.refusal, outcome.usage, details)
         try:
             write_result(one, order, outcome, finished)

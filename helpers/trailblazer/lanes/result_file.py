@@ -19,7 +19,7 @@ RESULT = "result.json"
 _OF_THE_RESULT = ("folder", "duration_ms", "exit_code", "signal", "peak_memory_kib", "started")
 _OPTIONAL = (
     *("truncated", "output_sha256", "domain_status", "session", "model", "code", "cause", "provider", "fallback"),
-    *("branch", "commits", "files", "diffstat"),
+    *("version", "denied", "branch", "commits", "files", "diffstat"),
 )
 
 

@@ -203,7 +203,7 @@ TAIL_BYTES = 4096
 def _details(ended: Finished, answer: Answer | None) -> dict[str, Any]:
     details: dict[str, Any] = {"truncated": True} if ended.truncated else {}
     if answer is not None:
-        details |= {name: value for name in ("session", "model") if (value := getattr(answer, name))}
+        details |= {name: value for name in ("session", "model", "denied") if (value := getattr(answer, name))}
     return details
 
 

@@ -135,7 +135,7 @@ class Lineup:
         cause, reason, resets_at = refusal_of(health, self._clock())
         with self._lock:
             if not member.is_checked:
-                member.command = member.command.for_version(health.version)
+                member.command, member.version = member.command.for_version(health.version), health.version
             was_checked, member.is_checked = member.is_checked, True
             before = member.breaker.closure
             if cause is not None:

@@ -82,6 +82,7 @@ class Member:
         self.limit = FoundLimit(rules.slots, rules.slots)
         self.spent = Spent()
         self.is_checked = seat.is_command
+        self.version: str | None = None  # of its program, as the preflight heard it
 
     @property
     def name(self) -> str:

@@ -68,6 +68,7 @@ def test_a_real_agent_works(batches: Batches, server: ModelServer, agent: str) -
     result = batches.result()
     assert "success" == result["status"]
     assert result["session"]
+    assert result["version"] in {"2.1.330", "0.169.0"}
     assert 1200 == result["usage"]["input_tokens"]
     assert ANSWER == (batches.attempt() / "answer.txt").read_text()
 
@@ -102,6 +103,7 @@ def test_a_real_agent_shows_its_changes(batches: Batches, server: ModelServer, f
     result = batches.result()
     assert expected == " ".join(filter(None, [result["status"], result.get("cause")])), result["reason"]
     assert (expected == "success") is target.is_file()
+    assert ("denied" in result) is (expected == "error permission_denied")
 
 
 def test_a_real_agent_that_waits_is_silent(batches: Batches, server: ModelServer) -> None:
