@@ -110,17 +110,22 @@ def _ids(lines: Iterable[str], file: Path) -> set[str]:
         entry = line.split("#", 1)[0].strip()
         if not entry or entry in known:
             continue
-        found = _LINE.fullmatch(entry)
-        rid = found[1] if found else entry
-        if not is_id(rid):
-            rid = _COUNT.sub("", rid)
-        if not is_id(rid):
+        rid = entry if is_id(entry) else _run_in(entry)
+        if not rid:
             raise PlanUnusable(
                 f"{file}:{number}: {entry!r} is not a run id",
                 "A line is RID, RID:chunk_count or var/runs/RID; an id has no '/' and no '..'.",
             )
         known.add(rid)
     return known
+
+
+def _run_in(entry: str) -> str:
+    """Return the run that an entry means with a path before it or a count behind it; empty when it means none."""
+    found = _LINE.fullmatch(entry)
+    rid = found[1] if found else entry
+    rid = rid if is_id(rid) else _COUNT.sub("", rid)
+    return rid if is_id(rid) else ""
 
 
 def _from_path(path: Path) -> Plan:
