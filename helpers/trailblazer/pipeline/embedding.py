@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trailblazer.config import Config, load_config
 from trailblazer.database import claims
+from trailblazer.database.backlog import show_run
 from trailblazer.database.claims import Claim, Counts
 from trailblazer.database.connection import LONG_WAIT_SECONDS, Link, connect, statement
 from trailblazer.database.embedded import Embedded as Stamp
@@ -22,7 +23,6 @@ from trailblazer.pipeline.fingerprint import (
     Manifest,
     build_manifest,
     compare,
-    has_manifest,
     publish_manifest,
     read_manifest,
 )
@@ -74,9 +74,8 @@ class Embedding:
         """Return the reply to one task of a dispatcher's request."""
         if task.do == "gate":
             found = examine_run(self.config.places, self.config, task.run)
-            # A full disk may have ended an attempt behind its vectors: its manifest is missing then, and its state.
-            is_whole = task.only_changed and found.is_ready and has_manifest(self.config.places, task.run)
-            return Reply(task.run, refused=found.why, unchanged=is_whole and not self.diff(task.run)[1].changed)
+            is_same = found.is_ready and task.only_changed and not self.diff(task.run)[1].changed
+            return Reply(task.run, refused=found.why, unchanged=is_same and self._is_settled(task.run))
         if task.do == "chunk":
             report = chunk_run(self.config.places, self.config, task.run)
             return Reply(task.run, documents=report.documents, chunks=report.chunks)
@@ -85,6 +84,11 @@ class Embedding:
         done = self.embed(claim, since, progressed)
         is_unchanged = since is not None and done.stored.kept == done.stored.chunks > 0
         return replace(_reply(task.run, done), unchanged=is_unchanged)
+
+    def _is_settled(self, rid: str) -> bool:
+        """Say whether the table has a run as embedded: an attempt that a full disk or a lost database ended is not."""
+        row = self._link.ask(lambda connection: show_run(connection, rid), patience_seconds=RECONNECT_SECONDS)
+        return row is None or row.status == "embedded"
 
     def diff(self, rid: str) -> tuple[Manifest, Diff]:
         """Return what a run's vectors would be made from now, and how that differs from what they were made from."""

@@ -138,11 +138,6 @@ def publish_manifest(places: Places, manifest: Manifest) -> None:
     schemas.publish("embed_manifest", manifest.document(), folder / MANIFEST, once_per_shape=True)
 
 
-def has_manifest(places: Places, rid: str) -> bool:
-    """Say whether a run was embedded to its end: its manifest is written last."""
-    return (run_folder(places, rid) / MANIFEST).is_file()
-
-
 def read_manifest(places: Places, rid: str) -> dict[str, Any] | None:
     """Return the manifest of the last embedding, None when it is missing or not readable."""
     file = run_folder(places, rid) / MANIFEST

@@ -54,6 +54,16 @@ def test_vectors_without_their_documents_are_not_unchanged(project: Project, ser
     assert [("embedded",)] == project.query("SELECT status FROM processed_runs WHERE run_id = 'alpha'")
 
 
+def test_a_run_that_the_table_does_not_have_as_embedded_is_not_unchanged(project: Project) -> None:
+    """The database went away behind the last vector and the manifest: the next dispatch settles the run."""
+    project.write_plan("alpha")
+    words = ("dispatch", "plan=list.txt", "skip-unchanged")
+    assert 0 == project.run(*words).code
+    project.query("UPDATE processed_runs SET status = 'normalized' WHERE run_id = 'alpha' RETURNING 1")
+    assert 0 == project.run(*words).code
+    assert [("embedded",)] == project.query("SELECT status FROM processed_runs WHERE run_id = 'alpha'")
+
+
 def test_a_chunk_that_is_gone_loses_its_vector(project: Project, service: EmbeddingServer) -> None:
     """A document that was taken away takes its vectors with it, and nothing is embedded for that."""
     project.write_plan("alpha")
