@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lanes.embed.project import read_json
+from lanes.embed.project import read_json, wait_for
 from lanes.issues.nights import Nights, issue
 
 
@@ -96,3 +96,15 @@ def test_an_issue_without_a_checkout_is_not_claimed(nights: Nights, worktree: bo
     assert night.code == 0
     assert said in night.err
     assert (nights.dispatches, nights.ran) == ([], [])
+
+
+def test_a_git_that_is_away_makes_no_failure_of_a_success(nights: Nights, repo: Path) -> None:
+    """The agent takes the repository away while it works: its answer counts; its changes are not known."""
+    nights.configure("stub", issues=[issue(1)], repos={"api": "api"}, worktree=True, expect="answer", retries=0)
+    nights.script(t_1={"seconds": 0.5})
+    with nights.running("nightly") as process:
+        wait_for(lambda: nights.ran, "an agent runs")
+        (repo / ".git").rename(repo / "git away")
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "files" not in read_json(nights.dispatch / "task_0" / "attempt_1" / "result.json")

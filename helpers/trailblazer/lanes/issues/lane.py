@@ -136,8 +136,12 @@ class IssuesLane(OwnedLane):
         return self._follow(one, self._means.orders.begin(one, wanted))
 
     def _with_changes(self, candidate: Candidate, judged: Judged) -> Outcome:
-        """Return an outcome with what was done in the working folder."""
-        return replace(judged.outcome, details={**judged.outcome.details, **self._means.trees.changes(candidate)})
+        """Return an outcome with what was done in the working folder, as far as git says it."""
+        try:
+            changes = self._means.trees.changes(candidate)
+        except Trouble:  # a git that is away must not make a failure of a success
+            return judged.outcome
+        return replace(judged.outcome, details={**judged.outcome.details, **changes})
 
     def _follow(self, one: Held, running: Running) -> Running:
         with self._lock:
@@ -158,7 +162,8 @@ class IssuesLane(OwnedLane):
         if isinstance(answer, Left):
             self.left.add(one.item.id)
         else:
-            self._means.trees.leave(one.item.body, _session_of(answer))
+            with contextlib.suppress(Trouble):  # a folder that cannot be removed stays: it may hold work
+                self._means.trees.leave(one.item.body, _session_of(answer))
         is_good = isinstance(answer, Outcome) and answer.status is Status.SUCCESS
         if is_good:
             self._release_closed(one.item.id)
@@ -199,8 +204,7 @@ class IssuesLane(OwnedLane):
             raise StaleClaim("; ".join(f"{claim.issue_id}: {claim.reason}" for claim in lost))
 
     def close(self) -> None:
-        """End whatever still runs here, and give working folders back."""
-        self._means.lineup.close()
+        """End whatever still runs here."""
         self._means.orders.close()
 
 
