@@ -99,6 +99,16 @@ def test_work_that_does_not_end_is_abandoned(places: Places) -> None:
     assert ["did not end when it was asked to"] == _reasons(record.folder)
 
 
+def test_the_journal_ends_with_its_close(places: Places) -> None:
+    """What a thread of the dispatch says after the close would break the proof: the manifest has the last digest."""
+    record = opened_for(places, 1)
+    record.complete(130, "interrupted")
+    record.warn("claims were not kept alive")
+    record.settle(Item(0, "item-0"), 1, DONE)
+    assert [] == _reasons(record.folder)
+    assert record.manifest.journal_head == record.journal.head
+
+
 def test_again_spends_no_attempt_and_its_usage_counts(places: Places) -> None:
     """Again releases an item and starts it later under a new number, without spending a retry; the costs add up."""
 

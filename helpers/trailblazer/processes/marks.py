@@ -106,6 +106,11 @@ def end_marked(mark: str, identities: Collection[Identity] = (), *, grace: float
     return ended
 
 
+def is_carried(mark: str) -> bool:
+    """Say whether a live process has a mark that begins with `mark`."""
+    return bool(_marked(mark))
+
+
 def _end(pids: Iterable[int], groups: Collection[int], grace: float) -> None:
     left = [Identity(pid, ticks, "") for pid in pids if (ticks := start_ticks(pid)) is not None]
     for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, GRACE_SECONDS)):

@@ -47,7 +47,7 @@ class Record:
 
     def __init__(self, folder: Path, manifest: Manifest, journal: Journal, standing: Standing, lock: Lock) -> None:
         self.folder, self.manifest, self.journal, self.standing = folder, manifest, journal, standing
-        self._lock, self._writing = lock, threading.Lock()
+        self._lock, self._writing, self._is_closed = lock, threading.Lock(), False
 
     @property
     def dispatch_id(self) -> str:
@@ -138,8 +138,11 @@ class Record:
         self._write(Warned(reason=reason, item=item.id if item else None))
 
     def _write(self, line: Line) -> None:
+        """Write a line, unless the last one was written: what a late thread has to say changes nothing any more."""
         with self._writing:
-            self.standing.follow(line, self.journal.append(line))
+            if not self._is_closed:
+                self.standing.follow(line, self.journal.append(line))
+                self._is_closed = isinstance(line, Closed)
 
     def snapshot(self) -> Snapshot:
         """Return the standing of this moment, with the journal's head of the same moment."""

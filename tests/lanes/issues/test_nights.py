@@ -16,6 +16,7 @@ from lanes.issues.trackers import dead_holder
 from trailblazer.config import load_config
 from trailblazer.lanes.issues.earlier import Claims
 from trailblazer.lanes.issues.history import read_nights
+from trailblazer.places.local import end_survivors
 
 MIXED = [
     issue(1),
@@ -216,6 +217,23 @@ def test_a_killed_night_is_settled_by_the_next(nights: Nights) -> None:
     assert read_json(killed / "dispatch_manifest.json")["status"] != "running"
     assert nights.run("verify", killed.name).code == 0
     assert not [line for line in nights.noted if line["what"] == "end"][1:]
+
+
+def test_a_claim_is_not_over_while_the_agent_of_a_killed_night_lives(nights: Nights) -> None:
+    """Another night would give the issue to a second agent beside the first one."""
+    nights.configure("stub", issues=[issue(1)])
+    nights.script(rest={"seconds": 600})
+    with nights.running("nightly") as process:
+        wait_for(lambda: nights.ran, "an agent runs")
+        wait_for(lambda: any(line["kind"] == "begun" for line in nights.journal), "the journal has its handle")
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    (claim,) = (nights.folder / "var" / "claims").glob("*/t-1.json")
+    claims = Claims(read_nights(load_config(start=nights.folder).places))
+    holder = read_json(claim)["holder"]
+    assert not claims.is_over("t-1", holder)
+    assert 1 == end_survivors(nights.dispatch, [])
+    assert claims.is_over("t-1", holder)
 
 
 def test_a_claim_of_another_checkout_is_never_over(nights: Nights) -> None:

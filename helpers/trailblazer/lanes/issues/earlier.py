@@ -7,6 +7,11 @@ from pathlib import Path
 
 from trailblazer.lanes.issues.history import History, Night
 from trailblazer.lanes.issues.holder import Life, read_holder
+from trailblazer.places.local import mark_of
+from trailblazer.processes.marks import is_carried
+from trailblazer.record.folder import JOURNAL
+from trailblazer.record.journal import read_journal
+from trailblazer.record.lines import Started
 
 
 class Claims:
@@ -19,25 +24,35 @@ class Claims:
         """Read what the folders of nights say now."""
         found = list(nights)
         self.history = History(found)
-        self._known = {(night.folder.name, pid) for night in found for pid in night.pids}
+        self._folders = {(night.folder.name, pid): night.folder for night in found for pid in night.pids}
         self._left = {(night.folder.name, issue) for night in found for issue in night.left}
 
     def is_over(self, issue: str, holder: str) -> bool:
-        """Say whether a claim may be taken over: its process is dead, the issue is not done, and nothing was left.
+        """Say whether a claim may be taken over: its process is dead, the issue is not done, and nothing works on it.
 
-        The claim of a process that carried out no night of this checkout is never over: another checkout, in which a
+        What a killed night left running works on until a resume or the next night ends it. The claim of a process that carried out no night of this checkout is never over: another checkout, in which a
         night of the same second has the same name, may have done the issue, and a folder may be unreadable.
         """
         known = read_holder(holder)
-        if known is None or (known.dispatch, known.pid) not in self._known or known.life() is not Life.DEAD:
+        folder = self._folders.get((known.dispatch, known.pid)) if known is not None else None
+        if known is None or folder is None or known.life() is not Life.DEAD:
             return False
-        return not self.done_in(issue, holder) and (known.dispatch, issue) not in self._left
+        if self.done_in(issue, holder) or (known.dispatch, issue) in self._left:
+            return False
+        return not _is_worked_on(folder, issue)
 
     def done_in(self, issue: str, holder: str) -> str:
         """Return the night that did an issue when the holder is of that night: the claim stays. Empty when none did."""
         last, known = self.history.last(issue), read_holder(holder)
         is_done = last is not None and not last.has_failed and known is not None and known.dispatch == last.dispatch
         return last.dispatch if last is not None and is_done else ""
+
+
+def _is_worked_on(folder: Path, issue: str) -> bool:
+    """Say whether a process of a night still lives that works on an issue."""
+    lines = read_journal(folder / JOURNAL)
+    places = {line.index for line in lines if isinstance(line, Started) and line.item == issue}
+    return any(is_carried(f"{mark_of(folder)}{index}.") for index in places)
 
 
 def unsettled(nights: Iterable[Night]) -> Iterator[Path]:
