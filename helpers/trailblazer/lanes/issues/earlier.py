@@ -30,8 +30,9 @@ class Claims:
     def is_over(self, issue: str, holder: str) -> bool:
         """Say whether a claim may be taken over: its process is dead, the issue is not done, and nothing works on it.
 
-        What a killed night left running works on until a resume or the next night ends it. The claim of a process that carried out no night of this checkout is never over: another checkout, in which a
-        night of the same second has the same name, may have done the issue, and a folder may be unreadable.
+        What a killed night left running works on, until a resume or the next night ends it. The claim of a process that
+        carried out no night of this checkout is never over: another checkout, in which a night of the same second has
+        the same name, may have done the issue, and a folder may be unreadable.
         """
         known = read_holder(holder)
         folder = self._folders.get((known.dispatch, known.pid)) if known is not None else None
