@@ -26,6 +26,7 @@ from trailblazer.record.folder import JOURNAL, hold, reopen_record
 from trailblazer.record.journal import read_journal
 from trailblazer.record.lines import Postponed, Retried, Settled, Warned
 from trailblazer.record.outcomes import Again, Item, Left, Outcome, Refused, Status
+from trailblazer.record.standing import read_standing
 from trailblazer.reports.summary import make_summary
 
 FAILED = Outcome(Status.ERROR, "no", usage={"costUSD": 1.0})
@@ -107,6 +108,19 @@ def test_the_journal_ends_with_its_close(places: Places) -> None:
     record.settle(Item(0, "item-0"), 1, DONE)
     assert [] == _reasons(record.folder)
     assert record.manifest.journal_head == record.journal.head
+
+
+def test_a_plan_grows(places: Places) -> None:
+    """Items that join a plan stand beside the others, also in a record that is read again; a plan never shrinks."""
+    record = opened_for(places, 2)
+    record.settle(Item(0, "item-0"), 1, DONE)
+    record.grow(3)
+    record.grow(2)
+    record.settle(Item(2, "item-2"), 1, DONE)
+    again, _ = read_standing(record.folder / JOURNAL)
+    for standing in (record.standing, again):
+        assert {"planned": 3, "success": 2, "unrun": 1}.items() <= standing.counted().items()
+        assert [Status.SUCCESS, None, Status.SUCCESS] == [standing.of(index) for index in range(3)]
 
 
 def test_again_spends_no_attempt_and_its_usage_counts(places: Places) -> None:

@@ -21,6 +21,7 @@ from trailblazer.record.journal import Journal, read_journal
 from trailblazer.record.lines import (
     Begun,
     Closed,
+    Grown,
     LeftRunning,
     Line,
     Opened,
@@ -68,6 +69,11 @@ class Record:
     def attempt_folder(self, index: int, attempt: int) -> str:
         """Return the folder of one attempt; the number is in the path, so no two attempts share a file."""
         return f"{self.folder}/task_{index}/attempt_{attempt}"
+
+    def grow(self, planned: int) -> None:
+        """Write to the journal that the plan has more items now: `planned` in all. A plan never shrinks."""
+        if planned > self.standing.planned:
+            self._write(Grown(planned=planned))
 
     def start(self, item: Item, attempt: int) -> None:
         """Write to the journal that an attempt begins."""

@@ -42,6 +42,14 @@ class Resumed(Line):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grown(Line):
+    """The plan has more items now: `planned` in all."""
+
+    kind = "grow"
+    planned: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started(Line):
     """An attempt begins. The line is written before the attempt can act; only version 0.1.0 wrote a handle into it."""
 
@@ -155,7 +163,20 @@ class Closed(Line):
 
 KINDS: dict[str, type[Line]] = {
     line.kind: line
-    for line in (Opened, Resumed, Started, Begun, Retried, Postponed, Switched, LeftRunning, Settled, Warned, Closed)
+    for line in (
+        Opened,
+        Resumed,
+        Grown,
+        Started,
+        Begun,
+        Retried,
+        Postponed,
+        Switched,
+        LeftRunning,
+        Settled,
+        Warned,
+        Closed,
+    )
 }
 _OPTIONAL = (
     "phase",

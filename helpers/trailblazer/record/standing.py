@@ -12,6 +12,7 @@ from trailblazer.record.journal import read_written
 from trailblazer.record.lines import (
     Begun,
     Closed,
+    Grown,
     Line,
     Opened,
     Postponed,
@@ -73,9 +74,17 @@ class Standing:
         self._begun: dict[int, Unfinished] = {}
 
     def _plan(self, planned: int) -> None:
-        self.planned = planned
-        self._codes, self._refused = bytearray(planned), bytearray(planned)
-        self._attempts, self._places = array("I", [0]) * planned, array("q", [-1]) * planned
+        self.planned = 0
+        self._codes, self._refused = bytearray(), bytearray()
+        self._attempts, self._places = array("I"), array("q")
+        self._grow(planned)
+
+    def _grow(self, more: int) -> None:
+        self._codes.extend(bytes(more))
+        self._refused.extend(bytes(more))
+        self._attempts.extend(array("I", [0]) * more)
+        self._places.extend(array("q", [-1]) * more)
+        self.planned += more
 
     def follow(self, line: Line, place: int = -1) -> None:
         """Take in one line of the journal, which begins at the byte `place`."""
@@ -98,6 +107,8 @@ class Standing:
                 self.earlier.setdefault(line.index, []).append(place)
             case Opened():
                 self._plan(line.planned)
+            case Grown():
+                self._grow(line.planned - self.planned)
             case Resumed():
                 self.resumes += 1
                 self.tallies.follow(line)
