@@ -18,6 +18,7 @@ from trailblazer.record.lines import (
     KINDS,
     Begun,
     Closed,
+    Grown,
     LeftRunning,
     Line,
     Opened,
@@ -124,6 +125,7 @@ def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
 LINES = [
     Opened(dispatch="20261121T120000Z", planned=3, host="host", pid=7),
     Resumed(unsealed=True, ended=2, host="host", pid=8, changed=("a was added",)),
+    Grown(planned=5),
     Started(item="a", index=0, attempt=1, phase="embed"),
     Begun(attempts=[[0, 1]], handle={"pid": 7}),
     Retried(item="a", index=0, attempt=1, reason="away", after=1.0, usage={"costUSD": 1.0}),
