@@ -115,6 +115,28 @@ def write_whole(target: Path, content: bytes | str, *, mode: int = PRIVATE_FILE,
         file.write(content.encode() if isinstance(content, str) else content)
 
 
+def write_once(target: Path, content: bytes, *, mode: int = PRIVATE_FILE, durable: bool = True) -> bool:
+    """Write a file that is whole from its first moment, unless it is there already; return whether it was written."""
+    draft = target.with_name(f".draft.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            write_all(handle, content)
+            if durable:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        with contextlib.suppress(FileExistsError):
+            target.hardlink_to(draft)
+            return True
+        return False
+    except OSError as error:
+        error.filename = str(target)
+        raise storage_trouble(error, "write") from error
+    finally:
+        _remove_draft(draft)
+
+
 def write_all(handle: int, content: bytes) -> None:
     """Write everything to a descriptor, or raise OSError: the system may take a part and say no only to the rest."""
     written = os.write(handle, content)

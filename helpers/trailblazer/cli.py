@@ -22,6 +22,7 @@ VERBS = {
     "runs": "list, show, status, reset, forget, backfill of the table of runs",
     "batch": "run one command or agent over a list of items",
     "nightly": "take issues from a tracker, and give each to an agent",
+    "signals": "next, submit, fail, watch: the side of an agent that works through files",
     "normalize": "turn md, txt, rst and html files into runs",
     "chunk": "cut the documents of runs into chunks under a token cap",
     "embed": "preflight, plan-preflight, manifest, diff, reembed-if-changed, run",

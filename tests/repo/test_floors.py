@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     {"dispatch"},
     {"reports"},
     {"places"},
-    {"record", "pipeline", "providers", "cron"},
+    {"record", "pipeline", "providers", "cron", "signals"},
     {"database", "processes"},
     {"__init__", "config", "schemas", "events", "atomic", "errors", "paths", "plain", "streams"},
 ]
@@ -34,6 +34,7 @@ ALONE = {
     "urllib.request": "cron.ping",
     "cronsim": "cron.lines",
     "apprise": "cron.telling",
+    "inotify_simple": "signals.mailbox",
 }
 
 

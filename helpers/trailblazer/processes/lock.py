@@ -10,6 +10,8 @@ from pathlib import Path
 
 from trailblazer.errors import Trouble, storage_trouble
 
+LOOK_SECONDS = 0.005  # between two tries to lock a file
+
 
 class Lock:
     """An exclusive lock on a file. While another process holds it, `refusal` is raised with the pid of that process."""
@@ -35,3 +37,24 @@ class Lock:
         """Release the lock, also when a child that has not yet become its program still has a copy of the handle."""
         fcntl.flock(self._handle, fcntl.LOCK_UN)
         os.close(self._handle)
+
+
+def lock_within(handle: int, seconds: float) -> bool:
+    """Lock an open file for this process alone, and say whether that was possible within a time limit.
+
+    Closing the file frees it. It waits for other threads too, when each has opened the file for itself.
+    """
+    deadline = time.monotonic() + seconds
+    while not _has_locked(handle):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_SECONDS)
+    return True
+
+
+def _has_locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -15,13 +12,13 @@ from pathlib import Path
 import orjson
 
 from trailblazer import schemas
-from trailblazer.atomic import make_folder, read_regular, remove_drafts, write_all
+from trailblazer.atomic import make_folder, read_regular, remove_drafts, write_once
 from trailblazer.errors import DocumentInvalid, ServiceDown, storage_trouble
 from trailblazer.lanes.issues.holder import Life, life_of
 from trailblazer.lanes.issues.tracker import IsOver
+from trailblazer.processes.lock import lock_within
 
 _MOST_BYTES = 1 << 16
-_LOOK_SECONDS = 0.005
 _SUFFIX = ".json"
 _NOBODY_KNOWN = "a claim file that cannot be read"
 
@@ -118,20 +115,7 @@ class ClaimFiles:
         """Write a claim that is whole from its first moment. One that is there already stays, and wins."""
         document = asdict(claim)
         schemas.check_shape("issue_claim", document, claim.issue)
-        draft = self._folder / f".draft.{os.getpid()}.{secrets.token_hex(4)}.tmp"
-        try:
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                write_all(handle, orjson.dumps(document))
-            finally:
-                os.close(handle)
-            with contextlib.suppress(FileExistsError):
-                self._file(claim.issue).hardlink_to(draft)
-        except OSError as error:
-            raise storage_trouble(error, "write the claim") from error
-        finally:
-            with contextlib.suppress(OSError):
-                draft.unlink()
+        write_once(self._file(claim.issue), orjson.dumps(document), durable=False)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -142,12 +126,9 @@ class ClaimFiles:
         except OSError as error:
             raise storage_trouble(error, "lock the claims in") from error
         try:
-            deadline = time.monotonic() + self._seconds
-            while not _has_locked(handle):
-                if time.monotonic() > deadline:
-                    why = f"another process has had the lock of {self._folder} for {self._seconds:g} s"
-                    raise ServiceDown(why, "Look for a trailblazer that does not go on.")
-                time.sleep(_LOOK_SECONDS)
+            if not lock_within(handle, self._seconds):
+                why = f"another process has had the lock of {self._folder} for {self._seconds:g} s"
+                raise ServiceDown(why, "Look for a trailblazer that does not go on.")
             yield
         finally:
             os.close(handle)
@@ -156,14 +137,6 @@ class ClaimFiles:
         """Remove what writers of claims left behind when they were killed."""
         with self._locked():
             remove_drafts(self._folder)
-
-
-def _has_locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False
 
 
 def _now() -> str:

@@ -1,0 +1,131 @@
+"""The agent's side: take a signal that waits, answer it, or say why not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from trailblazer import schemas
+from trailblazer.atomic import read_regular, write_once
+from trailblazer.errors import DocumentInvalid, PlanUnusable, StaleClaim
+from trailblazer.paths import timestamp
+from trailblazer.plain import one_line
+from trailblazer.processes.identity import holder_name
+from trailblazer.signals.artifacts import MOST_BYTES
+from trailblazer.signals.documents import SIGNAL, Signal, State, read_signal
+from trailblazer.signals.suite import Suite
+
+LOOK_SECONDS = 0.1  # between two looks at a suite
+ENDED = frozenset({State.DONE, State.ERROR})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A signal of a suite."""
+
+    suite: Suite
+    signal: Signal
+
+    @property
+    def number(self) -> int:
+        """The number of the signal in its suite."""
+        return self.signal.dispatch_id
+
+    @property
+    def artifact(self) -> Path:
+        """Where the answer belongs."""
+        return self.suite.artifact(self.number)
+
+    def prompt(self) -> str:
+        """Return what the agent is asked; a prompt that cannot be read is DocumentInvalid."""
+        try:
+            return read_regular(self.suite.prompt(self.number), MOST_BYTES, follow_links=False).decode(
+                "utf-8", "replace"
+            )
+        except OSError as error:
+            raise DocumentInvalid(f"cannot read the prompt of signal {self.number}: {error.strerror}", "") from error
+
+
+def signals_of(suite: Suite, ended: set[str] | None = None) -> Iterator[Found]:
+    """Yield the signals of a suite by their numbers; what is no signal is passed over.
+
+    Those named in `ended` are not read again, and those that have ended are added to it.
+    """
+    folder = suite.folder / "signals"
+    names = [entry.name for entry in os.scandir(folder)] if folder.is_dir() else []
+    for name in sorted((name for name in names if name.isdigit()), key=int):
+        if ended is not None and name in ended:
+            continue
+        try:
+            found = Found(suite, read_signal(folder / name / SIGNAL))
+        except DocumentInvalid:
+            continue
+        if ended is not None and found.signal.status in ENDED:
+            ended.add(name)
+        yield found
+
+
+class Taker:
+    """Takes signals of a suite for one agent, each at most once among all agents."""
+
+    def __init__(self, suite: Suite, agent: str = "") -> None:
+        self._suite, self._agent = suite, agent or holder_name()
+        self._ended: set[str] = set()
+
+    def take(self, seconds: float = 0.0) -> Found | None:
+        """Take the first signal that waits, and return it; None when none came within `seconds`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for found in signals_of(self._suite, self._ended):
+                if found.signal.status is State.WAITING and self._take(found):
+                    return found
+            if (left := deadline - time.monotonic()) <= 0:
+                return None
+            time.sleep(min(LOOK_SECONDS, left))
+
+    def _take(self, found: Found) -> bool:
+        if os.path.lexists(found.artifact):
+            return False
+        document = {"dispatch_id": found.number, "agent": one_line(self._agent, 100), "at": timestamp()}
+        schemas.check_shape("signal_taking", document, str(found.number))
+        return write_once(self._suite.taking(found.number), orjson.dumps(document), durable=False)
+
+
+def find_signal(suite: Suite, number: int) -> Found:
+    """Return a signal of a suite; an unknown one is PlanUnusable (exit 4)."""
+    try:
+        return Found(suite, read_signal(suite.signal(number)))
+    except DocumentInvalid as error:
+        raise PlanUnusable(f"suite {suite.folder.name} has no signal {number}", error.what) from error
+
+
+def submit(found: Found, data: Mapping[str, Any], usage: Mapping[str, Any] | None = None) -> None:
+    """Publish the answer to a signal. One that has ended or has an answer is StaleClaim; a late answer is kept."""
+    _publish(found, {"dispatch_id": found.number, "data": dict(data), **({"usage": dict(usage)} if usage else {})})
+
+
+def fail(found: Found, reason: str, usage: Mapping[str, Any] | None = None) -> None:
+    """Publish why a signal has no answer; refused as `submit` is."""
+    document = {"dispatch_id": found.number, "error": one_line(reason, 300) or "the agent named no reason"}
+    _publish(found, {**document, **({"usage": dict(usage)} if usage else {})})
+
+
+def _publish(found: Found, document: dict[str, Any]) -> None:
+    schemas.check("signal_artifact", document, f"the answer to signal {found.number}")
+    content = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+    if len(content) > MOST_BYTES:
+        raise DocumentInvalid(f"the answer has {len(content)} bytes, at most {MOST_BYTES} are read", "Say less.")
+    now = find_signal(found.suite, found.number).signal
+    if now.status is State.DONE or os.path.lexists(found.artifact):
+        raise StaleClaim(f"signal {found.number} has an answer already", "The first one counts; this one was not kept.")
+    if now.status is State.ERROR:
+        kept = found.suite.keep_late(found.number, content, now.error)
+        raise StaleClaim(f"signal {found.number} has ended: {now.error}", f"Your answer is kept in {kept}.")
+    if not write_once(found.artifact, content):
+        raise StaleClaim(f"signal {found.number} has an answer already", "The first one counts; this one was not kept.")

@@ -1,0 +1,72 @@
+"""Reads what an agent left as its answer. It may be anything: every way in which it can be wrong has a reason."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trailblazer import schemas
+from trailblazer.atomic import read_regular
+from trailblazer.plain import one_line
+
+MOST_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An answer as it was written (`text`), and what it says: data, or an error of the agent; `usage` may be empty."""
+
+    text: bytes
+    data: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+    usage: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """What lies in the place of an artifact is none. `may_grow`: a writer may be in the middle of it."""
+
+    reason: str
+    may_grow: bool = False
+    is_of_another: bool = False
+    version: tuple[int, ...] = ()
+
+
+def read_artifact(file: Path, dispatch_id: int) -> Artifact | Bad | None:
+    """Return the answer to a signal, why what is there is none, or None while there is nothing.
+
+    Links are not followed, only a regular file is opened, and at most MOST_BYTES are read.
+    """
+    try:
+        found = os.lstat(file)
+        version = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if not stat.S_ISREG(found.st_mode):
+            return Bad(f"it is {_kind(found.st_mode)}, not a regular file", version=version)
+        text = read_regular(file, MOST_BYTES, follow_links=False)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Bad(f"it cannot be read: {error.strerror}", may_grow=error.errno == errno.EACCES, version=())
+    try:
+        document = schemas.parse_json(text)
+    except ValueError as error:
+        return Bad(f"it is not JSON: {one_line(str(error), 200)}", may_grow=True, version=version)
+    if isinstance(document, dict) and _is_number(said := document.get("dispatch_id")) and said != dispatch_id:
+        return Bad(f"its dispatch_id is {said}, not {dispatch_id}", is_of_another=True, version=version)
+    if broken := schemas.violations_in("signal_artifact")(document):
+        return Bad(f"it is no artifact: {broken[0]}", version=version)
+    return Artifact(text, document.get("data", {}), one_line(document.get("error", ""), 300), document.get("usage", {}))
+
+
+def _is_number(said: Any) -> bool:
+    return isinstance(said, int) and not isinstance(said, bool)
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")

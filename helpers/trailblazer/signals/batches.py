@@ -1,0 +1,148 @@
+"""A batch: signals that are written together, with a briefing and one manifest, and waited for at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from trailblazer.atomic import write_whole
+from trailblazer.errors import DocumentInvalid
+from trailblazer.paths import timestamp
+from trailblazer.signals.dispatcher import Context, SignalFailed
+from trailblazer.signals.documents import (
+    IN_BATCH,
+    BatchManifest,
+    BatchState,
+    Change,
+    Entry,
+    State,
+    Tell,
+    read_manifest,
+    tell_nobody,
+    write_manifest,
+)
+from trailblazer.signals.files import FileDispatcher, Post, Result
+
+PENDING_SECONDS = 1.0  # the manifest says pending so long, unless an agent is faster: who looks for pending can see it
+
+Brief = Callable[[Sequence[Context]], str]
+"""Returns the briefing of a batch, as Markdown."""
+
+
+def no_briefing(contexts: Sequence[Context]) -> str:
+    """Return the briefing of a batch of which nothing is known."""
+    return f"# Briefing\n\n{len(contexts)} signals. Nothing is known yet.\n"
+
+
+class BatchFileDispatcher:
+    """Dispatches several units of work as one batch; each signal goes the way of the single dispatcher."""
+
+    def __init__(
+        self, single: FileDispatcher, *, phase: str = "", brief: Brief = no_briefing, tell: Tell = tell_nobody
+    ) -> None:
+        self._single, self._phase, self._brief, self._tell = single, phase, brief, tell
+
+    def dispatch(self, context: Context) -> bytes:
+        """Dispatch a batch of one signal and return its artifact as it was written."""
+        (result,) = self.dispatch_batch([context])
+        if result.status != State.DONE:
+            raise SignalFailed(f"{context.case_id}: {result.error}", status=result.status)
+        return result.artifact
+
+    def dispatch_batch(self, contexts: Sequence[Context]) -> list[Result]:
+        """Dispatch a batch and return the results in the order of the contexts; a failure is the result of its own."""
+        batch = self.post(contexts)
+        found = {result.dispatch_id: result for result in batch.results()}
+        return [found[number] for number in batch.numbers]
+
+    def post(self, contexts: Sequence[Context]) -> Batch:
+        """Write a batch: its signals, then its briefing, then the manifest. Before the manifest there is no batch."""
+        return Batch(self._single, self._phase, self._brief, self._tell, contexts)
+
+    def find(self, batch_id: int, numbers: Sequence[int], contexts: Sequence[Context]) -> Batch | None:
+        """Return a batch that an earlier process wrote, to wait for again; None when it is not there."""
+        try:
+            return Batch(self._single, self._phase, self._brief, self._tell, contexts, (batch_id, tuple(numbers)))
+        except (DocumentInvalid, LookupError, ValueError):
+            return None
+
+
+class Batch:
+    """One batch. `numbers` are those of its signals, in the order of the contexts."""
+
+    def __init__(
+        self,
+        single: FileDispatcher,
+        phase: str,
+        brief: Brief,
+        tell: Tell,
+        contexts: Sequence[Context],
+        earlier: tuple[int, tuple[int, ...]] | None = None,
+    ) -> None:
+        self._suite, self._tell = single.suite, tell
+        self._places: dict[int, int] = {}
+        if earlier is not None:
+            self.id, numbers = earlier
+            manifest = read_manifest(self._suite.manifest(self.id))
+            post = single.find(numbers, contexts, self._changed)
+            if post is None:
+                raise LookupError(self.id)
+            self._post: Post = post
+        else:
+            self.id = self._suite.next_id()
+            self._post = single.post(contexts, self._changed)
+            briefing = self._suite.briefing(self.id)
+            write_whole(briefing, brief(contexts), durable=False)
+            now = timestamp()
+            entries = tuple(
+                Entry(context.case_id, str(self._suite.signal(number)))
+                for context, number in zip(contexts, self._post.numbers, strict=True)
+            )
+            manifest = BatchManifest(self.id, BatchState.PENDING, phase, now, now, str(briefing), entries)
+        self.numbers = self._post.numbers
+        self._manifest = manifest
+        paths = [entry.signal_path for entry in manifest.signals]
+        self._places = {number: paths.index(str(self._suite.signal(number))) for number in self.numbers}
+        self._commit(manifest.status)
+
+    def end(self) -> None:
+        """Wait no longer: what has no artifact yet is cancelled."""
+        self._post.end()
+
+    def results(self) -> Iterator[Result]:
+        """Yield what came of each signal, as it comes; the manifest follows. It ends done, also with errors in it."""
+        is_whole, was_cancelled = False, False
+        try:
+            for result in self._post.results(self._wake, PENDING_SECONDS):
+                was_cancelled |= result.status == "cancelled"
+                yield result
+            is_whole = True
+        finally:
+            if was_cancelled or not is_whole:
+                self._commit(BatchState.ERROR, "nobody waits for it any more")
+            else:
+                self._commit(BatchState.DONE)
+
+    def _wake(self) -> None:
+        if self._manifest.status is BatchState.PENDING:
+            self._commit(BatchState.IN_PROGRESS)
+
+    def _changed(self, change: Change) -> None:
+        """Follow the transition of a signal: first its entry in the manifest, then who listens."""
+        place = self._places.get(change.dispatch_id)
+        if place is not None and isinstance(change.to, State):
+            entry = replace(self._manifest.signals[place], status=IN_BATCH[change.to], error=change.error)
+            signals = (*self._manifest.signals[:place], entry, *self._manifest.signals[place + 1 :])
+            self._manifest = replace(self._manifest, signals=signals)
+            self._write()
+        self._tell(replace(change, batch_id=self.id))
+
+    def _commit(self, status: BatchState, error: str = "") -> None:
+        """Write the manifest with a state, and tell when it is another one."""
+        self._manifest = replace(self._manifest, status=status, error=error)
+        self._write()
+        self._tell(Change(status, batch_id=self.id, error=error))
+
+    def _write(self) -> None:
+        self._manifest = replace(self._manifest, updated_at=timestamp())
+        write_manifest(self._suite.manifest(self.id), self._manifest)
