@@ -121,6 +121,7 @@ class Batch:
             if was_cancelled or not is_whole:
                 self._commit(BatchState.ERROR, "nobody waits for it any more")
             else:
+                self._wake()
                 self._commit(BatchState.DONE)
 
     def _wake(self) -> None:
@@ -131,6 +132,7 @@ class Batch:
         """Follow the transition of a signal: first its entry in the manifest, then who listens."""
         place = self._places.get(change.dispatch_id)
         if place is not None and isinstance(change.to, State):
+            self._wake()
             entry = replace(self._manifest.signals[place], status=IN_BATCH[change.to], error=change.error)
             signals = (*self._manifest.signals[:place], entry, *self._manifest.signals[place + 1 :])
             self._manifest = replace(self._manifest, signals=signals)

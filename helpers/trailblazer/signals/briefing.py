@@ -98,5 +98,5 @@ def _section(title: str, heads: Sequence[str], rows: Sequence[Iterable[str]]) ->
 
 
 def cell(text: str) -> str:
-    """Return text for a cell of a Markdown table: one line, at most MOST_CELL characters, no mark that does anything."""
+    """Return text for a cell of a table: one line, at most MOST_CELL characters, without marks of Markdown or HTML."""
     return one_line(text, MOST_CELL).translate(_ESCAPED) or " "
