@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import functools
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
+from trailblazer.atomic import read_regular
 from trailblazer.errors import ConfigWrong
 from trailblazer.paths import CONFIG_NAME, Places, find_root
 
@@ -144,14 +146,73 @@ def read_yaml(file: Path) -> Any:
         raise ConfigWrong(f"{file}: not plain YAML: {problem}", "Mend that value.") from error
 
 
-def _compose(file: Path) -> Any:
-    """Return the nodes of a YAML file, which know their lines."""
+@dataclass(frozen=True, slots=True)
+class LinedYaml:
+    """What a YAML file holds, and the line of each part: `lines["$.cases[0].id"]`, from 1."""
+
+    value: Any
+    lines: Mapping[str, int]
+
+    def line_of(self, place: str) -> int:
+        """Return the line of a place such as `$.cases[0].id`, or of the nearest part around it."""
+        while place not in self.lines and place:
+            place = place[: max(place.rfind("."), place.rfind("["), 0)]
+        return self.lines.get(place, 1)
+
+
+def read_lined_yaml(file: Path, most: int) -> LinedYaml:
+    """Return what a YAML file of at most `most` bytes holds, with its lines. It follows no link at the file's name.
+
+    What `read_yaml` refuses is ConfigWrong here too, and so are an alias, a key that is no text or stands twice, and a
+    file that is no regular one.
+    """
+    import yaml
+
+    node = _compose(file, most)
+    try:
+        lines = {"$": 1} if node is None else _lines_of(node)
+        return LinedYaml(None if node is None else _construct(node), lines)
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigWrong(f"{file}{line}: not plain YAML: {problem}", "Mend that line.") from error
+
+
+def _lines_of(root: Any) -> dict[str, int]:
+    """Return the line of each part of a document by its place; what is there twice is a MarkedYAMLError."""
+    import yaml
+
+    lines: dict[str, int] = {}
+    seen: set[int] = set()
+    waiting = [("$", root, root.start_mark)]
+    for place, node, mark in waiting:  # which grows
+        if id(node) in seen:
+            raise yaml.MarkedYAMLError(problem="an alias does not belong here", problem_mark=mark)
+        if place in lines:
+            raise yaml.MarkedYAMLError(problem=f"{place} is there twice", problem_mark=mark)
+        seen.add(id(node))
+        lines[place] = mark.line + 1
+        if isinstance(node, yaml.MappingNode):
+            for key, inner in node.value:
+                if not isinstance(key, yaml.ScalarNode) or not key.tag.endswith(":str"):
+                    raise yaml.MarkedYAMLError(problem="a key must be text", problem_mark=key.start_mark)
+                waiting.append((f"{place}.{key.value}", inner, key.start_mark))
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(f"{place}[{number}]", inner, inner.start_mark) for number, inner in enumerate(node.value)]
+    return lines
+
+
+def _compose(file: Path, most: int | None = None) -> Any:
+    """Return the nodes of a YAML file, which know their lines; with `most` only of a regular file of so many bytes."""
     import yaml
 
     try:
-        return _loader()(file.read_text("utf-8")).get_single_node()
+        text = file.read_text("utf-8") if most is None else read_regular(file, most, follow_links=False).decode("utf-8")
+        return _loader()(text).get_single_node()
     except OSError as error:
-        raise ConfigWrong(f"cannot read {file}: {error.strerror}", "Look at that file's rights.") from error
+        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise ConfigWrong(f"cannot read {file}: {why}", "Look at that file's rights.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
