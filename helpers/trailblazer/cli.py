@@ -22,6 +22,7 @@ VERBS = {
     "runs": "list, show, status, reset, forget, backfill of the table of runs",
     "batch": "run one command or agent over a list of items",
     "nightly": "take issues from a tracker, and give each to an agent",
+    "calibrate": "give the cases of a scenario to agents, and score their answers",
     "signals": "next, submit, fail, watch: the side of an agent that works through files",
     "normalize": "turn md, txt, rst and html files into runs",
     "chunk": "cut the documents of runs into chunks under a token cap",

@@ -25,6 +25,7 @@ EVENTS = frozenset(
         *("runs.backfill.start", "runs.backfill.tick", "runs.backfill.complete"),
         *("items.start", "items.settle", "providers.switch"),
         *("issues.start", "issues.settle"),
+        *("signals.start", "signals.settle", "signals.change"),
     }
 )
 LARGEST_FILE = 512 << 20

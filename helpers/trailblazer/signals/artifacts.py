@@ -37,8 +37,8 @@ class Bad:
     version: tuple[int, ...] = ()
 
 
-def read_artifact(file: Path, dispatch_id: int) -> Artifact | Bad | None:
-    """Return the answer to a signal, why what is there is none, or None while there is nothing.
+def read_artifact(file: Path, dispatch_id: int | None) -> Artifact | Bad | None:
+    """Return the answer to a signal (None: to any), why what is there is none, or None while there is nothing.
 
     Links are not followed, only a regular file is opened, and at most MOST_BYTES are read.
     """
@@ -56,7 +56,8 @@ def read_artifact(file: Path, dispatch_id: int) -> Artifact | Bad | None:
         document = schemas.parse_json(text)
     except ValueError as error:
         return Bad(f"it is not JSON: {one_line(str(error), 200)}", may_grow=True, version=version)
-    if isinstance(document, dict) and _is_number(said := document.get("dispatch_id")) and said != dispatch_id:
+    said = document.get("dispatch_id") if isinstance(document, dict) else None
+    if dispatch_id is not None and _is_number(said) and said != dispatch_id:
         return Bad(f"its dispatch_id is {said}, not {dispatch_id}", is_of_another=True, version=version)
     if broken := schemas.violations_in("signal_artifact")(document):
         return Bad(f"it is no artifact: {broken[0]}", version=version)

@@ -40,6 +40,10 @@ class TokenRecord:
             cost_usd=float(said.get("cost_usd", 0.0)),
         )
 
+    def priced(self, cost_usd: float) -> TokenRecord:
+        """Return the record with a cost, in US dollars."""
+        return dataclasses.replace(self, cost_usd=cost_usd)
+
     def document(self) -> dict[str, Any]:
         """Return the record as a line of tokens.ndjson."""
         found = dataclasses.asdict(self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from trailblazer.dispatch.halting import Halts, read_rule
 from trailblazer.dispatch.settling import Limits
 from trailblazer.dispatch.throttle import Throttle
 from trailblazer.errors import PlanUnusable, WordsWrong
+from trailblazer.lanes.amounts import MOST, SIZES, TIMES, read_amount
 from trailblazer.lanes.items.request import ItemsRequest
 from trailblazer.lanes.orders import TimeLimit
 from trailblazer.processes.git import ask_git
@@ -21,8 +21,6 @@ from trailblazer.providers.command import Command
 from trailblazer.providers.order import Evidence, Expectation
 from trailblazer.providers.templates import Render, compile_text, has_marks, join_marks
 
-_SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 MOST_TEMPLATE_BYTES = 64 << 20
 JSON = "json"
 
@@ -39,28 +37,11 @@ def read_limits(request: ItemsRequest, workers: int) -> Limits:
         retry_failures=True,
         halts=Halts(request.fail_fast, read_rule(request.halt) if request.halt else None),
         throttle=Throttle(
-            read_amount(request.delay, _TIMES),
+            read_amount(request.delay, TIMES),
             request.max_load,
-            int(read_amount(request.min_free_memory, _SIZES)) if request.min_free_memory else None,
+            int(read_amount(request.min_free_memory, SIZES)) if request.min_free_memory else None,
         ),
     )
-
-
-MOST = 1_000_000
-LARGEST_AMOUNT = 10**15  # a petabyte; in seconds more than a system can wait
-
-
-def read_amount(text: str, units: Mapping[str, int]) -> float:
-    """Return the amount that a text like `10m` means, in the unit with the value 1. Another text is WordsWrong."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]?)", str(text).strip())
-    if not found or found[2] not in units:
-        letters = " ".join(filter(None, units))
-        hint = f"A number, or a number and one of: {letters}." if letters else "A number."
-        raise WordsWrong(f"{text[:40]!r} is not an amount", hint)
-    amount = float(found[1]) * units[found[2]]
-    if amount > LARGEST_AMOUNT:
-        raise WordsWrong(f"{text[:40]!r} is out of range", "Leave it out where there is no limit.")
-    return amount
 
 
 def read_time_limit(request: ItemsRequest, default_minutes: float) -> TimeLimit:
@@ -70,7 +51,7 @@ def read_time_limit(request: ItemsRequest, default_minutes: float) -> TimeLimit:
         return TimeLimit(60 * default_minutes)
     if text.endswith("x"):
         return TimeLimit(medians=read_amount(text[:-1], {"": 1}))
-    return TimeLimit(read_amount(text, _TIMES) or None)
+    return TimeLimit(read_amount(text, TIMES) or None)
 
 
 def read_command(request: ItemsRequest, agents: Sequence[Agent], config: Config) -> Command:
@@ -96,7 +77,7 @@ def read_command(request: ItemsRequest, agents: Sequence[Agent], config: Config)
         prompt=compile_text(prompt) if prompt else None,
         agent=agent,
         model=request.model,
-        log_cap=None if request.no_worker_logs else int(read_amount(request.log_cap, _SIZES)),
+        log_cap=None if request.no_worker_logs else int(read_amount(request.log_cap, SIZES)),
         expects=_expectation(request),
         idle_seconds=_idle_seconds(request, 60 * config["providers.idle_minutes"] if agent else 0.0),
         grace_seconds=config["providers.grace_seconds"],
@@ -117,7 +98,7 @@ def _idle_seconds(request: ItemsRequest, default: float) -> float | None:
         if request.idle is not None:
             raise WordsWrong("--idle needs the logs", "Leave --no-worker-logs out.")
         return None
-    return (default if request.idle is None else read_amount(request.idle, _TIMES)) or None
+    return (default if request.idle is None else read_amount(request.idle, TIMES)) or None
 
 
 def _words(command: list[str], request: ItemsRequest, *, is_whole: bool) -> tuple[Render, ...]:

@@ -1,0 +1,18 @@
+"""Who is informed of a suite: as of every dispatch, and of each transition of a signal or a batch."""
+
+from __future__ import annotations
+
+from trailblazer.reports.audience import Audience
+from trailblazer.signals.documents import Change
+
+
+class SignalAudience(Audience):
+    """Informs of signals."""
+
+    def changed(self, change: Change) -> None:
+        """Emit a transition: the events hold the whole history of every signal and batch."""
+        known = {"batch_id": change.batch_id, "dispatch_id": change.dispatch_id, "step": change.step}
+        more = {name: value for name, value in known.items() if value}
+        if change.error:
+            more["msg"] = change.error
+        self._shown.emitter.emit("signals.change", "tick", run_id=change.case_id or None, to=change.to.value, **more)

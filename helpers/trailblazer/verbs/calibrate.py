@@ -1,0 +1,66 @@
+"""Give the cases of a scenario to agents, and score what they answer.
+
+  trailblazer calibrate --scenario ptp-mock --adapter stub --dispatch batch-file --parallel 4 --batch-size 4
+  trailblazer calibrate --scenario ptp-mock --dispatch file         whoever watches the folder answers
+  trailblazer calibrate --scenario ptp-mock --provider claude       an agent is started for each signal
+  trailblazer calibrate --check my-scenario                         is that scenario good?
+
+Each case is triaged, equal symptoms make clusters, and one case of each cluster is investigated. An agent gets each
+of these as a signal: files that it reads, and one that it writes (`trailblazer signals`). The scorecard of 20 metrics
+goes to stdout. Exit code 6: a signal or a metric failed."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add the words of a calibration."""
+    what = parser.add_argument_group("what")
+    what.add_argument("--scenario", metavar="NAME", help="ptp-mock, ptp-mock-30, or the folder of your own")
+    what.add_argument("--suite", metavar="ID", help="the suite that the signals join (a new one)")
+    what.add_argument("--notes", metavar="TEXT", help="words for the manifest")
+    how = parser.add_argument_group("how")
+    how.add_argument("--adapter", choices=["stub", "agent"], help="who answers: the stub knows the answers (agent)")
+    how.add_argument("--provider", metavar="NAME", help="the agent that is started for each signal: claude, codex, …")
+    how.add_argument("--model", metavar="M", help="the agent's model")
+    how.add_argument("--dispatch", choices=["stdin", "file", "batch-file"], help="how a signal gets there (file)")
+    how.add_argument("--parallel", type=int, metavar="N", help="how many signals at once (dispatch.workers)")
+    how.add_argument("--batch-size", type=int, metavar="N", help="how many signals a batch has (signals.batch_size)")
+    how.add_argument("--timeout", metavar="T", help="of one signal: 90, 10m (signals.timeout_minutes)")
+    how.add_argument("--retries", type=int, metavar="N", help="more attempts at what failed (signals.retries)")
+    how.add_argument("--token-budget", type=float, metavar="T", help="past so many tokens no new signal is written")
+    seen = parser.add_argument_group("what is shown")
+    seen.add_argument("--cost-report", action="store_true", default=None, help="tokens and cost by step and case")
+    other = parser.add_argument_group("instead")
+    other.add_argument("--resume", metavar="DISPATCH", help="carry an earlier one on: its DISPATCH_TS, or: latest")
+    other.add_argument("--force", action="store_true", help="resume a folder although somebody changed it")
+    other.add_argument("--check", metavar="SCENARIO", help="look at a scenario, and say every mistake in it")
+    other.add_argument("--dry-run", action="store_true", help="say what would be asked, and ask nothing")
+
+
+def run(words: argparse.Namespace) -> int:
+    """Carry a calibration out and return the exit code of the house."""
+    from trailblazer.events import Console
+    from trailblazer.lanes.signals.scenario import read_scenario
+
+    if words.check:
+        print(read_scenario(words.check).headline())
+        return 0
+    from trailblazer.config import load_config
+    from trailblazer.dispatch.story import carry_out, preview
+    from trailblazer.lanes.signals.request import read_request, stored_request
+    from trailblazer.lanes.signals.work import SignalsWork, resumed
+    from trailblazer.record.folder import find_folder
+    from trailblazer.record.manifest import read_manifest
+
+    config = load_config()
+    apart = {"quiet", "verbose", "resume", "force", "check", "dry_run"}
+    said = {name: value for name, value in vars(words).items() if value is not None and name not in apart}
+    folder = find_folder(config.places, words.resume) if words.resume else None
+    request = resumed(stored_request(read_manifest(folder)), said) if folder else read_request(config, said)
+    work = SignalsWork(config, request, resumes=folder, force=words.force, verbose=words.verbose)
+    if words.dry_run:
+        lines = (f"{case.id}\t{case.name}" for case in work.scenario.cases)
+        return preview(lines, work.planned, "cases", work.scenario.name, Console())
+    return carry_out(work)
