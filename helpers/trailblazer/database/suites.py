@@ -49,8 +49,7 @@ class SuiteStore:
         """Return what the suite knows now: one consistent snapshot."""
         words = {"suite_id": self._suite_id}
         with self._lock:
-            row = self._link.ask(lambda connection: fetch(connection, "what_a_suite_knows", Knowledge, words)[0])
-        return row
+            return self._link.ask(lambda connection: fetch(connection, "what_a_suite_knows", Knowledge, words)[0])
 
     def _keep(self, name: str, **values: Any) -> None:
         words = {key: _storable(value) for key, value in values.items()} | {"suite_id": self._suite_id}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,10 +24,20 @@ from trailblazer.signals.dispatcher import Context
 from trailblazer.signals.suite import Suite
 
 
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A signal that was written a moment ago, and its attempt."""
+
+    held: Held
+    number: int
+    context: Context
+
+
 class Answering(Protocol):
     """Answers that are being made for one group of signals."""
 
-    again: Mapping[int, Again]
+    def again(self, number: int) -> Again | None:
+        """Return why a signal is to be sent again without spending an attempt, if it is."""
 
     def end(self, why: str, grace: float) -> None:
         """End the work on them, and return at once."""
@@ -45,7 +56,7 @@ class Adapter:
         """Return how many groups may be under way."""
         return WIDE
 
-    def answer(self, suite: Suite, held: Sequence[Held], numbers: Sequence[int], contexts: Sequence[Context]) -> Answering:
+    def answer(self, suite: Suite, group: Sequence[Posted]) -> Answering:  # noqa: ARG002 - others answer
         """Begin to answer signals that were written a moment ago."""
         return Nobody()
 
@@ -56,7 +67,8 @@ class Adapter:
 class Nobody:
     """Nothing of ours is at work on the answers."""
 
-    again: Mapping[int, Again] = {}
+    def again(self, number: int) -> Again | None:
+        """Say nothing of a signal."""
 
     def end(self, why: str, grace: float) -> None:
         """End nothing."""
@@ -68,10 +80,11 @@ class Stub(Adapter):
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
 
-    def answer(self, suite: Suite, held: Sequence[Held], numbers: Sequence[int], contexts: Sequence[Context]) -> Answering:
+    def answer(self, suite: Suite, group: Sequence[Posted]) -> Answering:
         """Answer as an agent does that works through files."""
-        for number, context in zip(numbers, contexts, strict=True):
-            submit(find_signal(suite, number), stub_answer(self._scenario, context.step, context.case_id))
+        for one in group:
+            answer = stub_answer(self._scenario, one.context.step, one.context.case_id)
+            submit(find_signal(suite, one.number), answer)
         return Nobody()
 
 
@@ -93,9 +106,9 @@ class Agents(Adapter):
         """Return how many attempts the providers stand."""
         return self._orders.room()
 
-    def answer(self, suite: Suite, held: Sequence[Held], numbers: Sequence[int], contexts: Sequence[Context]) -> Answering:
+    def answer(self, suite: Suite, group: Sequence[Posted]) -> Answering:
         """Start the provider for each signal."""
-        return _Work(self._orders, suite, list(zip(held, numbers, contexts, strict=True)))
+        return _Work(self._orders, suite, group)
 
     def close(self) -> None:
         """End whatever still runs."""
@@ -105,32 +118,36 @@ class Agents(Adapter):
 class _Work:
     """The orders of one group, each in a thread that publishes its answer."""
 
-    def __init__(self, orders: Orders, suite: Suite, group: Sequence[tuple[Held, int, Context]]) -> None:
-        self.again: dict[int, Again] = {}
+    def __init__(self, orders: Orders, suite: Suite, group: Sequence[Posted]) -> None:
+        self._again: dict[int, Again] = {}
         self._suite = suite
         self._running: list[Running] = []
-        for one, number, context in group:
-            running = orders.begin(one, Try({"item": context.prompt}))
+        for one in group:
+            running = orders.begin(one.held, Try({"item": one.context.prompt}))
             self._running.append(running)
-            threading.Thread(target=self._follow, args=(one, number, running), daemon=True).start()
+            threading.Thread(target=self._follow, args=(one, running), daemon=True).start()
 
-    def _follow(self, one: Held, number: int, running: Running) -> None:
+    def _follow(self, one: Posted, running: Running) -> None:
         for _, answer in running.wait():
             with contextlib.suppress(Trouble):  # the signal has ended, and says why
-                self._publish(one, number, answer)
+                self._publish(one, answer)
 
-    def _publish(self, one: Held, number: int, answer: Outcome | Again | Left) -> None:
-        found, usage = find_signal(self._suite, number), _usage(answer)
+    def _publish(self, one: Posted, answer: Outcome | Again | Left) -> None:
+        found, usage = find_signal(self._suite, one.number), _usage(answer)
         if isinstance(answer, Again):
-            self.again[number] = answer
+            self._again[one.number] = answer
         if not isinstance(answer, Outcome) or answer.status is not Status.SUCCESS:
             fail(found, answer.reason, usage)
             return
-        data = find_object(_said(Path(one.folder)))
+        data = find_object(_said(Path(one.held.folder)))
         if data is None:
             fail(found, "the agent's answer holds no JSON object", usage)
         else:
             submit(found, data, usage)
+
+    def again(self, number: int) -> Again | None:
+        """Return what a provider that closed said of a signal."""
+        return self._again.get(number)
 
     def end(self, why: str, grace: float) -> None:
         """Ask the providers to end."""

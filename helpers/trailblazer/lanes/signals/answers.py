@@ -89,6 +89,12 @@ def read_investigation(data: Any) -> Investigation:
     )
 
 
+def check_answer(step: str, data: Any) -> None:
+    """Refuse an answer that its step does not take with DocumentInvalid; of other steps nothing is known."""
+    if reader := {TRIAGE: read_triage, INVESTIGATE: read_investigation}.get(step):
+        reader(data)
+
+
 def _check(name: str, data: Any) -> None:
     schemas.check(name, data, "the answer")
     if not isfinite(data["confidence"]):  # NaN, which passes every limit

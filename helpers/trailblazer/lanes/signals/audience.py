@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trailblazer.reports.audience import Audience
 from trailblazer.signals.documents import Change
 
@@ -11,8 +13,11 @@ class SignalAudience(Audience):
 
     def changed(self, change: Change) -> None:
         """Emit a transition: the events hold the whole history of every signal and batch."""
-        known = {"batch_id": change.batch_id, "dispatch_id": change.dispatch_id, "step": change.step}
-        more = {name: value for name, value in known.items() if value}
-        if change.error:
-            more["msg"] = change.error
+        known = {
+            "batch_id": change.batch_id,
+            "dispatch_id": change.dispatch_id,
+            "step": change.step,
+            "msg": change.error,
+        }
+        more: dict[str, Any] = {name: value for name, value in known.items() if value}
         self._shown.emitter.emit("signals.change", "tick", run_id=change.case_id or None, to=change.to.value, **more)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 from trailblazer.atomic import make_folder, write_whole
 from trailblazer.dispatch.halting import Halted
 from trailblazer.dispatch.lane import Dispatch, Handle, Held, OwnedLane, Running
-from trailblazer.errors import DocumentInvalid, Trouble
-from trailblazer.lanes.signals.adapters import Adapter, Answering, Nobody
+from trailblazer.errors import Trouble
+from trailblazer.lanes.signals.adapters import Adapter, Answering, Nobody, Posted
 from trailblazer.lanes.signals.answers import TRIAGE, read_investigation, read_triage
 from trailblazer.lanes.signals.costs import Costs
 from trailblazer.lanes.signals.plan import ARTIFACT, Case
@@ -20,7 +19,7 @@ from trailblazer.lanes.signals.prompt import investigation_prompt, triage_prompt
 from trailblazer.lanes.signals.request import SignalsRequest
 from trailblazer.lanes.signals.scenario import Scenario
 from trailblazer.lanes.signals.store import Store
-from trailblazer.lanes.signals.ways import Posted, Way
+from trailblazer.lanes.signals.ways import Exchange, Way
 from trailblazer.record.admission import Room
 from trailblazer.record.outcomes import Again, Item, Left, Outcome, Status, outcome_of
 from trailblazer.signals.dispatcher import Context
@@ -87,10 +86,10 @@ class SignalsLane(OwnedLane):
         """Write the signals of a group, and set about answering them where that is ours to do."""
         contexts = [self._context(one.item) for one in held]
         records = [record_of(context.case_id, context.step, context.prompt) for context in contexts]
-        posted, handle = self._way.post(held[0].item.phase, contexts)
-        attempts = dict(zip(posted.numbers, zip(held, records, strict=True), strict=True))
-        answering = self._means.adapter.answer(self._suite, held, posted.numbers, contexts)
-        return _Waiting(self, posted, handle, attempts, answering)
+        exchange, handle = self._way.post(held[0].item.phase, contexts)
+        attempts = dict(zip(exchange.numbers, zip(held, records, strict=True), strict=True))
+        group = [Posted(*one) for one in zip(held, exchange.numbers, contexts, strict=True)]
+        return _Waiting(self, exchange, handle, attempts, self._means.adapter.answer(self._suite, group))
 
     def find(self, held: Sequence[Held], handle: Handle) -> Running | None:
         """Return signals that an earlier process wrote: what was published meanwhile is taken, the rest waited for."""
@@ -101,14 +100,14 @@ class SignalsLane(OwnedLane):
         if len(pairs) != len(held):
             return None
         contexts = {number: self._context(one.item) for number, one in pairs}
-        posted = self._way.find(held[0].item.phase, contexts, handle)
-        if posted is None:
+        exchange = self._way.find(held[0].item.phase, contexts, handle)
+        if exchange is None:
             return None
         attempts = {
             number: (one, record_of(context.case_id, context.step, context.prompt))
             for (number, one), context in zip(pairs, contexts.values(), strict=True)
         }
-        return _Waiting(self, posted, handle, attempts, Nobody())
+        return _Waiting(self, exchange, handle, attempts, Nobody())
 
     def _context(self, item: Item) -> Context:
         case: Case = item.body
@@ -122,7 +121,8 @@ class SignalsLane(OwnedLane):
     def settle(self, one: Held, result: Result, record: TokenRecord) -> Outcome:
         """Return what a signal came to. What was answered is kept: the artifact, its tokens, and what it says."""
         ended = self.costs.add(record, result)
-        details = {"dispatch_id": result.dispatch_id, "duration_ms": ended.wall_clock_ms}
+        folder = f"task_{one.item.index}/attempt_{one.attempt}"
+        details = {"dispatch_id": result.dispatch_id, "duration_ms": ended.wall_clock_ms, "folder": folder}
         if result.status != "done":
             return Outcome(STATUS[result.status], result.error, usage=self.costs.usage(ended), details=details)
         try:
@@ -130,7 +130,6 @@ class SignalsLane(OwnedLane):
         except Trouble as trouble:
             refused = outcome_of(trouble)
             return Outcome(refused.status, refused.reason, refused.refusal, self.costs.usage(ended), details)
-        details["folder"] = f"task_{one.item.index}/attempt_{one.attempt}"
         return Outcome(Status.SUCCESS, usage=self.costs.usage(ended), details=details)
 
     def _accept(self, one: Held, result: Result) -> None:
@@ -160,22 +159,22 @@ class _Waiting:
     def __init__(
         self,
         lane: SignalsLane,
-        posted: Posted,
+        exchange: Exchange,
         handle: Handle,
         attempts: Mapping[int, tuple[Held, TokenRecord]],
         answering: Answering,
     ) -> None:
         places = [attempts[number][0].item.index for number in attempts]
         self.handle: Handle = {**handle, "places": places} if handle else {}
-        self._lane, self._posted, self._attempts, self._answering = lane, posted, attempts, answering
+        self._lane, self._exchange, self._attempts, self._answering = lane, exchange, attempts, answering
 
     def wait(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
         """Yield what came of each signal, as it comes."""
         try:
-            for result in self._posted.results():
+            for result in self._exchange.results():
                 one, record = self._attempts[result.dispatch_id]
                 outcome = self._lane.settle(one, result, record)
-                again = self._answering.again.get(result.dispatch_id)
+                again = self._answering.again(result.dispatch_id)
                 yield one, outcome if again is None else again
         finally:
             self._answering.end("timeout", 0.0)
@@ -183,4 +182,4 @@ class _Waiting:
     def end(self, why: str, grace: float) -> None:
         """Wait no longer, and end who works on the answers."""
         self._answering.end(why, grace)
-        self._posted.end()
+        self._exchange.end()

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from trailblazer.atomic import write_lines
 from trailblazer.errors import DocumentInvalid
-from trailblazer.lanes.signals.answers import INVESTIGATE, TRIAGE, Investigation, Triage, read_investigation, read_triage
+from trailblazer.lanes.signals.answers import (
+    INVESTIGATE,
+    TRIAGE,
+    Investigation,
+    Triage,
+    read_investigation,
+    read_triage,
+)
 from trailblazer.lanes.signals.clusters import Cluster, make_clusters
 from trailblazer.lanes.signals.scenario import Scenario
 from trailblazer.record.folder import Record

@@ -50,7 +50,9 @@ class Terminal:
                 return self._result(context, number, text)
             except ValueError as error:
                 if not line or not line.strip() or len(text) > MOST_BYTES:
-                    why = one_line(str(error), 200) if text.strip() else "stdin has ended" if not line else "it is empty"
+                    why = (
+                        one_line(str(error), 200) if text.strip() else "stdin has ended" if not line else "it is empty"
+                    )
                     return Result(context, number, "error", error=f"the answer is not accepted: {why}")
 
     def _result(self, context: Context, number: int, text: bytes) -> Result:

@@ -15,7 +15,7 @@ from trailblazer.signals.files import FileDispatcher, Result
 from trailblazer.signals.suite import Suite
 
 
-class Posted(Protocol):
+class Exchange(Protocol):
     """Work that is under way. `numbers` are those of the signals, in the order in which they were asked for."""
 
     numbers: tuple[int, ...]
@@ -45,7 +45,7 @@ class Way:
             self._files.suite.make()
             self._files.sweep()
 
-    def post(self, phase: str, contexts: Sequence[Context]) -> tuple[Posted, Handle]:
+    def post(self, phase: str, contexts: Sequence[Context]) -> tuple[Exchange, Handle]:
         """Send work on its way; return it, and the handle by which a later process finds it."""
         if self._kind == STDIN:
             return self._terminal.post(contexts), {}
@@ -55,7 +55,7 @@ class Way:
         post = self._files.post(contexts)
         return post, {"signals": list(post.numbers)}
 
-    def find(self, phase: str, contexts: Mapping[int, Context], handle: Handle) -> Posted | None:
+    def find(self, phase: str, contexts: Mapping[int, Context], handle: Handle) -> Exchange | None:
         """Return work that an earlier process sent, by the numbers of its signals; None when it is gone."""
         if "batch" in handle:
             return self._batches(phase).find(int(handle["batch"]), list(contexts), list(contexts.values()))

@@ -102,8 +102,8 @@ class SignalsWork:
             standing = record.standing
             yield f"Resuming calibration {record.dispatch_id}: {standing.good} of {standing.planned} signals good"
         else:
-            cases = counted(self.planned, "case")
-            yield f"Calibration {record.dispatch_id}: {cases} of {self.scenario.name}, {request.adapter} by {request.dispatch}"
+            what = f"{counted(self.planned, 'case')} of {self.scenario.name}"
+            yield f"Calibration {record.dispatch_id}: {what}, {request.adapter} by {request.dispatch}"
         if request.dispatch != STDIN:
             yield f"Suite: {self.config.places.var / SUITES / suite}"
 
@@ -134,8 +134,8 @@ class SignalsWork:
             put_out("".join(f"{line}\n" for line in lines))
         if closing.exit_code or scorecard.passed:
             return closing
-        failed = len(scorecard.metrics) - scorecard.good
-        return Closing(6, f"{failed} of {counted(len(scorecard.metrics), 'metric')} failed", "The scorecard says which.")
+        metrics = counted(len(scorecard.metrics), "metric")
+        return Closing(6, f"only {scorecard.good} of {metrics} pass", "The scorecard says which fail.")
 
     def closing_words(self, record: Record) -> Iterable[str]:
         """Say what the suite came to, and what it used."""
