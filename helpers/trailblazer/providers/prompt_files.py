@@ -14,6 +14,7 @@ from trailblazer.paths import Places, stamp
 from trailblazer.plain import one_line
 
 INDEX = "README.md"
+_HERE = Path(__file__).resolve()
 _NAME = re.compile(r"[0-9]{3}_.+\.md")
 _ROW = re.compile(r"^\| \[.*\]\(([^)\s]+)\) \| (.*) \|$", re.MULTILINE)
 _MARKUP = re.compile(r"([\\\[\]|])")
@@ -26,6 +27,12 @@ prompt. A number is used once. A file with another name does not belong here: `t
 | prompt | for |
 |---|---|
 """
+
+
+def shipped_prompt(name: str) -> Path:
+    """Return the path of a prompt that comes with trailblazer: in the checkout, or in an installed wheel."""
+    checkout = _HERE.parents[3] / "prompts" / name
+    return checkout if checkout.is_file() else _HERE.parents[1] / "_prompts" / name
 
 
 def find_nonconforming(places: Places) -> list[Path]:

@@ -21,7 +21,7 @@ from trailblazer.lanes.issues.lane import IssuesLane
 from trailblazer.lanes.issues.means import make_lane, read_lineup
 from trailblazer.lanes.issues.opening import open_tracker
 from trailblazer.lanes.issues.plan import SPARE
-from trailblazer.lanes.issues.prompt import read_template, values_of
+from trailblazer.lanes.issues.prompt import read_issue_template, values_of
 from trailblazer.lanes.issues.request import RESUMED, IssuesRequest, read_request, refuse_words_apart, stored_request
 from trailblazer.lanes.issues.rules import IssueRules, read_issue_rules
 from trailblazer.lanes.issues.selection import Candidate, Known, NotTaken, Selection, select
@@ -88,7 +88,7 @@ class _Night:
     def prompt(self) -> Render:
         """What fills the prompt in; an earlier night has a copy of its own, whatever became of the file."""
         copy = self._earlier / "inputs" / Path(self.request.prompt).name if self._earlier else None
-        return read_template(copy if copy is not None and copy.is_file() else Path(self.request.prompt))
+        return read_issue_template(copy if copy is not None and copy.is_file() else Path(self.request.prompt))
 
     def carry_out(self) -> int:
         """Select issues, choose a provider and carry the issues out."""

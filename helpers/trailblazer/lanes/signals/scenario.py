@@ -101,9 +101,10 @@ class Case:
     expected: Expected
     choices: Choices = Choices()
 
-    def holds(self, quote: str) -> bool:
-        """Say whether a quote stands in the error or the log."""
-        return any(normalised(quote) in normalised(text) for text in (self.error, self.log))
+    @property
+    def text(self) -> str:
+        """The error and the log, in the form in which texts are compared: a quote from the case is a part of it."""
+        return normalised(f"{self.error}\n{self.log}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,8 +286,9 @@ def _wrong_in_case(case: Case) -> Iterator[tuple[str, str]]:
         yield "$.id", f"{one_line(case.id, 100)!r} is no id: use letters, digits and . _ @ + = -"
     if case.choices.components and case.expected.component not in case.choices.components:
         yield "$.expected.component", f"{case.expected.component!r} is not among the components of {DOCUMENT}"
+    text = case.text
     for number, quote in enumerate(case.expected.evidence):
-        if not case.holds(quote):
+        if normalised(quote) not in text:
             yield (
                 f"$.expected.evidence[{number}]",
                 f"{one_line(quote, 80)!r} stands neither in the error nor in the log",
