@@ -13,6 +13,7 @@ from trailblazer.dispatch.lane import Dispatch, Handle, Held, OwnedLane, Running
 from trailblazer.errors import Trouble
 from trailblazer.lanes.signals.adapters import Adapter, Answering, Nobody, Posted
 from trailblazer.lanes.signals.answers import TRIAGE, read_investigation, read_triage
+from trailblazer.lanes.signals.clusters import Cluster
 from trailblazer.lanes.signals.costs import Costs
 from trailblazer.lanes.signals.plan import ARTIFACT, Case
 from trailblazer.lanes.signals.prompt import investigation_prompt, triage_prompt
@@ -73,6 +74,10 @@ class SignalsLane(OwnedLane):
 
     def _brief(self, phase: str, contexts: Sequence[Context]) -> str:
         return self._store.briefing(self._means.scenario, self._suite.folder.name, phase, contexts)
+
+    def keep_cluster(self, cluster: Cluster) -> None:
+        """Keep a cluster that was chosen, so that the next briefing has it."""
+        self._store.keep_cluster(cluster.id, cluster.representative, cluster.members)
 
     def room(self) -> Room:
         """Return how many groups may be under way; Halted when the token budget is spent (S5)."""
@@ -140,7 +145,6 @@ class SignalsLane(OwnedLane):
             self._store.keep_symptom(case.case_id, result.dispatch_id, triage.component, triage.symptom)
         elif case.cluster is not None:
             found = read_investigation(result.data)
-            self._store.keep_cluster(case.cluster.id, case.cluster.representative, case.cluster.members)
             self._store.keep_finding(case.cluster.id, result.dispatch_id, found.component, found.root_cause)
         write_whole(make_folder(Path(one.folder)) / ARTIFACT, result.artifact, durable=False)
 

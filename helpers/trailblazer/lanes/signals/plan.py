@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,11 +50,11 @@ class SignalsPlan:
     """Hands out the triage of each case. When all of them have an outcome it grows by an item for each cluster.
 
     A resume tries again what failed. A cluster that was chosen keeps its representative: cases that are triaged later
-    join it, or make clusters of their own.
+    join it, or make clusters of their own. `keep` is told of every cluster that was chosen, before its item starts.
     """
 
-    def __init__(self, record: Record, scenario: Scenario) -> None:
-        self._record, self._scenario = record, scenario
+    def __init__(self, record: Record, scenario: Scenario, keep: Callable[[Cluster], None]) -> None:
+        self._record, self._scenario, self._keep = record, scenario, keep
         self._triages = [
             Item(index, f"{case.id}.{TRIAGE}", Case(case.id, TRIAGE), TRIAGE)
             for index, case in enumerate(scenario.cases)
@@ -91,6 +91,8 @@ class SignalsPlan:
                 chosen.append(_Chosen(f"cluster-{len(chosen) + 1:02d}", cluster.representative, cluster.members))
         write_lines(self._record.folder / CLUSTERS, map(dataclasses.asdict, chosen))
         self._record.grow(len(self._triages) + len(chosen))
+        for cluster in self.chosen():
+            self._keep(cluster)
 
     def _chosen(self) -> Iterator[_Chosen]:
         file = self._record.folder / CLUSTERS

@@ -109,7 +109,7 @@ class SignalsWork:
 
     def plan(self, record: Record, progress: Progress, interrupts: Interrupts) -> SignalsPlan:  # noqa: ARG002 - nothing is asked
         """Return the plan, which grows when the cases are triaged."""
-        self._plan = SignalsPlan(record, self.scenario)
+        self._plan = SignalsPlan(record, self.scenario, self.lane.keep_cluster)
         return self._plan
 
     def audience(self, shown: Shown, record: Record) -> SignalAudience:  # noqa: ARG002 - it shows what every audience does
