@@ -73,7 +73,7 @@ def _violations(name: str, document: Any) -> list[str]:
 
 
 def _message(error: Any) -> str:
-    """Return what is wrong on one line. A long value stands first: it is cut in its middle, so that the reason stays."""
+    """Return what is wrong on one line. A long value stands first: it is cut in the middle, so that the reason stays."""
     message = str(error.message)
     return one_line(message if len(message) <= 300 else f"{message[:140]}…{message[-140:]}", 300)
 

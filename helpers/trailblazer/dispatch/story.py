@@ -38,7 +38,7 @@ MOST_NAMED = 3  # unread entries that one warning names
 TICK_SECONDS = 0.1
 CLOSE_SECONDS = 0.5  # after an interrupt: how long closing the lane, making an index or keeping the seal may take
 KEPT = "kept"
-ARCHIVES = ("plan_preflight", "plan", "retrieval_qc", "inputs")
+ARCHIVES = ("plan_preflight", "plan", "retrieval_qc", "inputs", "scenario")
 Result = TypeVar("Result")
 
 

@@ -1,38 +1,18 @@
-"""One real database server for all tests of this folder, and a project with a database of its own for each."""
+"""A project with runs and a database of its own for each test."""
 
 from __future__ import annotations
 
-import itertools
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from fixtures.embedding_server import EmbeddingServer, serving
 from lanes.embed.project import STOCK, Project, texts_of, write_documents
 from trailblazer.config import load_config
-from trailblazer.database import server
 from trailblazer.paths import CONFIG_NAME
 from trailblazer.pipeline.chunk import chunk_run
-
-_NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def base() -> Iterator[Path]:
-    """The base folder of the shared server, whose database `trailblazer` has its tables and is copied for each test."""
-    folder = Path(tempfile.mkdtemp(prefix="trailblazer dispatch é "))
-    (folder / CONFIG_NAME).parent.mkdir()
-    (folder / CONFIG_NAME).write_text("paths: {var: var}\n")
-    started = Project(folder, "").run("db", "start", TRAILBLAZER_DB_URL="null")
-    assert 0 == started.code, started.err
-    yield folder / "var" / "postgres"
-    server.stop(folder / "var" / "postgres")
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
@@ -56,38 +36,25 @@ def service() -> Iterator[EmbeddingServer]:
         yield running
 
 
-@contextmanager
-def database_of(base: Path, name: str, *, template: str) -> Iterator[str]:
-    """Copy a database of the shared server and yield the copy's DSN; the copy is gone at the end."""
-    dsn = server.start(base)
-    admin = dsn.replace("dbname=trailblazer", "dbname=postgres")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
-    yield dsn.replace("dbname=trailblazer", f"dbname={name}")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-
 @pytest.fixture
-def make_project(base: Path, stock: Path, tmp_path: Path) -> Iterator[Callable[[EmbeddingServer | None], Project]]:
+def make_project(
+    new_database: Callable[[], str], stock: Path, tmp_path: Path
+) -> Callable[[EmbeddingServer | None], Project]:
     """A function that makes a project: with a service it embeds there, without one with the local model."""
-    with ExitStack() as databases:
 
-        def make(service: EmbeddingServer | None) -> Project:
-            name = f"dispatch_{next(_NUMBERS)}"
-            dsn = databases.enter_context(database_of(base, name, template="trailblazer"))
-            folder = shutil.copytree(stock, tmp_path / "pro ject")
-            environment = {}
-            if service is not None:
-                environment = {
-                    "TRAILBLAZER_EMBED_PROVIDER": "openai",
-                    "TRAILBLAZER_EMBED_BASE_URL": service.base_url,
-                    "TRAILBLAZER_EMBED_MODEL": "tiny",
-                    "TRAILBLAZER_EMBED_DIMENSION": "8",
-                }
-            return Project(folder, dsn, environment)
+    def make(service: EmbeddingServer | None) -> Project:
+        folder = shutil.copytree(stock, tmp_path / "pro ject")
+        environment = {}
+        if service is not None:
+            environment = {
+                "TRAILBLAZER_EMBED_PROVIDER": "openai",
+                "TRAILBLAZER_EMBED_BASE_URL": service.base_url,
+                "TRAILBLAZER_EMBED_MODEL": "tiny",
+                "TRAILBLAZER_EMBED_DIMENSION": "8",
+            }
+        return Project(folder, new_database(), environment)
 
-        yield make
+    return make
 
 
 @pytest.fixture

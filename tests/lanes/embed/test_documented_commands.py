@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lanes.embed.conftest import database_of
 from lanes.embed.project import LIMIT, Project, write_documents
+from lanes.servers import database_of
 from repo.documented import documented
 from repo.tree import BINARIES, CHECKOUT
 from trailblazer.cli import as_flags, parser_for

@@ -15,7 +15,7 @@ class SignalAudience(Audience):
         """Emit a transition: the events hold the whole history of every signal and batch."""
         known = {
             "batch_id": change.batch_id,
-            "dispatch_id": change.dispatch_id,
+            "signal_id": change.dispatch_id,
             "step": change.step,
             "msg": change.error,
         }

@@ -16,7 +16,7 @@ from trailblazer.atomic import write_all
 from trailblazer.errors import storage_trouble
 from trailblazer.lanes.signals.measures import Spent
 from trailblazer.lanes.signals.scenario import Prices
-from trailblazer.record.outcomes import Usage
+from trailblazer.record.outcomes import FAILED, Status, Usage
 from trailblazer.signals.files import Result
 from trailblazer.signals.tokens import TokenRecord
 
@@ -32,12 +32,12 @@ class Costs:
         self.tokens = spent.get("input_tokens", 0.0) + spent.get("output_tokens", 0.0)
         self._handle: int | None = None
 
-    def add(self, record: TokenRecord, result: Result) -> TokenRecord:
+    def add(self, record: TokenRecord, result: Result, status: Status) -> TokenRecord:
         """Write the record of a signal that has ended, and return it."""
         ended = record.ended(result.artifact, result.usage)
         if not ended.cost_usd:
             ended = ended.priced(self._prices.cost(ended.prompt_tokens, ended.artifact_tokens))
-        document = {"dispatch_id": result.dispatch_id, "status": result.status, **ended.document()}
+        document = {"dispatch_id": result.dispatch_id, "status": status.value, **ended.document()}
         schemas.check_shape("token_record", document, TOKENS, is_flat=True)
         with self._lock:
             self.tokens += ended.prompt_tokens + ended.artifact_tokens
@@ -71,11 +71,14 @@ def read_records(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def spent_in(folder: Path) -> Spent:
-    """Return what a dispatch spent on its signals."""
+    """Return what a dispatch spent on its signals. Those count as failed whose case has no answer at that step."""
     records = list(read_records(folder))
+    answered = {(record["case_id"], record["step"]) for record in records if record["status"] == Status.SUCCESS}
     return Spent(
         signals=len(records),
-        failed=sum(record["status"] != "done" for record in records),
+        failed=sum(
+            record["status"] in FAILED and (record["case_id"], record["step"]) not in answered for record in records
+        ),
         prompt_tokens=sum(record["prompt_tokens"] for record in records),
         artifact_tokens=sum(record["artifact_tokens"] for record in records),
         cost_usd=sum(record["cost_usd"] for record in records),

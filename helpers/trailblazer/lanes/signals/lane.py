@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trailblazer.atomic import make_folder, write_whole
@@ -29,7 +29,7 @@ from trailblazer.signals.files import Result
 from trailblazer.signals.suite import Suite
 from trailblazer.signals.tokens import TokenRecord, record_of
 
-STATUS = {"error": Status.ERROR, "timeout": Status.TIMEOUT, "cancelled": Status.CANCELLED}
+STATUS = {"done": Status.SUCCESS, "error": Status.ERROR, "timeout": Status.TIMEOUT, "cancelled": Status.CANCELLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +124,17 @@ class SignalsLane(OwnedLane):
         return Context(case.case_id, case.step, prompt)
 
     def settle(self, one: Held, result: Result, record: TokenRecord) -> Outcome:
-        """Return what a signal came to. What was answered is kept: the artifact, its tokens, and what it says."""
-        ended = self.costs.add(record, result)
+        """Return what a signal came to, with what it used. The artifact of a success is kept with its attempt."""
+        begun = Outcome(STATUS[result.status], result.error)
+        if begun.status is Status.SUCCESS:
+            try:
+                self._accept(one, result)
+            except Trouble as trouble:
+                begun = outcome_of(trouble)
+        ended = self.costs.add(record, result, begun.status)
         folder = f"task_{one.item.index}/attempt_{one.attempt}"
-        details = {"dispatch_id": result.dispatch_id, "duration_ms": ended.wall_clock_ms, "folder": folder}
-        if result.status != "done":
-            return Outcome(STATUS[result.status], result.error, usage=self.costs.usage(ended), details=details)
-        try:
-            self._accept(one, result)
-        except Trouble as trouble:
-            refused = outcome_of(trouble)
-            return Outcome(refused.status, refused.reason, refused.refusal, self.costs.usage(ended), details)
-        return Outcome(Status.SUCCESS, usage=self.costs.usage(ended), details=details)
+        details = {"signal_id": result.dispatch_id, "duration_ms": ended.wall_clock_ms, "folder": folder}
+        return replace(begun, usage=self.costs.usage(ended), details=details)
 
     def _accept(self, one: Held, result: Result) -> None:
         """Keep an artifact; one that its step does not take is refused with DocumentInvalid."""

@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+import orjson
+
 from trailblazer import schemas
 from trailblazer.errors import StorageTrouble
 from trailblazer.plain import one_line, plain
@@ -61,7 +63,8 @@ class Terminal:
             answer = answer["data"]
         if not isinstance(answer, dict):
             return Result(context, number, "error", error="the answer is not a JSON object")
-        return Result(context, number, "done", text, answer)
+        artifact = orjson.dumps({"dispatch_id": number, "data": answer}, option=orjson.OPT_APPEND_NEWLINE)
+        return Result(context, number, "done", artifact, answer)
 
     def _read_line(self, deadline: float, over: threading.Event) -> bytes | None:
         """Return the next line with its end, empty at the end of stdin, None when nobody waits any more."""

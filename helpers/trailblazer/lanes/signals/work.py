@@ -36,7 +36,7 @@ from trailblazer.reports.progress import Progress
 from trailblazer.signals.suite import SUITES
 from trailblazer.streams import put_out
 
-ARCHIVED = Path("inputs") / "scenario"
+ARCHIVED = "scenario"
 SCORECARD = "scorecard.json"
 
 

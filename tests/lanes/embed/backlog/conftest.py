@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.embedding_server import EmbeddingServer, serving
-from lanes.embed.conftest import database_of
 from lanes.embed.project import Project, texts_of, write_documents
+from lanes.servers import database_of
 from trailblazer.paths import CONFIG_NAME
 
 _NUMBERS = itertools.count(1)
