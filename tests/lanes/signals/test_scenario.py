@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lanes.signals.scenarios import DOCUMENT, case_document, write_scenario
+from repo.tree import CHECKOUT
 from trailblazer.errors import DocumentInvalid, PlanUnusable
 from trailblazer.lanes.signals.answers import (
     INVESTIGATE,
@@ -20,8 +21,11 @@ from trailblazer.lanes.signals.answers import (
     read_investigation,
     read_triage,
 )
+from trailblazer.lanes.signals.metrics import METRICS
 from trailblazer.lanes.signals.scenario import Prices, Symptom, read_scenario, shipped_scenarios
 from trailblazer.lanes.signals.stub import stub_answer
+
+GUIDE = CHECKOUT / "docs" / "scenarios.md"
 
 
 def mistakes_of(folder: Path) -> list[str]:
@@ -236,3 +240,19 @@ def test_many_mistakes_are_cut(tmp_path: Path) -> None:
     folder = write_scenario(tmp_path / "s", {f"c{number}": "" for number in range(60)})
     found = mistakes_of(folder)
     assert (51, "and 10 more mistakes") == (len(found), found[-1])
+
+
+def test_the_scenario_of_the_guide(tmp_path: Path) -> None:
+    """The scenario in docs/scenarios.md is good when it is typed as it stands there."""
+    for name, text in re.findall(r"^```yaml\n# (\S+)\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert "doors: 1 case, 1 cluster expected" == read_scenario(str(tmp_path)).headline()
+
+
+def test_the_metrics_of_the_guide() -> None:
+    """The table in docs/scenarios.md has every metric with its default threshold and its meaning."""
+    rows = re.findall(r"^\| `(\w+)` \| at (least|most) (\S+) \| (.*) \|$", GUIDE.read_text(), re.MULTILINE)
+    assert [
+        (kind.name, "least" if kind.is_at_least else "most", f"{kind.threshold:,}", kind.meaning) for kind in METRICS
+    ] == rows
