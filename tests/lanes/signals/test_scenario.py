@@ -149,12 +149,13 @@ def test_all_mistakes_are_shown_at_once(tmp_path: Path) -> None:
         ("name: &x [a]\nerror: *x\n", "2: not plain YAML: an alias does not belong here"),
         ("name: a\n? [b]\n: c\n", "2: not plain YAML: a key must be text"),
         ("- " * 300 + "a", "1: not YAML: it is nested more than 100 deep"),
+        ("- []\n" * 10_001, "10001: not YAML: it has too many parts"),
         ("x:\n  !!python/object:os.system ls\n", "2: not plain YAML: could not determine a constructor for the tag"),
         ("a: " + "9" * 5000, " not plain YAML: Exceeds the limit (4300 digits)"),
         (f"a: {'x' * (1 << 20)}\n", " it is too large: 1048580 bytes, at most 1048576 are read"),
         ("a: \x00\n", " not YAML: "),
     ],
-    ids=["empty", "cut off", "twice", "alias", "no text as key", "nested", "tag", "digits", "large", "NUL"],
+    ids=["empty", "cut off", "twice", "alias", "no text as key", "nested", "parts", "tag", "digits", "large", "NUL"],
 )
 def test_a_file_that_is_not_plain_yaml(tmp_path: Path, text: str, mistake: str) -> None:
     """A file that is not plain YAML is one mistake, and the other files are read all the same."""

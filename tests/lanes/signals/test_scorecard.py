@@ -179,7 +179,7 @@ def test_lines_for_people(scenario: Scenario) -> None:
     assert "small: 7 of 20 metrics pass" == lines[0]
     assert "  category_accuracy                0.800  at least 0.800        pass" == lines[1]
     assert "  confidence_brier                 0.292   at most 0.250        FAIL" == lines[15]
-    assert "  tokens_total                     1,500   at most 5,000,000    pass" == lines[19]
+    assert "  tokens_total                     1,500   at most 20,000,000   pass" == lines[19]
     assert [
         "  b: severity, symptom, no investigation",
         "  c: symptom, root cause",
