@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import functools
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from trailblazer.errors import ConfigWrong
 from trailblazer.paths import CONFIG_NAME, Places, find_root
 
 PREFIX = "TRAILBLAZER_"
+_MOST_PARTS = 10_000  # of a YAML file that is read with its lines: each takes its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +163,9 @@ class LinedYaml:
 
 
 def read_lined_yaml(file: Path, most: int) -> LinedYaml:
-    """Return what a YAML file of at most `most` bytes holds, with its lines. It follows no link at the file's name.
+    """Return what a regular YAML file of at most `most` bytes and 10,000 parts holds, with its lines.
 
-    What `read_yaml` refuses is ConfigWrong here too, and so are an alias, a key that is no text or stands twice, and a
-    file that is no regular one.
+    What `read_yaml` refuses is ConfigWrong here too, and so are a link, an alias, and a key that is no text or twice.
     """
     import yaml
 
@@ -184,8 +185,7 @@ def _lines_of(root: Any) -> dict[str, int]:
     import yaml
 
     lines: dict[str, int] = {}
-    seen: set[int] = set()
-    waiting = [("$", root, root.start_mark)]
+    seen, waiting = set[int](), [("$", root, root.start_mark)]
     for place, node, mark in waiting:  # which grows
         if id(node) in seen:
             raise yaml.MarkedYAMLError(problem="an alias does not belong here", problem_mark=mark)
@@ -209,7 +209,9 @@ def _compose(file: Path, most: int | None = None) -> Any:
 
     try:
         text = file.read_text("utf-8") if most is None else read_regular(file, most, follow_links=False).decode("utf-8")
-        return _loader()(text).get_single_node()
+        loader = _loader()(text)
+        loader.left = math.inf if most is None else _MOST_PARTS
+        return loader.get_single_node()
     except OSError as error:
         why = "it is a link" if error.errno == errno.ELOOP else error.strerror
         raise ConfigWrong(f"cannot read {file}: {why}", "Look at that file's rights.") from error
@@ -252,13 +254,15 @@ def _loader() -> type[Any]:
     import yaml
 
     class ShallowLoader(yaml.SafeLoader):
-        depth = 0
+        depth, left = 0, math.inf  # `left` is how many parts may come
 
         def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.depth > schemas.DEEPEST:
-                problem = f"it is nested more than {schemas.DEEPEST} deep"
+            if self.depth > schemas.DEEPEST or self.left <= 0:
+                problem = (
+                    "it has too many parts" if self.left <= 0 else f"it is nested more than {schemas.DEEPEST} deep"
+                )
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
-            self.depth += 1
+            self.depth, self.left = self.depth + 1, self.left - 1
             node = super().compose_node(parent, index)
             self.depth -= 1
             return node

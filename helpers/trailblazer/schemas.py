@@ -23,7 +23,7 @@ _HERE = Path(__file__).resolve()
 # What others nest more deeply is refused: writing, checking and comparing a value recurse.
 DEEPEST = 100
 MOST_BYTES = 1 << 30  # in one document that is read whole
-MOST_ERRORS = 100  # in a user's document: the first of them is shown
+MOST_ERRORS = 100  # that are looked for in one document
 
 
 def folder() -> Path:
@@ -68,12 +68,13 @@ def violations_in(name: str) -> Any:
 
 
 def _violations(name: str, document: Any) -> list[str]:
-    errors = sorted(_validator(name).iter_errors(document), key=lambda error: list(map(str, error.path)))
+    first = itertools.islice(_validator(name).iter_errors(document), MOST_ERRORS)
+    errors = sorted(first, key=lambda error: list(map(str, error.path)))
     return [f"{error.json_path}: {_message(error)}" for error in errors]
 
 
 def _message(error: Any) -> str:
-    """Return what is wrong on one line. A long value stands first: it is cut in the middle, so that the reason stays."""
+    """Return what is wrong, on one line. A long value stands before the reason, and is cut so that the reason stays."""
     message = str(error.message)
     return one_line(message if len(message) <= 300 else f"{message[:140]}…{message[-140:]}", 300)
 

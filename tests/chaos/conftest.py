@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lanes.embed.conftest import base as base
+from lanes.conftest import base as base
+from lanes.conftest import new_database as new_database
 from lanes.embed.conftest import make_project as make_project
 from lanes.embed.conftest import project as project
 from lanes.embed.conftest import service as service

@@ -18,7 +18,7 @@ PLACES = {"schemas/": "trailblazer/_schemas/", "prompts/": "trailblazer/_prompts
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel that was built from this checkout."""
     target = tmp_path_factory.mktemp("wheel")
-    build = [BINARIES / "hatchling", "build", "-t", "wheel", "-d", target]
+    build: list[str] = [str(BINARIES / "hatchling"), "build", "-t", "wheel", "-d", str(target)]
     subprocess.run(build, cwd=CHECKOUT, check=True, capture_output=True, timeout=120)
     (built,) = target.glob("*.whl")
     return built
@@ -46,7 +46,7 @@ def test_scenarios_and_prompts_of_a_wheel(wheel: Path, tmp_path: Path) -> None:
         "assert scenario.__file__.startswith(sys.argv[1]), scenario.__file__\n"
         "print(*(each.headline() for each in read), prompt.triage_prompt(read[0].cases[0])[:24], sep='; ')"
     )
-    command = [sys.executable, "-I", "-c", program, tmp_path]
+    command: list[str] = [sys.executable, "-I", "-c", program, str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     scenarios = "ptp-mock: 12 cases, 5 clusters expected; ptp-mock-30: 30 cases, 9 clusters expected"
     assert f"{scenarios}; # Triage one failed test\n" == done.stdout

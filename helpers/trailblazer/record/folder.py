@@ -13,11 +13,10 @@ from trailblazer import schemas
 from trailblazer.atomic import make_folder, remove_drafts, sync_folder
 from trailblazer.errors import AlreadyRunning, PlanUnusable, StorageTrouble
 from trailblazer.paths import Places, read_stamp, stamp, timestamp
-from trailblazer.processes.identity import holder_name
 from trailblazer.processes.lock import Lock
 from trailblazer.record import proof
 from trailblazer.record.admission import Switch
-from trailblazer.record.journal import Journal, read_journal
+from trailblazer.record.journal import Journal
 from trailblazer.record.lines import (
     Begun,
     Closed,
@@ -292,12 +291,3 @@ def _has_manifest(folder: Path) -> bool:
         return (folder / MANIFEST).is_file()
     except PermissionError:
         return True
-
-
-def earlier_holders(folder: Path) -> list[str]:
-    """Return the processes that held a dispatch before the present one, as host/pid.
-
-    All of them have ended: a holder keeps the folder's lock as long as it lives.
-    """
-    lines = [line for line in read_journal(folder / JOURNAL) if isinstance(line, Opened | Resumed) and line.host]
-    return [holder_name(line.host, line.pid) for line in lines[:-1]]

@@ -94,6 +94,13 @@ def test_an_investigation_with_a_gap(name: str) -> None:
         read_investigation({key: value for key, value in INVESTIGATION.items() if key != name})
 
 
+def test_a_million_mistakes() -> None:
+    """An answer that is wrong in a million places is refused by the first hundred of them."""
+    with pytest.raises(DocumentInvalid) as refused:
+        read_triage(TRIAGE | {"evidence": [1] * 1_000_000})
+    assert 100 == len(refused.value.hint.splitlines())
+
+
 @given(ANYTHING)
 def test_anything_at_all(data: Any) -> None:
     """Whatever an agent answers is an answer or is refused, and nothing else happens."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lanes.signals.scenarios import DOCUMENT, case_document, write_scenario
+from repo.tree import CHECKOUT
 from trailblazer.errors import DocumentInvalid, PlanUnusable
 from trailblazer.lanes.signals.answers import (
     INVESTIGATE,
@@ -20,8 +21,11 @@ from trailblazer.lanes.signals.answers import (
     read_investigation,
     read_triage,
 )
+from trailblazer.lanes.signals.metrics import METRICS
 from trailblazer.lanes.signals.scenario import Prices, Symptom, read_scenario, shipped_scenarios
 from trailblazer.lanes.signals.stub import stub_answer
+
+GUIDE = CHECKOUT / "docs" / "scenarios.md"
 
 
 def mistakes_of(folder: Path) -> list[str]:
@@ -145,12 +149,13 @@ def test_all_mistakes_are_shown_at_once(tmp_path: Path) -> None:
         ("name: &x [a]\nerror: *x\n", "2: not plain YAML: an alias does not belong here"),
         ("name: a\n? [b]\n: c\n", "2: not plain YAML: a key must be text"),
         ("- " * 300 + "a", "1: not YAML: it is nested more than 100 deep"),
+        ("- []\n" * 10_001, "10001: not YAML: it has too many parts"),
         ("x:\n  !!python/object:os.system ls\n", "2: not plain YAML: could not determine a constructor for the tag"),
         ("a: " + "9" * 5000, " not plain YAML: Exceeds the limit (4300 digits)"),
         (f"a: {'x' * (1 << 20)}\n", " it is too large: 1048580 bytes, at most 1048576 are read"),
         ("a: \x00\n", " not YAML: "),
     ],
-    ids=["empty", "cut off", "twice", "alias", "no text as key", "nested", "tag", "digits", "large", "NUL"],
+    ids=["empty", "cut off", "twice", "alias", "no text as key", "nested", "parts", "tag", "digits", "large", "NUL"],
 )
 def test_a_file_that_is_not_plain_yaml(tmp_path: Path, text: str, mistake: str) -> None:
     """A file that is not plain YAML is one mistake, and the other files are read all the same."""
@@ -236,3 +241,19 @@ def test_many_mistakes_are_cut(tmp_path: Path) -> None:
     folder = write_scenario(tmp_path / "s", {f"c{number}": "" for number in range(60)})
     found = mistakes_of(folder)
     assert (51, "and 10 more mistakes") == (len(found), found[-1])
+
+
+def test_the_scenario_of_the_guide(tmp_path: Path) -> None:
+    """The scenario in docs/scenarios.md is good when it is typed as it stands there."""
+    for name, text in re.findall(r"^```yaml\n# (\S+)\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert "doors: 1 case, 1 cluster expected" == read_scenario(str(tmp_path)).headline()
+
+
+def test_the_metrics_of_the_guide() -> None:
+    """The table in docs/scenarios.md has every metric with its default threshold and its meaning."""
+    rows = re.findall(r"^\| `(\w+)` \| at (least|most) (\S+) \| (.*) \|$", GUIDE.read_text(), re.MULTILINE)
+    assert [
+        (kind.name, "least" if kind.is_at_least else "most", f"{kind.threshold:,}", kind.meaning) for kind in METRICS
+    ] == rows

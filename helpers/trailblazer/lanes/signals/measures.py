@@ -16,7 +16,7 @@ _SHORTEST_PART = 8  # characters that a quote and expected evidence must share a
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What the signals of a calibration used, `seconds` all together. Those that `failed` have no valid answer."""
+    """What the signals of a calibration used, added up: also their `seconds`. Those that `failed` have no answer."""
 
     signals: int = 0
     failed: int = 0

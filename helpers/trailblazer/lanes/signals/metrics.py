@@ -58,8 +58,10 @@ METRICS = (
     ),
     MetricKind("coverage", "Cases with a triage and an investigation of their cluster, divided by all cases.", 0.95),
     MetricKind("failure_rate", "Signals without a valid answer, divided by all signals.", 0.05, False),
-    MetricKind("tokens_per_case", "Tokens of prompts and artifacts, divided by all cases.", 50_000, False, True),
-    MetricKind("tokens_total", "Tokens of all prompts and artifacts.", 5_000_000, False, True),
-    MetricKind("seconds_per_signal", "Time of the whole calibration, divided by its signals.", 600, False, True),
+    MetricKind("tokens_per_case", "Tokens of prompts and artifacts, divided by all cases.", 200_000, False, True),
+    MetricKind("tokens_total", "Tokens of all prompts and artifacts.", 20_000_000, False, True),
+    MetricKind(
+        "seconds_per_signal", "Seconds from a signal to its answer, added up, divided by all signals.", 600, False, True
+    ),
 )
 NAMES = tuple(kind.name for kind in METRICS)

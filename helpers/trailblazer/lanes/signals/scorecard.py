@@ -96,7 +96,7 @@ class Scorecard:
             yield f"  and {counted(len(wrong) - MOST_WRONG, 'more case')} with wrong answers"
         cases, clusters = counted(len(self.verdicts), "case"), counted(len(self.clusters), "cluster")
         signals = f"{counted(self.spent.signals, 'signal')}, {self.spent.failed:,} failed"
-        yield f"{cases}, {clusters}, {signals}, {self.spent.seconds:,.1f} s"
+        yield f"{cases}, {clusters}, {signals}, {self.spent.seconds:,.1f} s of waiting"
         prompts = f"{counted(self.spent.prompt_tokens, 'token')} of prompts"
         yield f"{prompts} + {self.spent.artifact_tokens:,} of answers, {self.spent.cost_usd:.4f} USD"
 
