@@ -90,6 +90,24 @@ db *words:
 nightly *words:
     @nightly_dispatch.sh "$@"
 
+# Give the cases of a scenario to agents, and score their answers: just calibrate scenario=ptp-mock provider=claude
+[group("signals")]
+[no-cd]
+calibrate *words:
+    @trailblazer calibrate "$@"
+
+# The whole shipped calibration, answered by the stub in batches of 4: just calibrate-batch cost-report
+[group("signals")]
+[no-cd]
+calibrate-batch *words:
+    @trailblazer calibrate scenario=ptp-mock adapter=stub dispatch=batch-file parallel=4 batch-size=4 "$@"
+
+# The side of an agent that works through files: just signals next wait=60
+[group("signals")]
+[no-cd]
+signals *words:
+    @trailblazer signals "$@"
+
 # Show the lines of config/crontab as they would be installed, and how each job ended last
 [group("cron")]
 [no-cd]

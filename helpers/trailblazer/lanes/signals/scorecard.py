@@ -98,7 +98,7 @@ class Scorecard:
         signals = f"{counted(self.spent.signals, 'signal')}, {self.spent.failed:,} failed"
         yield f"{cases}, {clusters}, {signals}, {self.spent.seconds:,.1f} s of waiting"
         prompts = f"{counted(self.spent.prompt_tokens, 'token')} of prompts"
-        yield f"{prompts} + {self.spent.artifact_tokens:,} of answers, {self.spent.cost_usd:.4f} USD"
+        yield f"{prompts} + {self.spent.artifact_tokens:,} of answers, US$ {self.spent.cost_usd:.4f}"
 
 
 def make_scorecard(
