@@ -110,6 +110,12 @@ class Holdings:
         with self._lock:
             self._release(run_ids)
 
+    def release_ahead(self, run_id: str) -> None:
+        """Release a run that was claimed ahead. One that a slot has taken since then stays held."""
+        with self._lock:
+            if run_id not in self._held:
+                self._release([run_id])
+
     def fail(self, run_id: str, attempt: int, reason: str) -> None:
         """Settle a run that this attempt holds as failed. A run that is not held stays as it is."""
         with self._lock:

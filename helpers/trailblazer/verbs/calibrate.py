@@ -61,6 +61,6 @@ def run(words: argparse.Namespace) -> int:
     request = resumed(stored_request(read_manifest(folder)), said) if folder else read_request(config, said)
     work = SignalsWork(config, request, resumes=folder, force=words.force, verbose=words.verbose)
     if words.dry_run:
-        lines = (f"{case.id}\t{case.name}" for case in work.scenario.cases)
-        return preview(lines, work.planned, "cases", work.scenario.name, Console())
+        asked = list(work.waiting())
+        return preview(iter(asked), len(asked), work.noun, work.scenario.name, Console())
     return carry_out(work)

@@ -100,6 +100,9 @@ def test_one_time_out_in_a_batch_of_four(calibrations: Calibrations) -> None:
         sum(entry.status is BatchState.ERROR for entry in first.signals),
     )
     assert "Timeout: case-02.triage: no artifact came within 2 s" in done.err
+    assert ["case-02"] == [
+        line.split()[0] for line in calibrations.run("calibrate", "--resume", "latest", "--dry-run").out.splitlines()
+    ]
     with calibrations.agents(2, answer):
         resumed = calibrations.run("calibrate", "--resume", "latest")
     assert 0 == resumed.code, resumed.err

@@ -7,7 +7,9 @@ from typing import Protocol, cast
 
 from trailblazer.dispatch.lane import Handle, Held
 from trailblazer.errors import ServiceDown, StorageTrouble
+from trailblazer.lanes.embed.loaded_index import LoadedIndex
 from trailblazer.lanes.embed.replies import ended, failure
+from trailblazer.lanes.embed.served import Served
 from trailblazer.pipeline.messages import Reply, decode_reply
 from trailblazer.places.workers import Exchange, WorkerEnded
 from trailblazer.record.outcomes import Again, Item, Left, Outcome
@@ -17,18 +19,11 @@ class Settles(Protocol):
     """What a group asks of its lane."""
 
     progressed: Callable[[Item, Reply], None]
+    served: Served
+    index: LoadedIndex
 
     def settle(self, finished: Sequence[tuple[Held, Reply]]) -> Iterator[tuple[Held, Outcome]]:
         """Complete the claims on runs that are done."""
-
-    def note_served(self, before: Reply | None, reply: Reply) -> None:
-        """Learn from a reply how many workers the service stands; `before` is the earlier one about the same run."""
-
-    def note_ended(self) -> None:
-        """Count a group as done."""
-
-    def note_written(self, embedded: int) -> None:
-        """Count vectors that were written."""
 
 
 class RunGroup:
@@ -46,7 +41,7 @@ class RunGroup:
         try:
             yield from self._answers()
         finally:
-            self._lane.note_ended()
+            self._lane.served.end()
 
     def _answers(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
         waiting, finished = list(self._held), cast("list[tuple[Held, Reply]]", [])
@@ -54,14 +49,14 @@ class RunGroup:
         try:
             for line in self._exchange.answers():
                 reply = decode_reply(line)
-                self._lane.note_served(newest, reply)
+                self._lane.served.note(newest, reply)
                 if reply.kind == "progress":
                     newest = reply
                     self._lane.progressed(waiting[0].item, reply)
                     continue
                 newest = None
                 if reply.kind == "done":
-                    self._lane.note_written(reply.embedded)
+                    self._lane.index.note_written(reply.embedded)
                     finished.append((waiting.pop(0), reply))
                 else:
                     outcome = failure(reply)

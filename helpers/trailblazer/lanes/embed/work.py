@@ -186,7 +186,7 @@ class EmbedWork:
         """Return the steps. What failed in this dispatch is tried again by a resume."""
         for index, step in enumerate(self.steps):
             if record.standing.of(index) in FAILED:
-                self.lane.failed.add((step.run, step.phase))
+                self.lane.claims.failed.add((step.run, step.phase))
         if self.resumes is not None:
             self.lane.identity = dataclasses.replace(self.lane.identity, since=self.parameters_.since)
         embedded = [(index, step.run) for index, step in enumerate(self.steps) if step.phase == "embed"]

@@ -38,12 +38,19 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class _Chosen:
+class Chosen:
     """A line of clusters.ndjson: a cluster whose representative is, or will be, investigated."""
 
     id: str
     representative: str
     members: tuple[str, ...]
+
+
+def read_chosen(folder: Path) -> Iterator[Chosen]:
+    """Yield the clusters that a dispatch has chosen so far, in the order of their items."""
+    file = folder / CLUSTERS
+    if file.is_file():
+        yield from (as_record(Chosen, line) for line in read_lines(file))
 
 
 class SignalsPlan:
@@ -80,28 +87,23 @@ class SignalsPlan:
     def _grow(self) -> None:
         """Choose clusters for the cases that were triaged, and let the plan grow by those that are new."""
         found = make_clusters(self.triages(), self._scenario.order)
-        chosen: list[_Chosen] = []
-        known = list(self._chosen())
+        chosen: list[Chosen] = []
+        known = list(read_chosen(self._record.folder))
         for one in known:
             now = next((cluster for cluster in found if one.representative in cluster.members), None)
-            chosen.append(_Chosen(one.id, one.representative, now.members if now is not None else one.members))
+            chosen.append(Chosen(one.id, one.representative, now.members if now is not None else one.members))
         taken = {one.representative for one in known}
         for cluster in found:
             if not taken & set(cluster.members):
-                chosen.append(_Chosen(f"cluster-{len(chosen) + 1:02d}", cluster.representative, cluster.members))
+                chosen.append(Chosen(f"cluster-{len(chosen) + 1:02d}", cluster.representative, cluster.members))
         write_lines(self._record.folder / CLUSTERS, map(dataclasses.asdict, chosen))
         self._record.grow(len(self._triages) + len(chosen))
         for cluster in self.chosen():
             self._keep(cluster)
 
-    def _chosen(self) -> Iterator[_Chosen]:
-        file = self._record.folder / CLUSTERS
-        if file.is_file():
-            yield from (as_record(_Chosen, line) for line in read_lines(file))
-
     def _investigations(self) -> Iterator[Item]:
         triages = self.triages()
-        for place, one in enumerate(self._chosen()):
+        for place, one in enumerate(read_chosen(self._record.folder)):
             key = triages[one.representative].key
             cluster = Cluster(one.id, key, one.representative, one.members)
             case = Case(one.representative, INVESTIGATE, cluster)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,22 @@ from trailblazer.lanes.items.chain import read_lineup
 from trailblazer.lanes.items.request import ItemsRequest
 from trailblazer.lanes.orders import Orders, TimeLimit
 from trailblazer.lanes.signals.adapters import Adapter, Agents, Stub
+from trailblazer.lanes.signals.answers import INVESTIGATE, TRIAGE
 from trailblazer.lanes.signals.audience import SignalAudience
 from trailblazer.lanes.signals.costs import cost_lines, spent_in
 from trailblazer.lanes.signals.lane import Means, SignalsLane
-from trailblazer.lanes.signals.plan import SignalsPlan
+from trailblazer.lanes.signals.plan import SignalsPlan, read_chosen
 from trailblazer.lanes.signals.request import STDIN, STUB, SignalsRequest
 from trailblazer.lanes.signals.scenario import Scenario, read_scenario
 from trailblazer.lanes.signals.scorecard import make_scorecard
 from trailblazer.lanes.signals.store import Store
 from trailblazer.plain import counted
 from trailblazer.processes.git import commit_of
-from trailblazer.record.folder import Record
+from trailblazer.record.folder import JOURNAL, Record
 from trailblazer.record.manifest import Resource, Seed
+from trailblazer.record.outcomes import GOOD
 from trailblazer.record.proof import archive
+from trailblazer.record.standing import Standing, read_standing
 from trailblazer.reports.audience import Shown
 from trailblazer.reports.failures import table_of_failures
 from trailblazer.reports.progress import Progress
@@ -69,6 +72,16 @@ class SignalsWork:
 
     def _open_store(self, suite_id: str) -> Store:
         return Store(lambda: connect(self.config), suite_id)
+
+    def waiting(self) -> Iterator[str]:
+        """Yield a line for each case that would be triaged; of a resume, and for each that would be investigated."""
+        standing = read_standing(self.resumes / JOURNAL)[0] if self.resumes else Standing(self.planned)
+        steps = [(case.id, TRIAGE, case.name) for case in self.scenario.cases]
+        if self.resumes:
+            steps += [(one.representative, INVESTIGATE, ", ".join(one.members)) for one in read_chosen(self.resumes)]
+        for index in range(standing.planned):
+            if standing.of(index) not in GOOD:
+                yield "\t".join(steps[index])
 
     def seed(self) -> Seed:
         """Return the fields of the manifest that say what was asked for (E5)."""
