@@ -2,7 +2,7 @@
 
   trailblazer signals next --wait 60            take a signal; prints its prompt, and where to answer
   trailblazer signals submit 12 answer.json     answer signal 12; - reads the answer from stdin
-  trailblazer signals fail 12 'the log is empty'
+  trailblazer signals fail 13 'the log is empty'
   trailblazer signals watch                     what becomes of the signals, a line for each change
 
 The suite is the newest one, unless --suite names it or a folder. An agent that writes the files itself needs none

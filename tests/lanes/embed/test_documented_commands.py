@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,9 @@ from lanes.servers import database_of
 from repo.documented import documented
 from repo.tree import BINARIES, CHECKOUT
 from trailblazer.cli import as_flags, parser_for
+from trailblazer.lanes.signals.scenario import read_scenario
+from trailblazer.lanes.signals.stub import stub_answer
+from trailblazer.signals import Context, FileDispatcher
 
 pytestmark = pytest.mark.proof
 
@@ -40,8 +44,9 @@ TOO_MUCH = (
     "trailblazer providers check ",  # an agent that is named is not installed here
     "trailblazer cron install",  # the machine's own crontab
     "trailblazer cron remove",
+    "trailblazer signals watch",  # it ends when all signals have ended
 )
-ENDLESS = ("--provider claude", "--provider codex", "catalog-scraper")  # they would call an agent
+ENDLESS = ("--provider claude", "--provider codex", "catalog-scraper", "--dispatch")  # they would call an agent
 
 
 def _recorded(folder: Path, shell: str, line: str) -> list[list[str]]:
@@ -142,9 +147,12 @@ def _prepare(project: Project) -> None:
         ("config/crontab", "17 2 * * * scripts/cron.sh run\n"),
         ("work.py", "import sys\nopen(sys.argv[4], 'w').write(sys.argv[2])\n"),
         ("scrape.sh", "#!/bin/sh\necho $1\n"),
+        ("answer.json", json.dumps(stub_answer(read_scenario("ptp-mock"), "triage", "case-01"))),
     ):
         (folder / name).write_text(text)
     (folder / "scrape.sh").chmod(0o755)
+    shutil.copytree(read_scenario("ptp-mock").folder, folder / "my-scenario")
+    FileDispatcher(project.var / "calibrate" / "20261121T003642Z").post([Context("case-01", "triage", "Look.")] * 13)
     assert 0 == project.run("runs", "backfill").code
     bundle = Path(project.run("embed", "plan-preflight").where)
     bundle.rename(bundle.with_name("20261121T003642Z"))
