@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -255,26 +256,36 @@ def as_record(kind: type[Record], document: Mapping[str, Any], **known: Any) -> 
         raise DocumentInvalid(f"the document is no {kind.__name__}: {error}", "Another version wrote it.") from None
 
 
-def parse_json(text: bytes) -> Any:
-    """Return the value of a JSON text. A text that is not JSON, or is nested too deeply (DEEPEST), is a ValueError."""
+def parse_json(text: bytes, *, is_finite: bool = False) -> Any:
+    """Return the value of a JSON text. A text that is not JSON, or is nested too deeply (DEEPEST), is a ValueError.
+
+    With `is_finite` NaN, Infinity and numbers too large for a float are a ValueError too.
+    """
     import orjson
 
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as refusal:
-        value = _parse_leniently(text, refusal)
+        parsers = {"parse_constant": _finite, "parse_float": _finite} if is_finite else {}
+        value = _parse_leniently(text, refusal, parsers)
     refuse_deep(value, text.count(b"[") + text.count(b"{"))
     return value
 
 
-def _parse_leniently(text: bytes, refusal: ValueError) -> Any:
+def _parse_leniently(text: bytes, refusal: ValueError, parsers: dict[str, Any]) -> Any:
     """Parse what only Python's own reader takes: lone surrogates, NaN, UTF-16; else raise the refusal."""
     try:
-        return json.loads(text)
+        return json.loads(text, **parsers)
     except RecursionError:
         raise ValueError(f"it is nested more than {DEEPEST} deep") from None
     except ValueError:
         raise refusal from None
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:40]} is no number of JSON")
+    return number
 
 
 def refuse_deep(value: Any, brackets: int) -> None:

@@ -39,22 +39,23 @@ class Lock:
         os.close(self._handle)
 
 
-def lock_within(handle: int, seconds: float) -> bool:
-    """Lock an open file for this process alone, and say whether that was possible within a time limit.
+def lock_within(handle: int, seconds: float, *, is_shared: bool = False) -> bool:
+    """Lock an open file, and say whether that was possible within a time limit.
 
-    Closing the file frees it. It waits for other threads too, when each has opened the file for itself.
+    The lock is for this process alone, or with `is_shared` for all that share it. Closing the file frees it. It waits
+    for other threads too, when each has opened the file for itself.
     """
     deadline = time.monotonic() + seconds
-    while not _has_locked(handle):
+    while not _has_locked(handle, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX):
         if time.monotonic() > deadline:
             return False
         time.sleep(LOOK_SECONDS)
     return True
 
 
-def _has_locked(handle: int) -> bool:
+def _has_locked(handle: int, kind: int) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -17,25 +18,20 @@ from trailblazer.errors import DocumentInvalid, PlanUnusable, StaleClaim
 from trailblazer.paths import timestamp
 from trailblazer.plain import one_line
 from trailblazer.processes.identity import holder_name
-from trailblazer.signals.artifacts import MOST_BYTES
-from trailblazer.signals.documents import SIGNAL, Signal, State, read_signal
-from trailblazer.signals.suite import Suite
+from trailblazer.signals.artifacts import MOST_BYTES, NO_REASON
+from trailblazer.signals.documents import ENDED, Signal, State, read_signal
+from trailblazer.signals.suite import Suite, numbers_in
 
 LOOK_SECONDS = 0.1  # between two looks at a suite
-ENDED = frozenset({State.DONE, State.ERROR})
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A signal of a suite."""
+    """A signal of a suite. Its paths follow from its number: what the signal itself says may lead out of the suite."""
 
     suite: Suite
+    number: int
     signal: Signal
-
-    @property
-    def number(self) -> int:
-        """The number of the signal in its suite."""
-        return self.signal.dispatch_id
 
     @property
     def artifact(self) -> Path:
@@ -52,23 +48,18 @@ class Found:
             raise DocumentInvalid(f"cannot read the prompt of signal {self.number}: {error.strerror}", "") from error
 
 
-def signals_of(suite: Suite, ended: set[str] | None = None) -> Iterator[Found]:
-    """Yield the signals of a suite by their numbers; what is no signal is passed over.
+def signals_of(suite: Suite, passed_over: set[int] | frozenset[int] = frozenset()) -> Iterator[Found]:
+    """Yield the signals of a suite by their numbers; what is no signal is passed over, unread what is named so."""
+    for number in sorted(numbers_in(suite.signals) - passed_over):
+        with contextlib.suppress(DocumentInvalid):
+            yield _read(suite, number)
 
-    Those named in `ended` are not read again, and those that have ended are added to it.
-    """
-    folder = suite.folder / "signals"
-    names = [entry.name for entry in os.scandir(folder)] if folder.is_dir() else []
-    for name in sorted((name for name in names if name.isdigit()), key=int):
-        if ended is not None and name in ended:
-            continue
-        try:
-            found = Found(suite, read_signal(folder / name / SIGNAL))
-        except DocumentInvalid:
-            continue
-        if ended is not None and found.signal.status in ENDED:
-            ended.add(name)
-        yield found
+
+def _read(suite: Suite, number: int) -> Found:
+    signal = read_signal(suite.signal(number))
+    if signal.dispatch_id != number:
+        raise DocumentInvalid(f"{suite.signal(number)} is signal {signal.dispatch_id}", "Look at that file.")
+    return Found(suite, number, signal)
 
 
 class Taker:
@@ -76,14 +67,16 @@ class Taker:
 
     def __init__(self, suite: Suite, agent: str = "") -> None:
         self._suite, self._agent = suite, agent or holder_name()
-        self._ended: set[str] = set()
+        self._ended: set[int] = set()
 
     def take(self, seconds: float = 0.0) -> Found | None:
         """Take the first signal that waits, and return it; None when none came within `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
-            for found in signals_of(self._suite, self._ended):
-                if found.signal.status is State.WAITING and self._take(found):
+            for found in signals_of(self._suite, self._ended | numbers_in(self._suite.taken)):
+                if found.signal.status in ENDED:
+                    self._ended.add(found.number)
+                elif found.signal.status is State.WAITING and self._take(found):
                     return found
             if (left := deadline - time.monotonic()) <= 0:
                 return None
@@ -100,7 +93,7 @@ class Taker:
 def find_signal(suite: Suite, number: int) -> Found:
     """Return a signal of a suite; an unknown one is PlanUnusable (exit 4)."""
     try:
-        return Found(suite, read_signal(suite.signal(number)))
+        return _read(suite, number)
     except DocumentInvalid as error:
         raise PlanUnusable(f"suite {suite.folder.name} has no signal {number}", error.what) from error
 
@@ -112,7 +105,7 @@ def submit(found: Found, data: Mapping[str, Any], usage: Mapping[str, Any] | Non
 
 def fail(found: Found, reason: str, usage: Mapping[str, Any] | None = None) -> None:
     """Publish why a signal has no answer; refused as `submit` is."""
-    document = {"dispatch_id": found.number, "error": one_line(reason, 300) or "the agent named no reason"}
+    document = {"dispatch_id": found.number, "error": one_line(reason, 300) or NO_REASON}
     _publish(found, {**document, **({"usage": dict(usage)} if usage else {})})
 
 

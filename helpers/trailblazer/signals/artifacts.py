@@ -15,6 +15,7 @@ from trailblazer.atomic import read_regular
 from trailblazer.plain import one_line
 
 MOST_BYTES = 16 << 20
+NO_REASON = "the agent named no reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,22 @@ def read_artifact(file: Path, dispatch_id: int | None) -> Artifact | Bad | None:
     except OSError as error:
         return Bad(f"it cannot be read: {error.strerror}", may_grow=error.errno == errno.EACCES, version=())
     try:
-        document = schemas.parse_json(text)
+        document = schemas.parse_json(text, is_finite=True)
     except ValueError as error:
         return Bad(f"it is not JSON: {one_line(str(error), 200)}", may_grow=True, version=version)
     said = document.get("dispatch_id") if isinstance(document, dict) else None
     if dispatch_id is not None and _is_number(said) and said != dispatch_id:
-        return Bad(f"its dispatch_id is {said}, not {dispatch_id}", is_of_another=True, version=version)
+        why = one_line(f"its dispatch_id is {said}", 100)
+        return Bad(f"{why}, not {dispatch_id}", is_of_another=True, version=version)
     if broken := schemas.violations_in("signal_artifact")(document):
         return Bad(f"it is no artifact: {broken[0]}", version=version)
-    return Artifact(text, document.get("data", {}), one_line(document.get("error", ""), 300), document.get("usage", {}))
+    reason = one_line(document.get("error", ""), 300) or ("" if "data" in document else NO_REASON)
+    return Artifact(text, document.get("data", {}), reason, document.get("usage", {}))
 
 
 def _is_number(said: Any) -> bool:
-    return isinstance(said, int) and not isinstance(said, bool)
+    """Say whether a value is a number in JSON: there 12.0 and 12 are the same."""
+    return isinstance(said, (int, float)) and not isinstance(said, bool)
 
 
 def _kind(mode: int) -> str:

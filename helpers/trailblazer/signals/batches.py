@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ from trailblazer.signals.documents import (
     tell_nobody,
     write_manifest,
 )
-from trailblazer.signals.files import FileDispatcher, Post, Result
+from trailblazer.signals.files import NOBODY_WAITS, FileDispatcher, Post, Result
 
 PENDING_SECONDS = 1.0  # the manifest says pending so long, unless an agent is faster: who looks for pending can see it
 
@@ -89,21 +90,29 @@ class Batch:
                 raise LookupError(self.id)
             self._post: Post = post
         else:
-            self.id = self._suite.next_id()
+            self.id = self._suite.next_batch()
             self._post = single.post(contexts, self._changed)
-            briefing = self._suite.briefing(self.id)
-            write_whole(briefing, brief(contexts), durable=False)
-            now = timestamp()
-            entries = tuple(
-                Entry(context.case_id, str(self._suite.signal(number)))
-                for context, number in zip(contexts, self._post.numbers, strict=True)
-            )
-            manifest = BatchManifest(self.id, BatchState.PENDING, phase, now, now, str(briefing), entries)
+            try:
+                manifest = self._write_beside(phase, brief, contexts)
+            except BaseException:
+                self._post.abandon("its batch could not be written")
+                raise
         self.numbers = self._post.numbers
         self._manifest = manifest
         paths = [entry.signal_path for entry in manifest.signals]
         self._places = {number: paths.index(str(self._suite.signal(number))) for number in self.numbers}
         self._commit(manifest.status)
+
+    def _write_beside(self, phase: str, brief: Brief, contexts: Sequence[Context]) -> BatchManifest:
+        """Write the briefing, and return the manifest that is to be written."""
+        briefing = self._suite.briefing(self.id)
+        write_whole(briefing, brief(contexts), durable=False)
+        now = timestamp()
+        entries = tuple(
+            Entry(context.case_id, str(self._suite.signal(number)))
+            for context, number in zip(contexts, self._post.numbers, strict=True)
+        )
+        return BatchManifest(self.id, BatchState.PENDING, phase, now, now, str(briefing), entries)
 
     def end(self) -> None:
         """Wait no longer: what has no artifact yet is cancelled."""
@@ -113,13 +122,14 @@ class Batch:
         """Yield what came of each signal, as it comes; the manifest follows. It ends done, also with errors in it."""
         is_whole, was_cancelled = False, False
         try:
-            for result in self._post.results(self._wake, PENDING_SECONDS):
-                was_cancelled |= result.status == "cancelled"
-                yield result
+            with contextlib.closing(self._post.results(self._wake, PENDING_SECONDS)) as results:
+                for result in results:
+                    was_cancelled |= result.status == "cancelled"
+                    yield result
             is_whole = True
         finally:
             if was_cancelled or not is_whole:
-                self._commit(BatchState.ERROR, "nobody waits for it any more")
+                self._commit(BatchState.ERROR, NOBODY_WAITS)
             else:
                 self._wake()
                 self._commit(BatchState.DONE)

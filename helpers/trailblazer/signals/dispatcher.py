@@ -61,11 +61,11 @@ class Retrying:
 
     def dispatch(self, context: Context) -> bytes:
         """Dispatch until there is an artifact; the last failure is raised."""
-        for left in range(self._tries - 1, 0, -1):
+        for _ in range(self._tries - 1):
             try:
                 return self._inner.dispatch(context)
             except SignalFailed as failure:
-                if failure.status == "cancelled" or not left:
+                if failure.status == "cancelled":
                     raise
         return self._inner.dispatch(context)
 

@@ -27,6 +27,9 @@ class State(StrEnum):
     ERROR = "error"  # it has no artifact, and `error` says why
 
 
+ENDED = frozenset({State.DONE, State.ERROR})
+
+
 class BatchState(StrEnum):
     """The states of a batch, and of a signal within its manifest. The last two are final."""
 

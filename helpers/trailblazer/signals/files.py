@@ -7,22 +7,23 @@ import functools
 import os
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from trailblazer.atomic import write_whole
-from trailblazer.errors import DocumentInvalid
+from trailblazer.errors import DocumentInvalid, StorageTrouble
 from trailblazer.paths import timestamp
 from trailblazer.signals.artifacts import Artifact, Bad, read_artifact
 from trailblazer.signals.dispatcher import Context, SignalFailed
-from trailblazer.signals.documents import Change, Signal, State, Tell, read_signal, tell_nobody, write_signal
+from trailblazer.signals.documents import ENDED, Change, Signal, State, Tell, read_signal, tell_nobody, write_signal
 from trailblazer.signals.mailbox import Mailbox
-from trailblazer.signals.suite import Suite, number_of
+from trailblazer.signals.suite import Suite, numbers_in
 
 TIMEOUT_SECONDS = 600.0
 MOST_WAIT_SECONDS = 3600.0
+NOBODY_WAITS = "nobody waits for it any more"
 GROW_SECONDS = 0.5  # what is not JSON and did not change for so long is not being written any more
 _FOOT = """
 
@@ -74,7 +75,13 @@ class FileDispatcher:
     def post(self, contexts: Sequence[Context], tell: Tell | None = None) -> Post:
         """Write a signal for each context, and return them, to wait for."""
         self.suite.make()
-        return Post(self, [self._write(context) for context in contexts], tell or self.tell)
+        waiting: list[_Waiting] = []
+        try:
+            waiting.extend(map(self._write, contexts))  # what was written before an error is in the list
+        except BaseException:
+            Post(self, waiting, tell or self.tell).abandon("the signals beside it could not be written")
+            raise
+        return Post(self, waiting, tell or self.tell)
 
     def find(self, numbers: Sequence[int], contexts: Sequence[Context], tell: Tell | None = None) -> Post | None:
         """Return the signals that an earlier process wrote, to wait for again; None when one is not there."""
@@ -95,8 +102,10 @@ class FileDispatcher:
         return time.monotonic() + min(self.timeout, max(0.0, self.timeout - age))
 
     def _write(self, context: Context) -> _Waiting:
-        number = self.suite.next_id()
+        number = self.suite.next_signal()
         prompt, artifact = self.suite.prompt(number), self.suite.artifact(number)
+        if os.path.lexists(artifact):
+            self.suite.put_aside(number, "it came before its signal")
         write_whole(prompt, context.prompt + _FOOT.format(artifact=artifact, number=number), durable=False)
         signal = Signal(State.WAITING, number, context.case_id, context.step, str(prompt), str(artifact), timestamp())
         write_signal(self.suite.signal(number), signal)
@@ -104,24 +113,24 @@ class FileDispatcher:
 
     def sweep(self) -> None:
         """Put aside what came after its signal had ended, while nobody listened."""
-        with contextlib.suppress(FileNotFoundError):
-            names = [entry.name for entry in os.scandir(self.suite.artifacts)]
-            for number in filter(None, map(number_of, names)):
-                self._put_aside_if_late(number)
+        for number in sorted(numbers_in(self.suite.artifacts)):
+            self._put_aside_if_late(number)
 
     def _put_aside_if_late(self, number: int) -> None:
-        """Put an artifact aside that is younger than the end of its signal."""
-        with contextlib.suppress(OSError, DocumentInvalid):
-            written = os.lstat(self.suite.artifact(number)).st_ctime_ns
-            if written > os.lstat(self.suite.signal(number)).st_mtime_ns:
-                signal = read_signal(self.suite.signal(number))
-                if signal.status is State.ERROR:
+        """Put an artifact aside whose signal has ended with an error, unless the artifact says that very error."""
+        with contextlib.suppress(DocumentInvalid):
+            signal = read_signal(self.suite.signal(number))
+            if signal.status is State.ERROR and os.path.lexists(self.suite.artifact(number)):
+                found = read_artifact(self.suite.artifact(number), number)
+                if not isinstance(found, Artifact) or found.error != signal.error:
                     self.suite.put_aside(number, f"it is late: {signal.error}")
 
     def expect_late(self, number: int) -> None:
-        """Go on listening for a signal that has ended without an artifact: what comes now is late."""
+        """Go on listening for a signal that has ended with an error: what comes now, or came just now, is late."""
         self._ended.add(number)
-        self.mailbox.expect(number, functools.partial(self._put_aside_if_late, number))
+        late = functools.partial(self._put_aside_if_late, number)
+        self.mailbox.expect(number, late)
+        late()
 
     def close(self) -> None:
         """Look once more for late artifacts, and end the listening."""
@@ -161,8 +170,16 @@ class Post:
         """Wait no longer: what has no artifact yet is cancelled."""
         self._news.put(_END)
 
-    def results(self, on_wake: Callable[[], None] = lambda: None, patience: float = 3600.0) -> Iterator[Result]:
-        """Yield what came of each signal, as it comes.
+    def abandon(self, why: str) -> None:
+        """End the signals that nobody will wait for: an agent must not work on them in vain."""
+        for one in self._pending.values():
+            with contextlib.suppress(StorageTrouble):
+                self._failed(one, why, "cancelled")
+                self._dispatcher.expect_late(one.signal.dispatch_id)
+        self._pending.clear()
+
+    def results(self, on_wake: Callable[[], None] = lambda: None, patience: float = 3600.0) -> Generator[Result]:
+        """Yield what came of each signal, as it comes. What is pending when the caller stops listening is cancelled.
 
         `on_wake` is called whenever something was heard, and for the first time after `patience` seconds at the latest.
         """
@@ -177,8 +194,7 @@ class Post:
                 first = float("inf")
                 yield from self._look_at(due)
         finally:
-            for number in self._pending:
-                self._dispatcher.mailbox.forget(number)
+            self.abandon(NOBODY_WAITS)
 
     def _hear(self, first: float) -> list[int]:
         """Return the signals to look at: those that something was heard of, and those whose time has come."""
@@ -198,8 +214,9 @@ class Post:
         for number in numbers:
             if number in self._pending and (result := self._look(self._pending[number])) is not None:
                 del self._pending[number]
-                self._dispatcher.mailbox.forget(number)
-                if result.status in {"timeout", "cancelled"}:
+                if result.status == State.DONE:
+                    self._dispatcher.mailbox.forget(number)
+                else:
                     self._dispatcher.expect_late(number)
                 yield result
 
@@ -207,6 +224,8 @@ class Post:
         """Return what came of a signal, or None while it is waited for."""
         suite, number = self._dispatcher.suite, one.signal.dispatch_id
         found = read_artifact(suite.artifact(number), number)
+        if one.signal.status in ENDED:
+            return self._ended_before(one, found)
         if isinstance(found, Artifact):
             return self._answered(one, found)
         if isinstance(found, Bad) and found.is_of_another:
@@ -218,13 +237,21 @@ class Post:
                 return self._failed(one, f"the artifact is not accepted: {found.reason}")
             one.seen, one.again = found.version, time.monotonic() + GROW_SECONDS
         if self._has_ended:
-            return self._failed(one, "nobody waits for it any more", "cancelled")
+            return self._failed(one, NOBODY_WAITS, "cancelled")
         if time.monotonic() >= one.until:
             also = f"; one was put aside: {one.rejected}" if one.rejected else ""
             return self._failed(one, f"no artifact came within {self._dispatcher.timeout:g} s{also}", "timeout")
         if one.signal.status is State.WAITING and os.path.lexists(suite.taking(number)):
             self._move(one, State.PROCESSING)
         return None
+
+    def _ended_before(self, one: _Waiting, found: Artifact | Bad | None) -> Result:
+        """Return what came of a signal that an earlier process saw to its end: that end is final."""
+        answer, error = found if isinstance(found, Artifact) else Artifact(b""), one.signal.error
+        number, usage = one.signal.dispatch_id, answer.usage if answer.error == error else {}
+        if one.signal.status is State.DONE and answer.text and not answer.error:
+            return Result(one.context, number, "done", answer.text, answer.data, usage=usage)
+        return Result(one.context, number, "error", error=error or "its artifact was removed", usage=usage)
 
     def _answered(self, one: _Waiting, found: Artifact) -> Result:
         number, context = one.signal.dispatch_id, one.context

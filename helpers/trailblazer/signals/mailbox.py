@@ -1,4 +1,4 @@
-"""Hears of the files that agents write: by inotify where there is one, and by a slow look at every file always."""
+"""Hears of the files that agents write: by inotify where there is one, and by a slow look at the folders always."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from trailblazer.signals.suite import Suite, number_of
+from trailblazer.signals.suite import Suite, number_of, numbers_in
 
 RESCAN_SECONDS = 1.0  # a network folder tells nothing of what other machines write
 POLL_SECONDS = 0.25  # where there is no inotify
+STILL_LOOKS = 10  # a folder is listed so often with one time of change: a file system may count in steps of 2 s
 
 
 class Mailbox:
@@ -27,7 +28,6 @@ class Mailbox:
         self._suite = suite
         self._waiting: dict[int, Callable[[], None]] = {}
         self._lock = threading.Lock()
-        self._inotify: Any = None
         self._wake: tuple[int, int] | None = None
 
     def expect(self, dispatch_id: int, tell: Callable[[], None]) -> None:
@@ -36,9 +36,10 @@ class Mailbox:
             self._waiting[dispatch_id] = tell
             if self._wake is None:
                 self._suite.make()
-                self._inotify = _watch(self._suite.artifacts, self._suite.taken)
+                inotify = _watch(self._suite.artifacts, self._suite.taken)
                 self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-                threading.Thread(target=self._listen, args=(self._wake[0],), name="mailbox", daemon=True).start()
+                what = (self._wake[0], inotify)
+                threading.Thread(target=self._listen, args=what, name="mailbox", daemon=True).start()
 
     def forget(self, dispatch_id: int) -> None:
         """Tell nothing more of a signal."""
@@ -52,32 +53,46 @@ class Mailbox:
         if wake is not None:
             os.close(wake[1])
 
-    def _listen(self, wake: int) -> None:
-        pause = POLL_SECONDS if self._inotify is None else RESCAN_SECONDS
+    def _listen(self, wake: int, inotify: Any) -> None:
+        pause = POLL_SECONDS if inotify is None else RESCAN_SECONDS
+        folders = (_Folder(self._suite.artifacts), _Folder(self._suite.taken))
         poll = select.poll()
         poll.register(wake, select.POLLIN)
-        if self._inotify is not None:
-            poll.register(self._inotify.fd, select.POLLIN)
+        if inotify is not None:
+            poll.register(inotify.fd, select.POLLIN)
         due = time.monotonic() + pause
         while not any(handle == wake for handle, _ in poll.poll(max(0.0, 1000 * (due - time.monotonic())))):
             if time.monotonic() >= due:
-                with self._lock:
-                    told = list(self._waiting.values())
+                self._tell(number for folder in folders for number in folder.numbers())
                 due = time.monotonic() + pause
             else:
-                numbers = dict.fromkeys(self._heard())
-                with self._lock:
-                    told = [self._waiting[number] for number in numbers if number in self._waiting]
-            for tell in told:
-                tell()
+                self._tell(filter(None, (number_of(event.name) for event in inotify.read(timeout=0))))
         os.close(wake)
-        if self._inotify is not None:
-            self._inotify.close()
+        if inotify is not None:
+            inotify.close()
 
-    def _heard(self) -> Iterator[int]:
-        for event in self._inotify.read(timeout=0):
-            if (number := number_of(event.name)) is not None:
-                yield number
+    def _tell(self, numbers: Iterable[int]) -> None:
+        with self._lock:
+            told = [self._waiting[number] for number in dict.fromkeys(numbers) if number in self._waiting]
+        for tell in told:
+            tell()
+
+
+class _Folder:
+    """A folder that is listed while names come and go: with a thousand signals that wait, a look is one question."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._changed, self._unchanged = folder, 0, 0
+
+    def numbers(self) -> set[int]:
+        """Return the numbers of the files, or nothing when no name can have come since the last look."""
+        with contextlib.suppress(OSError):
+            changed = self._folder.stat().st_mtime_ns
+            self._unchanged = self._unchanged + 1 if changed == self._changed else 0
+            self._changed = changed
+            if self._unchanged < STILL_LOOKS:
+                return numbers_in(self._folder)
+        return set()
 
 
 def _watch(*folders: Path) -> Any:

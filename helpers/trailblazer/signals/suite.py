@@ -8,15 +8,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
+
 from trailblazer import schemas
-from trailblazer.atomic import make_folder, write_all, write_whole
-from trailblazer.errors import PlanUnusable, ServiceDown, storage_trouble
+from trailblazer.atomic import PRIVATE_FOLDER, make_folder, write_all, write_once, write_whole
+from trailblazer.errors import PlanUnusable, ServiceDown, StorageTrouble, storage_trouble
 from trailblazer.paths import Places, is_id, timestamp
 from trailblazer.plain import one_line
 from trailblazer.processes.lock import lock_within
 from trailblazer.signals.documents import BRIEFING, MANIFEST, PROMPT, SIGNAL
 
 LOCK_SECONDS = 30.0
+MOST_DIGITS = 15  # of a number: every reader of JSON holds it exactly
 SUITES = "calibrate"  # below var
 OLDER = Path(".asterisk/calibrate")  # where earlier programs kept theirs, below the root of the project
 
@@ -32,16 +35,52 @@ class Suite:
         self.folder = folder.absolute()
         self.artifacts, self.taken = self.folder / "artifacts", self.folder / "taken"
         self.rejected = self.folder / "rejected"
+        self.signals, self.batches = self.folder / "signals", self.folder / "batches"
 
     def make(self) -> None:
-        """Make the folders that others write into."""
-        for folder in (self.artifacts, self.taken, self.rejected):
+        """Make the folders. One that is a link leads out of the suite, and is refused with StorageTrouble."""
+        for folder in (self.signals, self.batches, self.artifacts, self.taken, self.rejected):
             make_folder(folder)
+            if folder.is_symlink():
+                raise StorageTrouble(f"{folder} is a link: it leads out of the suite", "Remove that link.")
 
-    def next_id(self) -> int:
-        """Return a number that no signal and no batch of the suite has had; it is larger than every earlier one."""
-        make_folder(self.folder)
-        file = self.folder / "last_id"
+    def next_signal(self) -> int:
+        """Make the folder of a new signal and return its number: no signal and no batch of the suite has had it."""
+        return self._next(self.signals)
+
+    def next_batch(self) -> int:
+        """Make the folder of a new batch and return its number: no signal and no batch of the suite has had it."""
+        return self._next(self.batches)
+
+    def _next(self, kind: Path) -> int:
+        if not kind.is_dir():
+            self.make()
+        with self._locked("last_id") as handle:
+            number = 1 + self._last(os.pread(handle, 32, 0))
+            os.ftruncate(handle, 0)
+            os.lseek(handle, 0, os.SEEK_SET)
+            write_all(handle, b"%d\n" % number)
+            (kind / str(number)).mkdir(mode=PRIVATE_FOLDER)
+            return number
+
+    def _last(self, text: bytes) -> int:
+        """Return the newest number: that of the counter, or that of the folders when the counter cannot be right.
+
+        It cannot be right when it was lost, torn, or set back: then the folder of the next number exists.
+        """
+        last = number_of(text[:-1].decode("ascii", "replace")) if text.endswith(b"\n") else None
+        if last is not None and not any(os.path.lexists(folder / str(1 + last)) for folder in self._numbered):
+            return last
+        return max((number for folder in self._numbered for number in numbers_in(folder)), default=0)
+
+    @property
+    def _numbered(self) -> tuple[Path, Path]:
+        return self.signals, self.batches
+
+    @contextlib.contextmanager
+    def _locked(self, name: str) -> Iterator[int]:
+        """Yield a file of the suite that is locked while the block runs; ServiceDown when others do not free it."""
+        file = self.folder / name
         try:
             handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
@@ -50,24 +89,12 @@ class Suite:
             if not lock_within(handle, LOCK_SECONDS):
                 why = f"another process has had the lock of {file} for {LOCK_SECONDS:g} s"
                 raise ServiceDown(why, "Look for a trailblazer that does not go on.")
-            number = 1 + self._last(os.pread(handle, 32, 0))
-            os.ftruncate(handle, 0)
-            os.lseek(handle, 0, os.SEEK_SET)
-            write_all(handle, b"%d\n" % number)
-            return number
+            yield handle
         except OSError as error:
-            error.filename = str(file)
+            error.filename = error.filename or str(file)
             raise storage_trouble(error, "write") from error
         finally:
             os.close(handle)
-
-    def _last(self, text: bytes) -> int:
-        """Return the newest number: that of the counter, or when a power cut took it that of the folders."""
-        if text.endswith(b"\n") and text.strip().isdigit():
-            return int(text)
-        folders = (self.folder / "signals", self.folder / "batches")
-        names = (entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir())
-        return max((int(name) for name in names if name.isdigit()), default=0)
 
     def signal(self, dispatch_id: int) -> Path:
         """Return where a signal is."""
@@ -94,33 +121,51 @@ class Suite:
         return self.folder / "batches" / str(batch_id) / BRIEFING
 
     def put_aside(self, dispatch_id: int, reason: str) -> None:
-        """Move an artifact, whatever it is, to rejected/ as it was written, with the reason beside it."""
-        with contextlib.suppress(FileNotFoundError):  # somebody else put it aside
-            target = self._free_place(dispatch_id)
-            self.artifact(dispatch_id).rename(target)
-            self._say_why(target, dispatch_id, reason)
+        """Move an artifact, whatever it is, to rejected/ as it was written, with the reason beside it.
+
+        What cannot be moved (it has gone, or it is a folder that this user may not write to) stays where it is.
+        """
+        with contextlib.suppress(StorageTrouble):
+            target = self._reject(dispatch_id, reason)
+            try:
+                self.artifact(dispatch_id).rename(target)
+            except OSError:
+                _reason_of(target).unlink(missing_ok=True)
 
     def keep_late(self, dispatch_id: int, content: bytes, reason: str) -> Path:
         """Keep an answer that came after its signal had ended in rejected/, and return where."""
-        target = self._free_place(dispatch_id)
+        target = self._reject(dispatch_id, f"it is late: {reason}")
         write_whole(target, content)
-        self._say_why(target, dispatch_id, f"it is late: {reason}")
         return target
 
-    def _free_place(self, dispatch_id: int) -> Path:
-        names = (self.rejected / f"{dispatch_id}.{number}.json" for number in itertools.count(1))
-        return next(target for target in names if not os.path.lexists(target))
-
-    def _say_why(self, target: Path, dispatch_id: int, reason: str) -> None:
+    def _reject(self, dispatch_id: int, reason: str) -> Path:
+        """Write why something is rejected, and return the place for it: whoever wrote the reason has the place."""
         document = {"dispatch_id": dispatch_id, "reason": one_line(reason, 300), "at": timestamp()}
-        place = target.with_suffix(".reason.json")
-        schemas.publish("signal_rejection", document, place, durable=False, once_per_shape=True)
+        schemas.check_shape("signal_rejection", document, str(dispatch_id))
+        content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        for number in itertools.count(1):
+            target = self.rejected / f"{dispatch_id}.{number}.json"
+            if not os.path.lexists(target) and write_once(_reason_of(target), content, durable=False):
+                break
+        return target
+
+
+def _reason_of(rejected: Path) -> Path:
+    return rejected.with_suffix(".reason.json")
 
 
 def number_of(name: str) -> int | None:
-    """Return the number that the name of a file in artifacts/ or taken/ means; other names are nobody's business."""
+    """Return the number that a name means, N or N.json; other names are nobody's business."""
     stem = name.removesuffix(".json")
-    return int(stem) if stem != name and stem.isascii() and stem.isdigit() and len(stem) < 19 else None
+    is_number = stem.isascii() and stem.isdigit() and stem[0] != "0" and len(stem) <= MOST_DIGITS
+    return int(stem) if is_number else None
+
+
+def numbers_in(folder: Path) -> set[int]:
+    """Return the numbers that the names in a folder of a suite mean; none while there is no such folder."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as found:
+        return {number for entry in found if (number := number_of(entry.name)) is not None}
+    return set()
 
 
 def choose_suite(places: Places, name: str | None) -> Suite:

@@ -86,7 +86,7 @@ def _document(found: Found) -> dict[str, object]:
         "case_id": found.signal.case_id,
         "step": found.signal.step,
         "prompt": found.prompt(),
-        "prompt_path": found.signal.prompt_path,
+        "prompt_path": str(found.suite.prompt(found.number)),
         "artifact_path": str(found.artifact),
     }
 
@@ -126,15 +126,19 @@ def _watch(suite: Suite, *, as_json: bool) -> int:
     import time
 
     from trailblazer.plain import one_line
-    from trailblazer.signals.agents import ENDED, LOOK_SECONDS, signals_of
+    from trailblazer.signals.agents import LOOK_SECONDS, signals_of
+    from trailblazer.signals.documents import ENDED
 
     shown: dict[int, str] = {}
-    ended: set[str] = set()
+    ended: set[int] = set()
     while True:
         is_open = False
         for found in signals_of(suite, ended):
             signal = found.signal
-            is_open |= signal.status not in ENDED
+            if signal.status in ENDED:
+                ended.add(found.number)
+            else:
+                is_open = True
             if shown.get(found.number) == signal.status:
                 continue
             shown[found.number] = signal.status
