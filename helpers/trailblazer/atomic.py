@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from trailblazer.errors import storage_trouble
+from trailblazer.errors import StorageTrouble, storage_trouble
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -54,30 +54,62 @@ def whole_file(target: Path, *, mode: int = PRIVATE_FILE, durable: bool = True) 
 
     With `durable` both the bytes and the name survive a power cut; without it only a crash of the process.
     """
-    make_folder(target.parent)
-    draft = target.with_name(f".draft.{os.getpid()}.{os.urandom(4).hex()}.tmp")  # short: a name has 255 bytes at most
+    draft = _draft_of(target)
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with open(handle, "wb") as file:  # noqa: PTH123 - wraps a descriptor, not a path
+        with open(_open_draft(draft, mode), "wb") as file:
             yield file
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        draft.replace(target)
-        if durable:
-            sync_folder(target.parent)
+        _publish(draft, target, durable=durable)
     except OSError as error:
-        _remove_draft(draft)
-        error.filename = str(target)
-        raise storage_trouble(error, "write") from error
+        raise _write_trouble(draft, target, error) from error
     except BaseException:
         _remove_draft(draft)
         raise
 
 
-def _remove_draft(draft: Path) -> None:
+def _draft_of(target: Path) -> str:
+    """Return a name beside a file that nobody else has, as text: pathlib takes as long as the system does to write."""
+    folder = os.path.dirname(target)  # noqa: PTH120
+    return f"{folder}/.draft.{os.getpid()}.{os.urandom(4).hex()}.tmp"  # short: a name has 255 bytes at most
+
+
+def _open_draft(draft: str, mode: int) -> int:
+    """Open a new file for writing; its folder is made when it is missing."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        return os.open(draft, flags, mode)
+    except FileNotFoundError:
+        make_folder(Path(draft).parent)
+        return os.open(draft, flags, mode)
+
+
+def _write_draft(draft: str, content: bytes, mode: int, *, durable: bool) -> None:
+    handle = _open_draft(draft, mode)
+    try:
+        write_all(handle, content)
+        if durable:
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _publish(draft: str, target: Path, *, durable: bool) -> None:
+    os.replace(draft, target)  # noqa: PTH105 - paths as text
+    if durable:
+        sync_folder(target.parent)
+
+
+def _write_trouble(draft: str, target: Path, error: OSError) -> StorageTrouble:
+    _remove_draft(draft)
+    error.filename = str(target)
+    return storage_trouble(error, "write")
+
+
+def _remove_draft(draft: Path | str) -> None:
     with contextlib.suppress(OSError):
-        draft.unlink()
+        os.unlink(draft)  # noqa: PTH108 - paths as text
 
 
 def remove_drafts(folder: Path) -> None:
@@ -111,28 +143,28 @@ def read_regular(file: Path | str, most: int, *, cut: bool = False, follow_links
 
 def write_whole(target: Path, content: bytes | str, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:
     """Write a file so that a reader sees the old content or the new one, never a part."""
-    with whole_file(target, mode=mode, durable=durable) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+    draft = _draft_of(target)
+    try:
+        _write_draft(draft, content.encode() if isinstance(content, str) else content, mode, durable=durable)
+        _publish(draft, target, durable=durable)
+    except OSError as error:
+        raise _write_trouble(draft, target, error) from error
+    except BaseException:
+        _remove_draft(draft)
+        raise
 
 
 def write_once(target: Path, content: bytes, *, mode: int = PRIVATE_FILE, durable: bool = True) -> bool:
     """Write a file that is whole from its first moment, unless it is there already; return whether it was written."""
-    draft = target.with_name(f".draft.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    draft = _draft_of(target)
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            write_all(handle, content)
-            if durable:
-                os.fsync(handle)
-        finally:
-            os.close(handle)
+        _write_draft(draft, content, mode, durable=durable)
         with contextlib.suppress(FileExistsError):
             target.hardlink_to(draft)
             return True
         return False
     except OSError as error:
-        error.filename = str(target)
-        raise storage_trouble(error, "write") from error
+        raise _write_trouble(draft, target, error) from error
     finally:
         _remove_draft(draft)
 

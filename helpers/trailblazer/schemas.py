@@ -169,7 +169,13 @@ def _shape_of(value: Any) -> Any:
 
 
 def publish(
-    name: str, document: dict[str, Any], target: Path, *, durable: bool = True, once_per_shape: bool = False
+    name: str,
+    document: dict[str, Any],
+    target: Path,
+    *,
+    durable: bool = True,
+    once_per_shape: bool = False,
+    is_flat: bool = False,
 ) -> None:
     """Check a document (with `once_per_shape` by check_shape), then write it as a whole file.
 
@@ -177,7 +183,10 @@ def publish(
     """
     import orjson
 
-    (check_shape if once_per_shape else check)(name, document, str(target))
+    if once_per_shape:
+        check_shape(name, document, str(target), is_flat=is_flat)
+    else:
+        check(name, document, str(target))
     try:
         text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # a lone surrogate, or a number of more than 64 bits

@@ -90,7 +90,7 @@ class Batch:
                 raise LookupError(self.id)
             self._post: Post = post
         else:
-            self.id = self._suite.next_batch()
+            self.id = self._suite.next_id(self._suite.batches)
             self._post = single.post(contexts, self._changed)
             try:
                 manifest = self._write_beside(phase, brief, contexts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,23 +86,24 @@ class BatchManifest:
     def document(self) -> dict[str, Any]:
         """Return the manifest as it is written, with how many signals are in each state."""
         counts = Counter(entry.status for entry in self.signals)
-        entries = [_without_empty(entry) for entry in self.signals]
         return {
             **_without_empty(self),
             "total": len(self.signals),
             "counts": {state.value: counts[state] for state in BatchState},
-            "signals": entries,
+            "signals": list(map(_without_empty, self.signals)),
         }
 
 
 def _without_empty(record: Signal | Entry | BatchManifest) -> dict[str, Any]:
-    fields = ((field.name, getattr(record, field.name)) for field in dataclasses.fields(record))
-    return {name: value for name, value in fields if (name, value) != ("error", "")}
+    document = {name: getattr(record, name) for name in record.__slots__}
+    if not record.error:
+        del document["error"]
+    return document
 
 
 def write_signal(file: Path, signal: Signal) -> None:
     """Write a signal as a whole file."""
-    schemas.publish("signal", _without_empty(signal), file, durable=False, once_per_shape=True)
+    schemas.publish("signal", _without_empty(signal), file, durable=False, once_per_shape=True, is_flat=True)
 
 
 def read_signal(file: Path) -> Signal:
@@ -114,7 +114,8 @@ def read_signal(file: Path) -> Signal:
 
 def write_manifest(file: Path, manifest: BatchManifest) -> None:
     """Write the manifest of a batch as a whole file: a reader sees the old one or the new one."""
-    schemas.publish("batch_manifest", manifest.document(), file, durable=False, once_per_shape=True)
+    document = manifest.document()
+    schemas.publish("batch_manifest", document, file, durable=False, once_per_shape=True, is_flat=True)
 
 
 def read_manifest(file: Path) -> BatchManifest:

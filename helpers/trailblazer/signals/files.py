@@ -102,11 +102,12 @@ class FileDispatcher:
         return time.monotonic() + min(self.timeout, max(0.0, self.timeout - age))
 
     def _write(self, context: Context) -> _Waiting:
-        number = self.suite.next_signal()
+        number = self.suite.next_id(self.suite.signals)
         prompt, artifact = self.suite.prompt(number), self.suite.artifact(number)
         if os.path.lexists(artifact):
             self.suite.put_aside(number, "it came before its signal")
-        write_whole(prompt, context.prompt + _FOOT.format(artifact=artifact, number=number), durable=False)
+        text = context.prompt + _FOOT.format(artifact=artifact, number=number)
+        write_whole(prompt, text.encode("utf-8", "backslashreplace"), durable=False)  # half a surrogate pair is escaped
         signal = Signal(State.WAITING, number, context.case_id, context.step, str(prompt), str(artifact), timestamp())
         write_signal(self.suite.signal(number), signal)
         return _Waiting(context, signal, time.monotonic() + self.timeout)

@@ -36,6 +36,7 @@ class Suite:
         self.artifacts, self.taken = self.folder / "artifacts", self.folder / "taken"
         self.rejected = self.folder / "rejected"
         self.signals, self.batches = self.folder / "signals", self.folder / "batches"
+        self._is_made = False
 
     def make(self) -> None:
         """Make the folders. One that is a link leads out of the suite, and is refused with StorageTrouble."""
@@ -43,24 +44,24 @@ class Suite:
             make_folder(folder)
             if folder.is_symlink():
                 raise StorageTrouble(f"{folder} is a link: it leads out of the suite", "Remove that link.")
+        self._is_made = True
 
-    def next_signal(self) -> int:
-        """Make the folder of a new signal and return its number: no signal and no batch of the suite has had it."""
-        return self._next(self.signals)
+    def next_id(self, kind: Path | None = None) -> int:
+        """Return a number that no signal and no batch of the suite has had; it is larger than every earlier one.
 
-    def next_batch(self) -> int:
-        """Make the folder of a new batch and return its number: no signal and no batch of the suite has had it."""
-        return self._next(self.batches)
-
-    def _next(self, kind: Path) -> int:
-        if not kind.is_dir():
+        With a `kind` (`signals` or `batches`) its folder is made while the counter is locked.
+        """
+        if not self._is_made:
             self.make()
         with self._locked("last_id") as handle:
-            number = 1 + self._last(os.pread(handle, 32, 0))
-            os.ftruncate(handle, 0)
-            os.lseek(handle, 0, os.SEEK_SET)
-            write_all(handle, b"%d\n" % number)
-            (kind / str(number)).mkdir(mode=PRIVATE_FOLDER)
+            text = os.pread(handle, 32, 0)
+            number = 1 + self._last(text)
+            content = b"%d\n" % number
+            write_all(handle, content)
+            if len(text) > len(content):  # not before: a file system writes a file that was emptied to the disk at once
+                os.ftruncate(handle, len(content))
+            if kind is not None:
+                (kind / str(number)).mkdir(mode=PRIVATE_FOLDER)
             return number
 
     def _last(self, text: bytes) -> int:
