@@ -96,7 +96,7 @@ def _leaves(verb: str) -> Iterator[tuple[list[str], argparse.ArgumentParser]]:
 
 
 NUMBERS = [
-    [*words, f"{option.option_strings[0]}={value}"]
+    [*words, f"{option.option_strings[0]}={value}" if option.option_strings else value]
     for verb in VERBS
     for words, parser in _leaves(verb)
     for option in parser._actions
@@ -110,7 +110,7 @@ def test_a_number_that_no_machine_has_is_refused(words: list[str], capsys: pytes
     """Every number of every verb has limits: a huge one is one line and exit 2, whatever else is missing."""
     assert 2 == main(words)
     said = capsys.readouterr().err.splitlines()
-    assert said[0].startswith(f"{words[0]}: argument --"), said
+    assert said[0].startswith(f"{words[0]}: argument "), said
     assert all(line.startswith("  ") for line in said[1:])
 
 

@@ -61,8 +61,10 @@ def run(words: argparse.Namespace) -> int:
 
 def _next(suite: Suite, words: argparse.Namespace) -> int:
     import json
+    import sys
 
     from trailblazer.events import Console
+    from trailblazer.plain import one_line, plain
     from trailblazer.signals.agents import Taker
 
     found = Taker(suite, words.agent).take(words.wait)
@@ -70,8 +72,8 @@ def _next(suite: Suite, words: argparse.Namespace) -> int:
         print(json.dumps(_document(found) if found is not None else None, indent=2))
     elif found is not None:
         where = f"{found.number} --suite {suite.folder.name}"
-        print(found.prompt())
-        print(f"Signal {found.number}, case {found.signal.case_id}, step {found.signal.step}.")
+        print(plain(found.prompt()) if sys.stdout.isatty() else found.prompt())
+        print(one_line(f"Signal {found.number}, case {found.signal.case_id}, step {found.signal.step}."))
         print(f"To answer:         trailblazer signals submit {where} ANSWER.json")
         print(f"If you cannot:     trailblazer signals fail {where} 'why'")
     if found is None:
@@ -103,7 +105,7 @@ def _answer(found: Found, name: str) -> dict[str, object]:
 
     if name == "-":
         try:
-            answer = schemas.parse_json(sys.stdin.buffer.read(MOST_BYTES))
+            answer = schemas.parse_json(sys.stdin.buffer.read(MOST_BYTES + 1))
         except ValueError as error:
             raise DocumentInvalid(f"the answer on stdin is not JSON: {error}", "Send one JSON object.") from error
     else:
