@@ -100,7 +100,7 @@ HOSTILE: dict[str, Spoil] = {
 
 
 def settle_beside(folder: Path, spoil: Spoil) -> str:
-    """Dispatch a batch of four whose second artifact is spoilt, check the others, and return the error of the second."""
+    """Dispatch a batch of four whose second artifact is spoilt, check the others, and return its error."""
     single = FileDispatcher(folder / "suite", timeout=1e6)
     batch = BatchFileDispatcher(single).post(contexts(4))
     spoilt = batch.numbers[1]

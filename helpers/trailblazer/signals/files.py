@@ -85,6 +85,7 @@ class FileDispatcher:
 
     def find(self, numbers: Sequence[int], contexts: Sequence[Context], tell: Tell | None = None) -> Post | None:
         """Return the signals that an earlier process wrote, to wait for again; None when one is not there."""
+        self.suite.make()
         try:
             signals = [read_signal(self.suite.signal(number)) for number in numbers]
         except DocumentInvalid:

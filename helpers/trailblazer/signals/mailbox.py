@@ -35,7 +35,6 @@ class Mailbox:
         with self._lock:
             self._waiting[dispatch_id] = tell
             if self._wake is None:
-                self._suite.make()
                 inotify = _watch(self._suite.artifacts, self._suite.taken)
                 self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
                 what = (self._wake[0], inotify)

@@ -61,6 +61,7 @@ def run(words: argparse.Namespace) -> int:
 
 def _next(suite: Suite, words: argparse.Namespace) -> int:
     import json
+    import shlex
     import sys
 
     from trailblazer.events import Console
@@ -71,11 +72,11 @@ def _next(suite: Suite, words: argparse.Namespace) -> int:
     if words.json:
         print(json.dumps(_document(found) if found is not None else None, indent=2))
     elif found is not None:
-        where = f"{found.number} --suite {suite.folder.name}"
+        name = shlex.quote(words.suite or suite.folder.name)
         print(plain(found.prompt()) if sys.stdout.isatty() else found.prompt())
         print(one_line(f"Signal {found.number}, case {found.signal.case_id}, step {found.signal.step}."))
-        print(f"To answer:         trailblazer signals submit {where} ANSWER.json")
-        print(f"If you cannot:     trailblazer signals fail {where} 'why'")
+        print(f"To answer:         trailblazer signals submit {found.number} ANSWER.json --suite {name}")
+        print(f"If you cannot:     trailblazer signals fail {found.number} 'why' --suite {name}")
     if found is None:
         Console().say(f"No signal waits in suite {suite.folder.name}")
     return 0
