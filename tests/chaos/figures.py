@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
-MUST_BE_ZERO = ("lost", "doubled", "again", "survivors", "unsealed", "hung")
-NAMES = {"again": "run again although good"}
+MUST_BE_ZERO = ("lost", "doubled", "again", "survivors", "unsealed", "hung", "wrong", "torn", "late", "back")
+NAMES = {
+    "again": "run again although good",
+    "wrong": "wrong answers accepted",
+    "torn": "torn documents read",
+    "late": "late answers not put aside",
+    "back": "numbers that went back",
+}
 
 
 @dataclass(slots=True)
@@ -21,6 +27,10 @@ class Figures:
     survivors: int = 0
     unsealed: int = 0
     hung: int = 0
+    wrong: int = 0
+    torn: int = 0
+    late: int = 0
+    back: int = 0
     harms: Counter[str] = field(default_factory=Counter)
     lanes: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
@@ -31,6 +41,17 @@ class Figures:
             count = found if isinstance(found, int) else len(list(found))  # type: ignore[call-overload]
             setattr(self, name, getattr(self, name) + count)
             self.findings.append(f"{NAMES.get(name, name)}: {found} in {where}")
+
+    def document(self) -> dict[str, object]:
+        """Return the figures as JSON holds them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def add(self, other: Figures) -> None:
+        """Add what another process counted."""
+        for name in ("kills", "items", *MUST_BE_ZERO, "findings"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.harms.update(other.harms)
+        self.lanes.update(other.lanes)
 
     @property
     def is_clean(self) -> bool:

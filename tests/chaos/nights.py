@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ LONG_MINUTES = 5.0
 SLOT_ROUNDS = 30
 SMALL_DISK = "24m"
 MOST_HARMED = 3
+SIGNALS_SHARE = 0.1
 
 
 class Chaos:
@@ -73,6 +76,9 @@ class Chaos:
     def round(self, number: int) -> None:
         """Carry out one round. Its chances depend on the seed and its number alone."""
         chance = random.Random(f"{self.seed}/{number}")
+        if chance.random() < SIGNALS_SHARE:
+            self.round_of_signals(number)
+            return
         special = chance.choice([None, None, None, "disk", "clock"])
         if special == "disk" and not self.disk.is_mount():
             special = None
@@ -92,6 +98,14 @@ class Chaos:
             words = [*carried.resume_words, "latest"] if carried.can_resume else carried.words
             carried.carry(words, at_a_random_moment(chance.choice(choices)))
         carried.finish()
+        self.forget(where, before)
+
+    def round_of_signals(self, number: int) -> None:
+        """Carry out a round of signals in a process of its own: it forks, and here are threads."""
+        where, before = self.folder / f"round {number}", len(self.figures.findings)
+        command = [sys.executable, "-m", "chaos.signals", "rounds=1", f"seed={self.seed}/{number}", f"folder={where}"]
+        said = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True).stdout
+        self.figures.add(Figures(**json.loads(said.splitlines()[-1])))
         self.forget(where, before)
 
     def prepare(self, where: Path, chance: random.Random) -> Round:
