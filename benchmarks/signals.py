@@ -31,12 +31,13 @@ WAITING, WAITING_SECONDS = 1_000, 30.0
 PROMPT = "What is wrong with this case? " * 20
 # An agent in a process of its own that only knows the folder: it answers every signal of every manifest.
 AGENT = """
-import json, os, sys
+import json, os, sys, time
 folder, agent, agents, total = sys.argv[1], *map(int, sys.argv[2:])
 done = 0
 seen = set()
 print("ready", flush=True)
 while done < total:
+    time.sleep(0.001)
     for name in os.listdir(f"{folder}/batches"):
         if name in seen or not os.path.exists(f"{folder}/batches/{name}/batch-manifest.json"):
             continue

@@ -39,7 +39,9 @@ class Suite:
         self._is_made = False
 
     def make(self) -> None:
-        """Make the folders. One that is a link leads out of the suite, and is refused with StorageTrouble."""
+        """Make the folders, once. One that is a link leads out of the suite, and is refused with StorageTrouble."""
+        if self._is_made:
+            return
         for folder in (self.signals, self.batches, self.artifacts, self.taken, self.rejected):
             make_folder(folder)
             if folder.is_symlink():
@@ -51,8 +53,7 @@ class Suite:
 
         With a `kind` (`signals` or `batches`) its folder is made while the counter is locked.
         """
-        if not self._is_made:
-            self.make()
+        self.make()
         with self._locked("last_id") as handle:
             text = os.pread(handle, 32, 0)
             number = 1 + self._last(text)
@@ -70,7 +71,7 @@ class Suite:
         It cannot be right when it was lost, torn, or set back: then the folder of the next number exists.
         """
         last = number_of(text[:-1].decode("ascii", "replace")) if text.endswith(b"\n") else None
-        if last is not None and not any(os.path.lexists(folder / str(1 + last)) for folder in self._numbered):
+        if last is not None and not any(os.path.lexists(f"{folder}/{1 + last}") for folder in self._numbered):
             return last
         return max((number for folder in self._numbered for number in numbers_in(folder)), default=0)
 
@@ -99,11 +100,11 @@ class Suite:
 
     def signal(self, dispatch_id: int) -> Path:
         """Return where a signal is."""
-        return self.folder / "signals" / str(dispatch_id) / SIGNAL
+        return self.signals / f"{dispatch_id}/{SIGNAL}"
 
     def prompt(self, dispatch_id: int) -> Path:
         """Return where the prompt of a signal is."""
-        return self.folder / "signals" / str(dispatch_id) / PROMPT
+        return self.signals / f"{dispatch_id}/{PROMPT}"
 
     def artifact(self, dispatch_id: int) -> Path:
         """Return where the answer to a signal belongs: the number of the attempt is in the path."""
@@ -115,11 +116,11 @@ class Suite:
 
     def manifest(self, batch_id: int) -> Path:
         """Return where the manifest of a batch is."""
-        return self.folder / "batches" / str(batch_id) / MANIFEST
+        return self.batches / f"{batch_id}/{MANIFEST}"
 
     def briefing(self, batch_id: int) -> Path:
         """Return where the briefing of a batch is."""
-        return self.folder / "batches" / str(batch_id) / BRIEFING
+        return self.batches / f"{batch_id}/{BRIEFING}"
 
     def put_aside(self, dispatch_id: int, reason: str) -> None:
         """Move an artifact, whatever it is, to rejected/ as it was written, with the reason beside it.
