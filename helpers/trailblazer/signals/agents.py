@@ -19,7 +19,7 @@ from trailblazer.paths import timestamp
 from trailblazer.plain import one_line
 from trailblazer.processes.identity import holder_name
 from trailblazer.signals.artifacts import MOST_BYTES, NO_REASON
-from trailblazer.signals.documents import ENDED, Signal, State, read_signal
+from trailblazer.signals.documents import ENDED, SIGNAL, Signal, State, read_signal
 from trailblazer.signals.suite import Suite, numbers_in
 
 LOOK_SECONDS = 0.1  # between two looks at a suite
@@ -27,25 +27,25 @@ LOOK_SECONDS = 0.1  # between two looks at a suite
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A signal of a suite. Its paths follow from its number: what the signal itself says may lead out of the suite."""
+    """A signal of a suite, the file of its prompt, the place of its answer, and the file that whoever takes it makes.
+
+    They follow from its number: what a signal itself says may lead out of the suite.
+    """
 
     suite: Suite
     number: int
     signal: Signal
-
-    @property
-    def artifact(self) -> Path:
-        """Where the answer belongs."""
-        return self.suite.artifact(self.number)
+    prompt_file: Path
+    artifact: Path
+    taking: Path
 
     def prompt(self) -> str:
         """Return what the agent is asked; a prompt that cannot be read is DocumentInvalid."""
         try:
-            return read_regular(self.suite.prompt(self.number), MOST_BYTES, follow_links=False).decode(
-                "utf-8", "replace"
-            )
+            text = read_regular(self.prompt_file, MOST_BYTES, follow_links=False)
         except OSError as error:
             raise DocumentInvalid(f"cannot read the prompt of signal {self.number}: {error.strerror}", "") from error
+        return text.decode("utf-8", "replace")
 
 
 def signals_of(suite: Suite, passed_over: set[int] | frozenset[int] = frozenset()) -> Iterator[Found]:
@@ -53,13 +53,42 @@ def signals_of(suite: Suite, passed_over: set[int] | frozenset[int] = frozenset(
     for number in sorted(numbers_in(suite.signals) - passed_over):
         with contextlib.suppress(DocumentInvalid):
             yield _read(suite, number)
+    for found in _older_signals(suite):
+        if found.number not in passed_over:
+            yield found
 
 
 def _read(suite: Suite, number: int) -> Found:
     signal = read_signal(suite.signal(number))
     if signal.dispatch_id != number:
         raise DocumentInvalid(f"{suite.signal(number)} is signal {signal.dispatch_id}", "Look at that file.")
-    return Found(suite, number, signal)
+    return Found(suite, number, signal, suite.prompt(number), suite.artifact(number), suite.taking(number))
+
+
+def _older_signals(suite: Suite) -> Iterator[Found]:
+    """Yield the signals that an earlier program wrote: CASE/signal.json, which names its prompt and its artifact.
+
+    Their paths count from the root of the project or from their own folder; one that leads out of the suite does not.
+    """
+    if not suite.is_older:
+        return
+    for file in sorted(suite.folder.glob(f"*/{SIGNAL}")):
+        with contextlib.suppress(DocumentInvalid, OSError):
+            signal = read_signal(file)
+            prompt, artifact = (
+                _inside(suite, file.parent, path) for path in (signal.prompt_path, signal.artifact_path)
+            )
+            if prompt is not None and artifact is not None:
+                yield Found(suite, signal.dispatch_id, signal, prompt, artifact, file.with_name("taken.json"))
+
+
+def _inside(suite: Suite, folder: Path, path: str) -> Path | None:
+    top = suite.folder.resolve()
+    for base in (suite.root, folder):
+        place = (base / path).parent.resolve() / Path(path).name
+        if place.is_relative_to(top) and place.parent.is_dir():
+            return place
+    return None
 
 
 class Taker:
@@ -87,7 +116,7 @@ class Taker:
             return False
         document = {"dispatch_id": found.number, "agent": one_line(self._agent, 100), "at": timestamp()}
         schemas.check_shape("signal_taking", document, str(found.number))
-        return write_once(self._suite.taking(found.number), orjson.dumps(document), durable=False)
+        return write_once(found.taking, orjson.dumps(document), durable=False)
 
 
 def find_signal(suite: Suite, number: int) -> Found:
@@ -95,6 +124,9 @@ def find_signal(suite: Suite, number: int) -> Found:
     try:
         return _read(suite, number)
     except DocumentInvalid as error:
+        for found in _older_signals(suite):
+            if found.number == number and found.signal.status not in ENDED:
+                return found
         raise PlanUnusable(f"suite {suite.folder.name} has no signal {number}", error.what) from error
 
 

@@ -12,7 +12,7 @@ import orjson
 
 from trailblazer import schemas
 from trailblazer.atomic import PRIVATE_FOLDER, make_folder, write_all, write_once, write_whole
-from trailblazer.errors import PlanUnusable, ServiceDown, StorageTrouble, storage_trouble
+from trailblazer.errors import ServiceDown, StorageTrouble, storage_trouble
 from trailblazer.paths import Places, is_id, timestamp
 from trailblazer.plain import one_line
 from trailblazer.processes.lock import lock_within
@@ -37,6 +37,16 @@ class Suite:
         self.rejected = self.folder / "rejected"
         self.signals, self.batches = self.folder / "signals", self.folder / "batches"
         self._is_made = False
+
+    @property
+    def is_older(self) -> bool:
+        """Whether an earlier program keeps it: then each case has a folder, and signals name their own files."""
+        return self.folder.parts[-3:-1] == OLDER.parts
+
+    @property
+    def root(self) -> Path:
+        """The root of the project of an older suite."""
+        return self.folder.parents[len(OLDER.parts)]
 
     def make(self) -> None:
         """Make the folders, once. One that is a link leads out of the suite, and is refused with StorageTrouble."""
@@ -168,19 +178,6 @@ def numbers_in(folder: Path) -> set[int]:
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as found:
         return {number for entry in found if (number := number_of(entry.name)) is not None}
     return set()
-
-
-def choose_suite(places: Places, name: str | None) -> Suite:
-    """Return the suite that an id or a folder names, without a name the newest; an unknown one is PlanUnusable."""
-    if name and (Path(name) / "signals").is_dir():
-        return Suite(Path(name))
-    suites = list(find_suites(places))
-    found = [suite for suite in suites if name in {None, suite.folder.name}]
-    if not found:
-        what = f"there is no suite {name}" if name else "there is no suite"
-        known = ", ".join(suite.folder.name for suite in suites[-5:])
-        raise PlanUnusable(what, f"The newest ones: {known}." if known else "To start one: trailblazer calibrate.")
-    return max(found, key=lambda suite: suite.folder.stat().st_mtime_ns)
 
 
 def find_suites(places: Places) -> Iterator[Suite]:

@@ -5,8 +5,8 @@
   trailblazer signals fail 13 'the log is empty'
   trailblazer signals watch                     what becomes of the signals, a line for each change
 
-The suite is the newest one, unless --suite names it or a folder. An agent that writes the files itself needs none
-of this: docs/parallel-architecture.md."""
+The suite is the newest one in which a signal is open, unless --suite names one. An agent that writes the files
+itself needs none of this: docs/parallel-architecture.md."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(words: argparse.Namespace) -> int:
     """Do the action. Prompts and states go to stdout, messages for people go to stderr."""
     from trailblazer.config import load_config
     from trailblazer.events import Console
-    from trailblazer.signals.suite import choose_suite
+    from trailblazer.signals.choosing import choose_suite
 
     suite = choose_suite(load_config().places, words.suite)
     if words.action == "next":
