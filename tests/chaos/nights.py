@@ -103,7 +103,7 @@ class Chaos:
     def round_of_signals(self, number: int) -> None:
         """Carry out a round of signals in a process of its own: it forks, and here are threads."""
         where, before = self.folder / f"round {number}", len(self.figures.findings)
-        command = [sys.executable, "-m", "chaos.signals", "rounds=1", f"seed={self.seed}/{number}", f"folder={where}"]
+        command = [sys.executable, "-m", "chaos.signal_rounds", "rounds=1", f"seed={self.seed}/{number}", f"folder={where}"]
         said = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True).stdout
         self.figures.add(Figures(**json.loads(said.splitlines()[-1])))
         self.forget(where, before)

@@ -19,7 +19,7 @@ LIMIT = 1800.0
 def test_two_hundred_signals_and_sixteen_writers_and_readers(tmp_path: Path, rounds: int) -> None:
     """Agents and the dispatcher are killed, answers are shuffled, wrong, torn, doubled and late: all counts are 0."""
     done = subprocess.run(
-        [sys.executable, "-m", "chaos.signals", f"rounds={rounds}", f"folder={tmp_path}"],
+        [sys.executable, "-m", "chaos.signal_rounds", f"rounds={rounds}", f"folder={tmp_path}"],
         cwd=CHECKOUT / "tests",
         capture_output=True,
         text=True,

@@ -1,6 +1,6 @@
 """A round of signals (S9): 200 signals, 16 writers and readers, kills of agents and of the dispatcher.
 
-`python -m chaos.signals rounds=50 seed=5` prints what was counted, at the end as JSON; what must be 0 is 0.
+`python -m chaos.signal_rounds rounds=50 seed=5` prints what was counted, at the end as JSON; what must be 0 is 0.
 """
 
 from __future__ import annotations
