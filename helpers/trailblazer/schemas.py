@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import itertools
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -169,29 +168,21 @@ def _shape_of(value: Any) -> Any:
 
 
 def publish(
-    name: str,
-    document: dict[str, Any],
-    target: Path,
-    *,
-    durable: bool = True,
-    once_per_shape: bool = False,
-    is_flat: bool = False,
+    name: str, document: dict[str, Any], target: Path, *, durable: bool = True, once_per_shape: bool = False
 ) -> None:
-    """Check a document (with `once_per_shape` by check_shape), then write it as a whole file.
+    """Check a document (with `once_per_shape` by check_shape), then write it as a whole file."""
+    (check_shape if once_per_shape else check)(name, document, str(target))
+    write_whole(target, text_of(document), durable=durable)
 
-    Lone surrogates, as in a file's name, are escaped.
-    """
+
+def text_of(document: dict[str, Any]) -> bytes:
+    """Return a document as JSON for people. Lone surrogates, as in a file's name, are escaped."""
     import orjson
 
-    if once_per_shape:
-        check_shape(name, document, str(target), is_flat=is_flat)
-    else:
-        check(name, document, str(target))
     try:
-        text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # a lone surrogate, or a number of more than 64 bits
-        text = json.dumps(document, indent=2).encode() + b"\n"
-    write_whole(target, text, durable=durable)
+        return json.dumps(document, indent=2).encode() + b"\n"
 
 
 def read_json(target: Path) -> Any:
@@ -266,35 +257,28 @@ def as_record(kind: type[Record], document: Mapping[str, Any], **known: Any) -> 
 
 
 def parse_json(text: bytes, *, is_finite: bool = False) -> Any:
-    """Return the value of a JSON text. A text that is not JSON, or is nested too deeply (DEEPEST), is a ValueError.
-
-    With `is_finite` NaN, Infinity and numbers too large for a float are a ValueError too.
-    """
+    """Return the value of a JSON text; ValueError when it is none, too deep (DEEPEST), or with `is_finite` has NaN."""
     import orjson
 
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as refusal:
-        parsers = {"parse_constant": _finite, "parse_float": _finite} if is_finite else {}
-        value = _parse_leniently(text, refusal, parsers)
+        value = _parse_leniently(text, refusal, is_finite=is_finite)
     refuse_deep(value, text.count(b"[") + text.count(b"{"))
     return value
 
 
-def _parse_leniently(text: bytes, refusal: ValueError, parsers: dict[str, Any]) -> Any:
+def _parse_leniently(text: bytes, refusal: ValueError, *, is_finite: bool) -> Any:
     """Parse what only Python's own reader takes: lone surrogates, NaN, UTF-16; else raise the refusal."""
     try:
-        return json.loads(text, **parsers)
+        value = json.loads(text)
+        if is_finite:
+            json.dumps(value, allow_nan=False)
+        return value
     except RecursionError:
         raise ValueError(f"it is nested more than {DEEPEST} deep") from None
     except ValueError:
         raise refusal from None
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text[:40]} is no number of JSON")
-    return number
 
 
 def refuse_deep(value: Any, brackets: int) -> None:

@@ -103,9 +103,15 @@ class Chaos:
     def round_of_signals(self, number: int) -> None:
         """Carry out a round of signals in a process of its own: it forks, and here are threads."""
         where, before = self.folder / f"round {number}", len(self.figures.findings)
-        command = [sys.executable, "-m", "chaos.signal_rounds", "rounds=1", f"seed={self.seed}/{number}", f"folder={where}"]
-        said = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True).stdout
-        self.figures.add(Figures(**json.loads(said.splitlines()[-1])))
+        words = ["rounds=1", f"seed={self.seed}/{number}", f"folder={where}"]
+        done = subprocess.run(
+            [sys.executable, "-m", "chaos.signal_rounds", *words],
+            cwd=Path(__file__).parents[1],
+            stdout=subprocess.PIPE,
+            check=False,
+            text=True,
+        )
+        self.figures.add(Figures(**json.loads(done.stdout.splitlines()[-1])))
         self.forget(where, before)
 
     def prepare(self, where: Path, chance: random.Random) -> Round:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
-from trailblazer.atomic import read_regular
+from trailblazer.atomic import read_regular, write_whole
 from trailblazer.errors import DocumentInvalid
 
 SIGNAL, PROMPT, MANIFEST, BRIEFING = "signal.json", "prompt.md", "batch-manifest.json", "briefing.md"
@@ -103,7 +103,7 @@ def _without_empty(record: Signal | Entry | BatchManifest) -> dict[str, Any]:
 
 def write_signal(file: Path, signal: Signal) -> None:
     """Write a signal as a whole file."""
-    schemas.publish("signal", _without_empty(signal), file, durable=False, once_per_shape=True, is_flat=True)
+    _publish("signal", _without_empty(signal), file)
 
 
 def read_signal(file: Path) -> Signal:
@@ -114,8 +114,7 @@ def read_signal(file: Path) -> Signal:
 
 def write_manifest(file: Path, manifest: BatchManifest) -> None:
     """Write the manifest of a batch as a whole file: a reader sees the old one or the new one."""
-    document = manifest.document()
-    schemas.publish("batch_manifest", document, file, durable=False, once_per_shape=True, is_flat=True)
+    _publish("batch_manifest", manifest.document(), file)
 
 
 def read_manifest(file: Path) -> BatchManifest:
@@ -125,6 +124,11 @@ def read_manifest(file: Path) -> BatchManifest:
         schemas.as_record(Entry, {**entry, "status": BatchState(entry["status"])}) for entry in document["signals"]
     ]
     return schemas.as_record(BatchManifest, document, signals=tuple(entries), status=BatchState(document["status"]))
+
+
+def _publish(schema: str, document: dict[str, Any], file: Path) -> None:
+    schemas.check_shape(schema, document, str(file), is_flat=True)
+    write_whole(file, schemas.text_of(document), durable=False)
 
 
 def _read(file: Path, schema: str) -> dict[str, Any]:

@@ -8,8 +8,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
-
 from trailblazer import schemas
 from trailblazer.atomic import PRIVATE_FOLDER, make_folder, write_all, write_once, write_whole
 from trailblazer.errors import ServiceDown, StorageTrouble, storage_trouble
@@ -154,7 +152,7 @@ class Suite:
         """Write why something is rejected, and return the place for it: whoever wrote the reason has the place."""
         document = {"dispatch_id": dispatch_id, "reason": one_line(reason), "at": timestamp()}
         schemas.check_shape("signal_rejection", document, str(dispatch_id))
-        content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        content = schemas.text_of(document)
         for number in itertools.count(1):
             target = self.rejected / f"{dispatch_id}.{number}.json"
             if not os.path.lexists(target) and write_once(_reason_of(target), content, durable=False):
