@@ -161,7 +161,7 @@ def test_single_signals_have_no_manifest_and_no_briefing(tmp_path: Path) -> None
     for number in post.numbers:
         reply(dispatcher.suite, number)
     assert ["done"] * 4 == [result.status for result in post.results()]
-    assert [] == list((tmp_path / "batches").iterdir())
+    assert not (tmp_path / "batches").exists()
     dispatcher.close()
 
 

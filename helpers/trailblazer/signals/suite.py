@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trailblazer import schemas
-from trailblazer.atomic import PRIVATE_FOLDER, make_folder, write_all, write_once, write_whole
+from trailblazer.atomic import make_folder, write_all, write_once, write_whole
 from trailblazer.errors import ServiceDown, StorageTrouble, storage_trouble
 from trailblazer.paths import Places, is_id, timestamp
 from trailblazer.plain import one_line
@@ -47,11 +47,13 @@ class Suite:
         return self.folder.parents[len(OLDER.parts)]
 
     def make(self) -> None:
-        """Make the folders, once. One that is a link leads out of the suite, and is refused with StorageTrouble."""
+        """Make the folders of signals, once. A link leads out of the suite, and is refused with StorageTrouble."""
         if self._is_made:
             return
-        for folder in (self.signals, self.batches, self.artifacts, self.taken, self.rejected):
+        folders = (self.signals, self.artifacts, self.taken, self.rejected)
+        for folder in folders:
             make_folder(folder)
+        for folder in (*folders, self.batches):
             if folder.is_symlink():
                 raise StorageTrouble(f"{folder} is a link: it leads out of the suite", "Remove that link.")
         self._is_made = True
@@ -70,7 +72,7 @@ class Suite:
             if len(text) > len(content):  # not before: a file system writes a file that was emptied to the disk at once
                 os.ftruncate(handle, len(content))
             if kind is not None:
-                (kind / str(number)).mkdir(mode=PRIVATE_FOLDER)
+                make_folder(kind / str(number), exist_ok=False)
             return number
 
     def _last(self, text: bytes) -> int:
