@@ -181,7 +181,7 @@ def read_fields(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         with file.open("rb") as opened:
             for text in opened:
-                if not text.endswith(b"\n"):
+                if text[-1:] != b"\n":
                     return
                 yield place, orjson.loads(text)
                 place += len(text)

@@ -43,18 +43,20 @@ class Columns:
         column = self._column(moment)
         self._row(name)[column] += amount
 
-    def spread(self, name: Name, start: float, end: float) -> None:
-        """Add the seconds from `start` to `end`, which is no earlier, to the columns in which they lie."""
+    def spread(self, start: float, end: float, *names: Name) -> None:
+        """Add the seconds from `start` to `end`, which is no earlier, to the columns of each name in which they lie."""
         last = self._column(end)
         width = self.width
-        first, row = int(start / width), self.rows.get(name) or self._row(name)
-        if first == last:
-            row[last] += end - start
-            return
-        row[first] += (first + 1) * width - start
-        for column in range(first + 1, last):
-            row[column] += width
-        row[last] += end - last * width
+        first = int(start / width)
+        for name in names:
+            row = self.rows.get(name) or self._row(name)
+            if first == last:
+                row[last] += end - start
+                continue
+            row[first] += (first + 1) * width - start
+            for column in range(first + 1, last):
+                row[column] += width
+            row[last] += end - last * width
 
     def of(self, name: Name, used: int) -> tuple[float, ...]:
         """Return the amounts of the first `used` columns."""

@@ -177,7 +177,7 @@ class Following:
     def end_wait(self) -> None:
         """Take in that nobody is waited for any more; at the end of a journal, for now."""
         if self._waiting is not None:
-            self.columns.spread("waited", self._waiting, self.clock.now)
+            self.columns.spread(self._waiting, self.clock.now, "waited")
             self._waiting = None
 
     def _keep(self, line: Mapping[str, Any], moment: float) -> None:

@@ -110,7 +110,7 @@ def _timeline(following: Following) -> Timeline:
     now, columns, slots = following.clock.now, following.columns, following.slots
     used = columns.used(now)
     for one in slots.open.values():
-        columns.spread("busy", one.start, now)
+        columns.spread(one.start, now, "busy")
     width = columns.width
     return Timeline(
         seconds=now,

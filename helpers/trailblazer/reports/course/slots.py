@@ -51,9 +51,10 @@ class Slots:
         if one is None:
             return None
         heapq.heappush(self._free, one.slot)
-        self._columns.spread("busy", one.start, moment)
         if one.slot < MOST_SLOTS:
-            self._columns.spread((one.slot, _LETTERS.get(status, "o")), one.start, moment)
+            self._columns.spread(one.start, moment, "busy", (one.slot, _LETTERS.get(status, "o")))
+        else:
+            self._columns.spread(one.start, moment, "busy")
         if not self._is_crowded:
             self._bars.append(Bar(one.slot, one.start, moment, one.item, one.attempt, status))
             self._is_crowded = len(self._bars) > MOST_BARS
