@@ -12,7 +12,7 @@ from reports.recorded import HOSTILE_ITEM, at, attempt, large_dispatch, small_di
 from trailblazer.errors import DocumentInvalid
 from trailblazer.paths import Places
 from trailblazer.record.folder import JOURNAL
-from trailblazer.record.lines import Opened, Resumed, Started
+from trailblazer.record.lines import Grown, Opened, Resumed, Started
 from trailblazer.record.standing import read_standing
 from trailblazer.reports.course.columns import MOST, Columns
 from trailblazer.reports.course.durations import durations_of
@@ -91,6 +91,18 @@ def test_a_dispatch_that_runs_is_read_too(places: Places) -> None:
     assert ["b"] == [one.item for one in report.course.underway]
     assert 2 == report.course.counts["unrun"]
     assert "running" == report.status
+
+
+def test_a_plan_that_grew_has_all_its_items(places: Places) -> None:
+    """An item that came after the start is counted and has its row."""
+    lines = [
+        Opened(dispatch="x", planned=1, host="h", pid=1, at=at(0)),
+        Grown(planned=3, at=at(1)),
+        *attempt(2, 1, 1, 2),
+    ]
+    course = read_course(write_dispatch(places, lines) / JOURNAL, is_running=False)
+    assert (3, 1) == (course.counts["planned"], course.counts["success"])
+    assert ["item-2"] == [row.item for row in course.rows]
 
 
 def test_attempts_of_a_killed_process_end_with_it(places: Places) -> None:

@@ -22,10 +22,14 @@ def alike(status: str, reason: str) -> str:
 class Causes:
     """The newest cause of each item: four bytes an item, and what is kept of each cause."""
 
-    def __init__(self, planned: int) -> None:
-        self._of = array("i", [-1]) * planned
+    def __init__(self) -> None:
+        self._of = array("i")
         self._numbers: dict[str, int] = {}
         self._said: list[tuple[str, str]] = []
+
+    def grow(self, more: int) -> None:
+        """Take in that the plan has so many more items."""
+        self._of.extend(array("i", [-1]) * more)
 
     def note(self, index: int, status: str, reason: str) -> None:
         """Take in how an item ended; a later ending replaces an earlier one. Good ones have no cause."""

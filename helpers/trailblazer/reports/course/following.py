@@ -48,17 +48,24 @@ class Following:
         self.last_at = ""
         self.quiet, self.quiet_at = 0.0, ""
         self._waiting: float | None = None
-        self._plan(0)
+        self.planned = 0
+        self.codes, self.attempts, self._is_retried = bytearray(), array("H"), bytearray()
+        self.places, self.seconds, self.causes = array("q"), array("f"), Causes()
         self._rare: dict[str, Callable[[Mapping[str, Any], float], None]] = {
             "open": self._open, "resume": self._resume, "retry": self._retry, "again": self._retry,
             "switch": self._switch, "left": self._leave, "close": self._close,
         }  # fmt: skip
 
-    def _plan(self, planned: int) -> None:
-        self.planned = planned
-        self.codes, self.attempts = bytearray(planned), array("H", bytes(2 * planned))
-        self.places, self.seconds = array("q", [-1]) * planned, array("f", [-1.0]) * planned
-        self.causes, self._is_retried = Causes(planned), bytearray(planned)
+    def _grow(self, planned: int) -> None:
+        """Take in that the plan has so many items now. A plan never shrinks."""
+        more = max(0, planned - self.planned)
+        self.codes.extend(bytes(more))
+        self._is_retried.extend(bytes(more))
+        self.attempts.extend(array("H", bytes(2 * more)))
+        self.places.extend(array("q", [-1]) * more)
+        self.seconds.extend(array("f", [-1.0]) * more)
+        self.causes.grow(more)
+        self.planned += more
 
     def follow(self, place: int, line: dict[str, Any]) -> None:
         """Take in one line, which begins at the byte `place`."""
@@ -76,6 +83,7 @@ class Following:
             moment = self.clock.moment(at)
             if kind == "resume":
                 self.processes.append(Process(at, line.get("host", ""), line.get("pid", 0), gap, moment))
+            self._grow(line.get("planned", 0))
             act = self._rare.get(kind)
             if act is not None:
                 act(line, moment)
@@ -151,7 +159,6 @@ class Following:
         self.tallies.follow(line_of({name: value for name, value in line.items() if name != "prev"}))
 
     def _open(self, line: Mapping[str, Any], moment: float) -> None:
-        self._plan(line["planned"])
         self.processes.append(Process(line["at"], line.get("host", ""), line.get("pid", 0), moment=moment))
 
     def _resume(self, line: Mapping[str, Any], moment: float) -> None:
@@ -203,7 +210,7 @@ def _words(line: Mapping[str, Any]) -> str:
         case "switch":
             until = f" until {clock_time(line['until'])}" if line.get("until") else ""
             return f"{line['provider']} {line['to']}{until}: {line['reason']}".removesuffix(": ")
-        case "open":
+        case "open" | "grow":
             return f"{line['planned']} items planned"
         case "resume":
             changed = f"; changed since it was sealed: {', '.join(line['changed'])}" if line.get("changed") else ""
