@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import re
 from array import array
@@ -22,20 +23,26 @@ _FOLDER = re.compile(r"task_\d+/attempt_\d+")
 
 
 def choose(
-    codes: Sequence[int], seconds: Sequence[float], failed: frozenset[int], good: frozenset[int], most: int
+    codes: bytearray, seconds: Sequence[float], failed: frozenset[int], good: frozenset[int], most: int
 ) -> list[int]:
     """Return the indices of the items to show, in plan order: all of them where they are `most` or fewer.
 
     `codes` are their statuses, 0 for none yet.
     """
-    settled = [index for index, code in enumerate(codes) if code]
-    if len(settled) <= most:
-        return settled
-    bad = [index for index in settled if codes[index] in failed]
-    others = [index for index in settled if codes[index] not in failed | good]
-    slowest = sorted(settled, key=lambda index: -seconds[index])[:MOST_SLOWEST]
-    sample = settled[:: max(1, len(settled) // SAMPLE)][:SAMPLE]
-    return sorted({*bad[:MOST_FAILED], *others[:MOST_OTHERS], *slowest, *sample})
+    settled = len(codes) - codes.count(0)
+    if settled <= most:
+        return [index for index, code in enumerate(codes) if code]
+    bad, others, sample = list[int](), list[int](), list[int]()
+    step = max(1, settled // SAMPLE)
+    for index, code in enumerate(codes):
+        if code in failed and len(bad) < MOST_FAILED:
+            bad.append(index)
+        elif code and code not in failed | good and len(others) < MOST_OTHERS:
+            others.append(index)
+        if code and index % step == 0 and len(sample) < SAMPLE:
+            sample.append(index)
+    slowest = heapq.nlargest(MOST_SLOWEST, range(len(codes)), key=seconds.__getitem__)
+    return sorted({*bad, *others, *sample, *(index for index in slowest if codes[index])})
 
 
 def read_rows(

@@ -9,7 +9,7 @@ from trailblazer.reports.page.blocks import Block, Cell, Chart, Commands, Facts,
 
 MOST_BYTES = 1_000_000  # GitHub refuses a summary of more than 1 MiB
 MOST_ROWS = 50
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!$@:])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&!$@])")
 
 
 def draw_markdown(page: Page) -> str:
@@ -61,4 +61,5 @@ def _cell(cell: Cell) -> str:
 
 def _plain(text: str) -> str:
     """Return text that Markdown shows as it is: no link, no image, no HTML, no mention."""
-    return _SPECIAL.sub(r"\\\1", text.replace("\n", " "))
+    shown = _SPECIAL.sub(r"\\\1", text.replace("\n", " "))
+    return shown.replace("://", ":\\//").replace("www.", "www\\.")

@@ -15,6 +15,10 @@ LOOKS = {
     "cancelled": "stop", "unrun": "wait", "running": "busy", "left": "busy",
 }  # fmt: skip
 MOOD_LOOKS = {"good": "good", "bad": "bad", "busy": "busy", "odd": "late"}
+_SLOT_WORDS = {
+    "good": "good", "same": "unchanged", "bad": "failed", "late": "timed out", "skip": "skipped", "busy": "at work",
+    "stop": "put back or cancelled", "pause": "everything waits for a provider",
+}  # fmt: skip
 _ROW = 10  # units of height of one slot
 
 
@@ -46,12 +50,8 @@ def slot_chart(course: Course) -> Chart:
         for at, part in enumerate(timeline.waited)
         if part > 0.5
     ]
-    keys = (
-        Key("good", "good"),
-        Key("bad", "failed"),
-        Key("stop", "put back, cancelled"),
-        Key("pause", "waiting for a provider"),
-    )
+    looks = {shape.look for shape in (*waits, *shapes)}
+    keys = tuple(Key(look, word) for look, word in _SLOT_WORDS.items() if look in looks)
     label = f"What {counted(timeline.most_slots, 'slot')} did in {span(timeline.seconds)}"
     pixels = max(24, min(360, 14 * rows))
     return Chart(label, 1000, rows * _ROW, pixels, (*waits, *shapes), axis_of(course), keys)

@@ -79,7 +79,8 @@ def _todo(report: Report) -> str:
         return f"Every failure has one cause: {short_reason(causes[0].reason)}. Remove it, then retry."
     if causes:
         top = causes[0]
-        return f"{course.bad:,} failures have {len(causes):,} causes. The first explains {top.items:,} of them."
+        explained = f"The first explains {top.items:,} of them."
+        return f"{course.bad:,} failures have {len(causes):,} causes. {explained} Remove the causes, then retry."
     if report.status != "finished":
         why = f" ({short_reason(report.manifest.reason)})" if report.manifest.reason else ""
         return f"It stopped early{why}. Resume it: what is done is not repeated."
