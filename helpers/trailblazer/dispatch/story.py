@@ -266,10 +266,10 @@ class _Story:
         if kept_in and (problem := self.within_limit(lambda: self.keep(seal.sha256)) or "no answer") != KEPT:
             self.console.say(f"Warning: the database does not keep the seal: {problem}", "yellow")
         self.console.say(f"Manifest: {folder / MANIFEST}")
-        if page is not None:
-            self.console.say(f"Report: {page}")
         if archives := [str(folder / name) for name in ARCHIVES if (folder / name).is_dir()]:
             self.console.say("Archives: " + ", ".join(archives))
+        if page is not None:
+            self.console.say(f"Report: {page}")
         if seal.unread:
             more = f", and {len(seal.unread) - MOST_NAMED} more" if len(seal.unread) > MOST_NAMED else ""
             named = ", ".join(one_line(name, 200) for name in seal.unread[:MOST_NAMED])

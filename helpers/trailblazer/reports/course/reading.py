@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trailblazer.atomic import read_regular
+from trailblazer.atomic import digest_of
 from trailblazer.errors import DocumentInvalid, Trouble
 from trailblazer.paths import read_stamp, timestamp
 from trailblazer.record.folder import JOURNAL
@@ -151,6 +150,6 @@ def _moment(at: str) -> datetime:
 
 def _seal_of(folder: Path) -> str:
     try:
-        return hashlib.sha256(read_regular(folder / SEAL, 1 << 30)).hexdigest()
-    except OSError:
+        return digest_of(folder / SEAL, follow_links=False) if (folder / SEAL).is_file() else ""
+    except Trouble:
         return ""
