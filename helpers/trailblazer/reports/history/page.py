@@ -48,11 +48,15 @@ def _verdict(history: History) -> str:
             break
     else:
         bad = len(history.dispatches)
-    in_all = counted(len(history.dispatches), "dispatch").replace("dispatchs", "dispatches")
+    in_all = _dispatches_in(len(history.dispatches))
     state = {"good": "the newest ended well", "busy": "the newest is running"}.get(
         mood_of(newest), "the newest did not end well" if bad == 1 else f"the newest {bad} did not end well"
     )
     return f"{in_all}; {state}"
+
+
+def _dispatches_in(count: int) -> str:
+    return f"{count:,} dispatch{'es' * (count != 1)}"
 
 
 def _ago(seconds: float | None) -> str:
@@ -166,7 +170,7 @@ def lines_of_history(history: History) -> Iterator[str]:
     for good in history.last_good:
         yield f"Last success of {good.lane}: {_ago(good.ago)}" + (f" ({good.id})" if good.id else "")
     for week in history.weeks[:4]:
-        yield f"{week.name}: {week.dispatches} dispatches, {week.failed} not well, {dollars(week.cost_usd)}"
+        yield f"{week.name}: {_dispatches_in(week.dispatches)}, {week.failed} not well, {dollars(week.cost_usd)}"
     for cause in history.recurring[:5]:
         yield one_line(f"In {cause.dispatches} dispatches: {cause.reason}", width)
     for item in history.stuck[:5]:

@@ -130,9 +130,9 @@ def _tries(one: Retried) -> str:
 
 
 def items_panel(report: Report, base: str) -> Panel:
-    """Return the items: each one where they are few."""
+    """Return the items: each one where they are few. Those that are not good come first."""
     course = report.course
-    rows = course.rows
+    rows = sorted(course.rows, key=lambda row: row.status in GOOD)
     has = {
         "phase": any(row.phase for row in rows),
         "memory": any(row.memory_kib for row in rows),
