@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Usage: scripts/bootstrap.sh [minilm] [apprise] | path
+# Usage: scripts/bootstrap.sh [minilm] [apprise] [browser] | path
 # Summary: Make or repair .venv from requirements.lock. The hash of every download is checked.
 #
 # It does nothing when .venv is up to date. It may be interrupted, repeated, and started twice at the same time.
-# `minilm` adds the embedder of that name (84 MB), `apprise` the notifier for jobs that cron starts. `path` only prints
-# the line that puts just and trailblazer on the PATH. PYTHON=python3.12 chooses an interpreter; the default is the
-# newest suitable one on the PATH. uv is used when it is installed.
+# `minilm` adds the embedder of that name (84 MB), `apprise` the notifier for jobs that cron starts, `browser` what
+# drives Chromium in the tests of the report (54 MB). `path` only prints the line that puts just and trailblazer on the
+# PATH. PYTHON=python3.12 chooses an interpreter; the default is the newest suitable one on the PATH. uv is used when it
+# is installed.
 
 set -euo pipefail
 export PAGER=cat LESS=-RFX

@@ -30,6 +30,8 @@ VERBS = {
     "ask": "find the chunks that answer a question",
     "providers": "list and check who can do the work: agents, dx-runner",
     "monitor": "show how a dispatch is getting on",
+    "report": "show what a dispatch came to: html, md, json, junit, prometheus",
+    "history": "list all dispatches: what each came to, and what fails again",
     "verify": "prove that a sealed dispatch folder is unchanged",
     "prompts": "index the prompts, and archive files with other names",
     "cron": "run a verb as cron should; show, install, remove the lines of config/crontab",

@@ -94,6 +94,11 @@ class Places:
         """The folder of all dispatch folders."""
         return self.logs / "dispatch"
 
+    @property
+    def reports(self) -> Path:
+        """The folder of the pages that `trailblazer report` makes."""
+        return self.logs / "reports"
+
     def run(self, rid: str) -> Path:
         """Return the folder of one run; a run id that is no id is refused."""
         return self.runs / check_id(rid)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 LOCK = "requirements.lock"
-EXTRA_LOCKS = {"minilm": "requirements-minilm.lock", "apprise": "requirements-apprise.lock"}
+EXTRA_LOCKS = {extra: f"requirements-{extra}.lock" for extra in ("minilm", "apprise", "browser")}
 VENV = Path(".venv")
 STAMP = VENV / ".stamp"
 WHEELS = "The lock has wheels for Python 3.11 to 3.14. PYTHON=/path/to/python3 chooses another Python."

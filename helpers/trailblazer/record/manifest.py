@@ -82,7 +82,11 @@ def this_builder() -> Builder:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One manifest. `counts` and `usage` are those of the standing; `parameters` belong to the lane."""
+    """One manifest. `counts` and `usage` are those of the standing; `parameters` belong to the lane.
+
+    `resume_with` and `retry_with` are the words before the name of the dispatch that carry it on, and that try again
+    what failed; empty where an older version wrote it.
+    """
 
     dispatch_ts: str
     seed: Seed
@@ -102,6 +106,8 @@ class Manifest:
     journal_head: str = ""
     resumes: tuple[str, ...] = ()
     seal_kept_in: str | None = None
+    resume_with: str = ""
+    retry_with: str = ""
 
     @property
     def lane(self) -> str:

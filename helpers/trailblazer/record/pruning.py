@@ -20,7 +20,11 @@ def find_old(places: Places, days: float) -> list[Path]:
     before = time.time() - days * 86400
     folders = [folder for folder in record.dispatch_folders(places) if _written(folder) < before]
     left = list(places.dispatches.glob(f"{GOING}*"))
-    loose = [*places.logs.glob("embed_env.*.json"), *places.logs.glob("runs_events.*.ndjson")]
+    loose = [
+        *places.logs.glob("embed_env.*.json"),
+        *places.logs.glob("runs_events.*.ndjson"),
+        *places.reports.glob("*.html"),
+    ]
     files = [file for file in loose if file.stat().st_mtime < before and not _is_live(file)]
     return sorted([*(folder for folder in folders if not _is_running(folder)), *left, *files])
 

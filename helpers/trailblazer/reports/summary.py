@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from trailblazer import schemas
 from trailblazer.atomic import whole_file
 from trailblazer.errors import Trouble
 from trailblazer.record.folder import JOURNAL, Record
+from trailblazer.record.journal import line_at
 from trailblazer.record.manifest import Manifest, read_manifest
 from trailblazer.record.standing import Snapshot, read_standing
 
@@ -64,18 +64,10 @@ def make_summary(folder: Path) -> Path:
 def _entries(journal: int, snapshot: Snapshot) -> Iterator[bytes]:
     for index, place in enumerate(snapshot.places):
         if place >= 0:
-            line = _line_at(journal, place)
+            line = line_at(journal, place)
             entry = line[: line.rindex(_PREVIOUS)].replace(_KIND, b"", 1)
-            tries = [_try(_line_at(journal, earlier)) for earlier in snapshot.earlier.get(index, ())]
+            tries = [_try(line_at(journal, earlier)) for earlier in snapshot.earlier.get(index, ())]
             yield entry + (b',"earlier":' + orjson.dumps(tries) if tries else b"") + b"}"
-
-
-def _line_at(journal: int, place: int) -> bytes:
-    size, line = 1024, b""
-    while b"\n" not in line:
-        line = os.pread(journal, size, place)
-        size *= 4
-    return line[: line.index(b"\n")]
 
 
 def _try(line: bytes) -> dict[str, Any]:

@@ -48,11 +48,12 @@ def run(words: argparse.Namespace) -> int:
         print(read_scenario(words.check).headline())
         return 0
     from trailblazer.config import load_config
-    from trailblazer.dispatch.story import carry_out, preview
+    from trailblazer.dispatch.story import carry_out
     from trailblazer.lanes.signals.request import read_request, stored_request
     from trailblazer.lanes.signals.work import SignalsWork, resumed
     from trailblazer.record.folder import find_folder
     from trailblazer.record.manifest import read_manifest
+    from trailblazer.reports.preview import preview
 
     config = load_config()
     apart = {"quiet", "verbose", "resume", "force", "check", "dry_run"}

@@ -14,7 +14,7 @@ from trailblazer.dispatch.engine import Closing
 from trailblazer.dispatch.halting import Halts, read_rule
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.settling import Limits
-from trailblazer.dispatch.story import Show, preview
+from trailblazer.dispatch.story import Show
 from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
 from trailblazer.events import Console
 from trailblazer.lanes.embed import plan as plans
@@ -34,6 +34,7 @@ from trailblazer.record.outcomes import FAILED, GOOD, Status
 from trailblazer.record.proof import archive, archive_file
 from trailblazer.record.standing import read_standing
 from trailblazer.reports.audience import Shown
+from trailblazer.reports.preview import preview
 from trailblazer.reports.progress import Progress
 
 
@@ -42,6 +43,7 @@ class EmbedWork:
 
     noun, phase = "runs", "embed"
     command = "trailblazer dispatch"
+    retry = "--resume"
     schema = "embed_parameters"
 
     def __init__(self, request: EmbedRequest) -> None:

@@ -35,6 +35,7 @@ class IssuesWork:
 
     noun = phase = "issues"
     command = "trailblazer nightly"
+    retry = "--resume"
     schema = "issues_parameters"
 
     def __init__(

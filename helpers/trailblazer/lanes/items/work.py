@@ -16,7 +16,7 @@ from trailblazer.config import Config, load_config
 from trailblazer.dispatch.engine import Closing
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.lane import Held
-from trailblazer.dispatch.story import Show, preview
+from trailblazer.dispatch.story import Show
 from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
 from trailblazer.events import Console
 from trailblazer.lanes.items.chain import read_lineup
@@ -35,7 +35,7 @@ from trailblazer.record.outcomes import FAILED, GOOD, Item
 from trailblazer.record.proof import archive_file
 from trailblazer.record.standing import read_standing
 from trailblazer.reports.audience import Shown
-from trailblazer.reports.failures import table_of_failures
+from trailblazer.reports.preview import preview
 from trailblazer.reports.progress import Progress
 
 
@@ -57,6 +57,7 @@ class ItemsWork:
 
     noun = phase = "items"
     command = "trailblazer batch run"
+    retry = "--retry-failed"
     schema = "items_parameters"
 
     def __init__(self, batch: Batch) -> None:
@@ -172,22 +173,18 @@ class ItemsWork:
         self._audience = ItemAudience(shown, record.folder, request.results, keeps_order=request.keep_order)
         return self._audience
 
-    def finish(self, record: Record, closing: Closing, progress: Progress) -> Closing:
-        """Print the results that still wait for their turn, and the causes of failures."""
+    def finish(self, record: Record, closing: Closing, progress: Progress) -> Closing:  # noqa: ARG002 - shows nothing
+        """Print the results that still wait for their turn."""
         if self._audience is not None:
             try:
                 self._audience.end()
             except Trouble as trouble:
                 closing = Closing(trouble.exit_code, trouble.what, trouble.hint)
-        for line in table_of_failures(record.folder) if record.standing.failed else ():
-            progress.say(line)
         return closing
 
     def closing_words(self, record: Record) -> Iterable[str]:
-        """Say what each provider did, and how to retry the failed items."""
+        """Say what each provider did."""
         yield from record.standing.tallies.lines()
-        if record.standing.failed:
-            yield f"To retry what failed: trailblazer batch run --retry-failed {record.dispatch_id}"
 
 
 def _spool(items: str | None, form: str, target: Path) -> tuple[int, str]:

@@ -34,7 +34,6 @@ from trailblazer.record.outcomes import GOOD
 from trailblazer.record.proof import archive
 from trailblazer.record.standing import Standing, read_standing
 from trailblazer.reports.audience import Shown
-from trailblazer.reports.failures import table_of_failures
 from trailblazer.reports.progress import Progress
 from trailblazer.signals.suite import SUITES
 from trailblazer.streams import put_out
@@ -48,6 +47,7 @@ class SignalsWork:
 
     noun = phase = "signals"
     command = "trailblazer calibrate"
+    retry = "--resume"
     schema = "signals_parameters"
 
     def __init__(
@@ -133,8 +133,6 @@ class SignalsWork:
 
     def finish(self, record: Record, closing: Closing, progress: Progress) -> Closing:
         """Make the scorecard, and print it; the exit code is 6 when a metric fails (S5)."""
-        for line in table_of_failures(record.folder) if record.standing.failed else ():
-            progress.say(line)
         if closing.exit_code >= 128 or self._plan is None:
             return closing
         plan = self._plan
