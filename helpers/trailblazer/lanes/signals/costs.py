@@ -21,6 +21,7 @@ from trailblazer.signals.files import Result
 from trailblazer.signals.tokens import TokenRecord
 
 TOKENS = "tokens.ndjson"
+POSTPONED = "postponed"  # a signal whose provider closed: another one takes its place, and it is no failure
 
 
 class Costs:
@@ -34,10 +35,17 @@ class Costs:
 
     def add(self, record: TokenRecord, result: Result, status: Status) -> TokenRecord:
         """Write the record of a signal that has ended, and return it."""
-        ended = record.ended(result.artifact, result.usage)
+        return self._write(record.ended(result.artifact, result.usage), result.dispatch_id, status.value)
+
+    def postpone(self, record: TokenRecord, result: Result) -> TokenRecord:
+        """Write the record of a signal that is sent again: it used what its agent says, and without a word nothing."""
+        used = {"input_tokens": 0, "output_tokens": 0, **result.usage}
+        return self._write(record.ended(b"", used), result.dispatch_id, POSTPONED)
+
+    def _write(self, ended: TokenRecord, dispatch_id: int, status: str) -> TokenRecord:
         if not ended.cost_usd:
             ended = ended.priced(self._prices.cost(ended.prompt_tokens, ended.artifact_tokens))
-        document = {"dispatch_id": result.dispatch_id, "status": status.value, **ended.document()}
+        document = {"dispatch_id": dispatch_id, "status": status, **ended.document()}
         schemas.check_shape("token_record", document, TOKENS, is_flat=True)
         with self._lock:
             self.tokens += ended.prompt_tokens + ended.artifact_tokens
@@ -71,18 +79,22 @@ def read_records(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def spent_in(folder: Path) -> Spent:
-    """Return what a dispatch spent on its signals. Those count as failed whose case has no answer at that step."""
+    """Return what a dispatch spent on its signals. Those count as failed whose case has no answer at that step.
+
+    What postponed ones used counts, and they themselves do not.
+    """
     records = list(read_records(folder))
-    answered = {(record["case_id"], record["step"]) for record in records if record["status"] == Status.SUCCESS}
+    ended = [record for record in records if record["status"] != POSTPONED]
+    answered = {(record["case_id"], record["step"]) for record in ended if record["status"] == Status.SUCCESS}
     return Spent(
-        signals=len(records),
+        signals=len(ended),
         failed=sum(
-            record["status"] in FAILED and (record["case_id"], record["step"]) not in answered for record in records
+            record["status"] in FAILED and (record["case_id"], record["step"]) not in answered for record in ended
         ),
         prompt_tokens=sum(record["prompt_tokens"] for record in records),
         artifact_tokens=sum(record["artifact_tokens"] for record in records),
         cost_usd=sum(record["cost_usd"] for record in records),
-        seconds=sum(record["wall_clock_ms"] for record in records) / 1000,
+        seconds=sum(record["wall_clock_ms"] for record in ended) / 1000,
     )
 
 

@@ -11,7 +11,8 @@ from trailblazer.atomic import make_folder, write_whole
 from trailblazer.dispatch.halting import Halted
 from trailblazer.dispatch.lane import Dispatch, Handle, Held, OwnedLane, Running
 from trailblazer.errors import Trouble
-from trailblazer.lanes.signals.adapters import Adapter, Answering, Nobody, Posted
+from trailblazer.lanes.signals.adapters import Adapter, Answering, Gone, Nobody, Posted
+from trailblazer.lanes.signals.agents import usage_of
 from trailblazer.lanes.signals.answers import TRIAGE, read_investigation, read_triage
 from trailblazer.lanes.signals.clusters import Cluster
 from trailblazer.lanes.signals.costs import Costs
@@ -94,7 +95,8 @@ class SignalsLane(OwnedLane):
         exchange, handle = self._way.post(held[0].item.phase, contexts)
         attempts = dict(zip(exchange.numbers, zip(held, records, strict=True), strict=True))
         group = [Posted(*one) for one in zip(held, exchange.numbers, contexts, strict=True)]
-        return _Waiting(self, exchange, handle, attempts, self._means.adapter.answer(self._suite, group))
+        answering = self._means.adapter.answer(self._suite, group, exchange.end)
+        return _Waiting(self, exchange, handle, attempts, answering)
 
     def find(self, held: Sequence[Held], handle: Handle) -> Running | None:
         """Return signals that an earlier process wrote: what was published meanwhile is taken, the rest waited for."""
@@ -112,7 +114,10 @@ class SignalsLane(OwnedLane):
             number: (one, record_of(context.case_id, context.step, context.prompt))
             for (number, one), context in zip(pairs, contexts.values(), strict=True)
         }
-        return _Waiting(self, exchange, handle, attempts, Nobody())
+        if not self._means.adapter.is_ours:
+            return _Waiting(self, exchange, handle, attempts, Nobody())
+        exchange.end()  # nobody is at work on what has no answer yet
+        return _Waiting(self, exchange, handle, attempts, Gone())
 
     def _context(self, item: Item) -> Context:
         case: Case = item.body
@@ -123,18 +128,30 @@ class SignalsLane(OwnedLane):
             prompt = investigation_prompt(case.cluster, scenario.cases)
         return Context(case.case_id, case.step, prompt)
 
-    def settle(self, one: Held, result: Result, record: TokenRecord) -> Outcome:
-        """Return what a signal came to, with what it used. The artifact of a success is kept with its attempt."""
+    def settle(
+        self, one: Held, result: Result, record: TokenRecord, said: Outcome | Again | Left | None
+    ) -> Outcome | Again:
+        """Return what a signal came to, with what it used. The artifact of a success is kept with its attempt.
+
+        `said` is what the work on it came to, where that was ours.
+        """
         begun = Outcome(STATUS[result.status], result.error)
+        if said is not None:
+            result = replace(result, usage={**result.usage, **usage_of(said)})
         if begun.status is Status.SUCCESS:
             try:
                 self._accept(one, result)
             except Trouble as trouble:
                 begun = outcome_of(trouble)
+        elif isinstance(said, Again):
+            return replace(said, usage=self.costs.usage(self.costs.postpone(record, result)))
+        elif isinstance(said, Outcome) and said.status is not Status.SUCCESS:
+            begun = said
         ended = self.costs.add(record, result, begun.status)
         folder = f"task_{one.item.index}/attempt_{one.attempt}"
         details = {"signal_id": result.dispatch_id, "duration_ms": ended.wall_clock_ms, "folder": folder}
-        return replace(begun, usage=self.costs.usage(ended), details=details)
+        known = said.details if isinstance(said, Outcome) else {}
+        return replace(begun, usage=self.costs.usage(ended), details={**known, **details})
 
     def _accept(self, one: Held, result: Result) -> None:
         """Keep an artifact; one that its step does not take is refused with DocumentInvalid."""
@@ -176,11 +193,9 @@ class _Waiting:
         try:
             for result in self._exchange.results():
                 one, record = self._attempts[result.dispatch_id]
-                outcome = self._lane.settle(one, result, record)
-                again = self._answering.again(result.dispatch_id)
-                yield one, outcome if again is None else again
+                yield one, self._lane.settle(one, result, record, self._answering.last_word(result.dispatch_id))
         finally:
-            self._answering.end("timeout", 0.0)
+            self._answering.end("cancelled", 0.0)
 
     def end(self, why: str, grace: float) -> None:
         """Wait no longer, and end who works on the answers."""

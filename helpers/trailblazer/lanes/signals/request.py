@@ -17,6 +17,7 @@ from trailblazer.record.manifest import Manifest
 LANE = "signals"
 STUB, AGENT = "stub", "agent"
 STDIN, FILE, BATCH_FILE = "stdin", "file", "batch-file"
+LEEWAY_SECONDS = 10.0  # for a provider whose time is over: to end, and to be judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,13 @@ class SignalsRequest:
     def slots(self) -> int:
         """How many groups are under way at once: a person on stdin answers one question after the other."""
         return 1 if self.dispatch == STDIN else max(1, self.parallel // self.group)
+
+    @property
+    def open_seconds(self) -> float:
+        """How long a signal is open. A provider has its time, after others of its group, and says what it has used."""
+        if self.provider is None:
+            return self.timeout_seconds
+        return self.timeout_seconds * -(-self.group // self.parallel) + LEEWAY_SECONDS
 
 
 def read_request(config: Config, said: Mapping[str, Any]) -> SignalsRequest:

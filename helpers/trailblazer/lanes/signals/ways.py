@@ -37,7 +37,7 @@ class Way:
     def __init__(self, suite: Suite, request: SignalsRequest, brief: Brief, tell: Tell) -> None:
         self._kind, self._brief, self._tell = request.dispatch, brief, tell
         self._terminal = Terminal(suite, request.timeout_seconds)
-        self._files = FileDispatcher(suite.folder, timeout=request.timeout_seconds, tell=tell)
+        self._files = FileDispatcher(suite.folder, timeout=request.open_seconds, tell=tell)
 
     def open(self) -> None:
         """Put aside what came too late for an earlier process."""

@@ -16,7 +16,8 @@ from trailblazer.dispatch.story import Show
 from trailblazer.lanes.items.chain import read_lineup
 from trailblazer.lanes.items.request import ItemsRequest
 from trailblazer.lanes.orders import Orders, TimeLimit
-from trailblazer.lanes.signals.adapters import Adapter, Agents, Stub
+from trailblazer.lanes.signals.adapters import Adapter, Stub
+from trailblazer.lanes.signals.agents import Agents
 from trailblazer.lanes.signals.answers import INVESTIGATE, TRIAGE
 from trailblazer.lanes.signals.audience import SignalAudience
 from trailblazer.lanes.signals.costs import cost_lines, spent_in
@@ -167,7 +168,7 @@ def _adapter(config: Config, request: SignalsRequest, scenario: Scenario) -> Ada
         return Adapter()
     words = ItemsRequest(provider=request.provider, model=request.model, prompt="{{ item }}")
     lineup = read_lineup(words, config, request.parallel)
-    return Agents(Orders(lineup, TimeLimit(request.timeout_seconds)))
+    return Agents(Orders(lineup, TimeLimit(request.timeout_seconds)), request.group, request.parallel)
 
 
 def resumed(request: SignalsRequest, said: Mapping[str, Any]) -> SignalsRequest:
