@@ -53,6 +53,12 @@ class Calibrations(Project):
         lines = (self.dispatch / "events.ndjson").read_text().splitlines()
         return [event for event in map(json.loads, lines) if event["event"] == "signals.change"]
 
+    @property
+    def tokens(self) -> list[dict[str, Any]]:
+        """The token records of the newest dispatch."""
+        lines = (self.dispatch / "tokens.ndjson").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
     @contextlib.contextmanager
     def agents(self, count: int, do: Callable[[Found], None]) -> Iterator[None]:
         """Have agents take what they find beside the block, in the newest suite, and do something with each signal."""
