@@ -37,8 +37,8 @@ class Calibrations(Project):
     @property
     def manifests(self) -> list[BatchManifest]:
         """The manifests of the newest suite, by the numbers of the batches."""
-        folders = sorted((self.suite.folder / "batches").iterdir(), key=lambda folder: int(folder.name))
-        return [read_manifest(folder / "batch-manifest.json") for folder in folders]
+        files = (self.suite.folder / "batches").glob("*/batch-manifest.json")  # a batch without one is none yet
+        return [read_manifest(file) for file in sorted(files, key=lambda file: int(file.parent.name))]
 
     @property
     def results(self) -> bytes:
