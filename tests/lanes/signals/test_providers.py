@@ -113,6 +113,21 @@ def test_an_answer_that_is_none(agency: Agency, word: str, why: str) -> None:
     agency.assert_proved()
 
 
+def test_a_hostile_answer_is_that_of_one_signal(agency: Agency) -> None:
+    """Text that no file can hold, and tokens that nobody can use, stop nobody else."""
+    agency.has("one", "half")
+    agency.has("two", "absurd")
+    agency.run()
+    statuses = agency.project.statuses
+    assert ["success"] * (SIGNALS - 2) == [
+        statuses[name] for name in statuses if name not in {"one.triage", "two.triage"}
+    ]
+    assert statuses["one.triage"] in {"success", "error"}
+    assert "success" == statuses["two.triage"]
+    assert agency.project.manifest["usage"]["input_tokens"] < 100_000
+    agency.assert_proved()
+
+
 def test_an_agent_that_hangs_has_the_time_of_its_signal(agency: Agency) -> None:
     """It is ended and named as timed out; the others go on, and the manifest of the batch has both counts."""
     agency.has("three", "hang")

@@ -30,6 +30,8 @@ from trailblazer.signals.suite import Suite
 
 TICK_SECONDS = 0.1
 JUDGE_SECONDS = 0.5  # after the last process has gone, before its answer is no longer waited for
+AMOUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens", "costUSD": "cost_usd"}
+MOST_USED = 1e9  # tokens or US dollars of one signal
 _FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -144,7 +146,10 @@ class _Work:
     def _publish(self, one: Posted, answer: Outcome | Again | Left) -> None:
         found = find_signal(self._suite, one.number)
         if isinstance(answer, Outcome) and answer.status is Status.SUCCESS:
-            submit(found, self._data[one.number], usage_of(answer))
+            try:
+                submit(found, self._data[one.number], usage_of(answer))
+            except (DocumentInvalid, TypeError) as wrong:  # too long, or half of a surrogate pair
+                fail(found, f"the answer is not accepted: {wrong}", usage_of(answer))
         else:
             fail(found, answer.reason, usage_of(answer))
 
@@ -177,10 +182,9 @@ class _Work:
 
 
 def usage_of(answer: Outcome | Again | Left) -> dict[str, float]:
-    """Return what a try has used, as an artifact names it."""
+    """Return what a try has used, as an artifact names it; an amount that nobody can use is left out."""
     used = {} if isinstance(answer, Left) else answer.usage
-    names = {"input_tokens": "input_tokens", "output_tokens": "output_tokens", "costUSD": "cost_usd"}
-    return {ours: used[name] for name, ours in names.items() if name in used}
+    return {ours: used[name] for name, ours in AMOUNTS.items() if used.get(name, MOST_USED) < MOST_USED}
 
 
 def find_object(text: str) -> dict[str, Any] | None:
