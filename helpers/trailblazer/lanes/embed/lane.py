@@ -20,7 +20,7 @@ from trailblazer.lanes.embed.group import RunGroup
 from trailblazer.lanes.embed.replies import counts_of, usage_of
 from trailblazer.lanes.embed.request import EmbedParameters
 from trailblazer.lanes.embed.served import Served
-from trailblazer.pipeline.ask import LOAD_LEAST, drop_index_for_load
+from trailblazer.pipeline.indexes import LOAD_LEAST, drop_index_for_load
 from trailblazer.pipeline.messages import Reply, Request, Task, decode_reply, encode_request
 from trailblazer.places.workers import Exchange, Workers, python_module
 from trailblazer.processes.identity import holder_name
