@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import os
 import re
@@ -128,6 +127,8 @@ def _from_environment(environment: Mapping[str, str], mistakes: list[str]) -> di
 
 
 def _nearest(name: str, right: Mapping[str, Any]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, list(right), n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(right)}"
 

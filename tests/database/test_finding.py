@@ -140,12 +140,12 @@ def test_few_vectors_get_no_index(connection: Connection) -> None:
 
 
 def test_common_words_of_a_large_table_are_left_out(connection: Connection) -> None:
-    """Where statistics say that words stand in more than 20,000 chunks, only the rarer ones are searched for."""
+    """Where statistics say that words stand in more than 10,000 chunks, only the rarer ones are searched for."""
     connection.execute("ALTER TABLE chunks SET (autovacuum_enabled = false)")  # it would bring the statistics early
     connection.execute(
         "INSERT INTO chunks (run_id, chunk_id, doc_id, ord, text_md, char_count, token_count, content_sha256, words)"
         " SELECT 'x', n::text, 'd', n, 't', 1, 1, '0', to_tsvector('english', 'common text')"
-        " FROM generate_series(2, 21000) AS n"
+        " FROM generate_series(2, 11000) AS n"
     )
     store(connection)
     store(connection, "x", {"1": ("common text", (0.0, 1.0))})

@@ -82,7 +82,7 @@ WHERE {of_model}
 -- name: find_chunks
 -- Nearest by vector and best by words, fused by reciprocal rank: 1/(60 + place) of each list, added up. The cast makes
 -- the expression equal to the one of the model's HNSW index. Words are OR-ed; in a large table those that stand nearly
--- everywhere are left out, so that at most about 20,000 chunks are ranked: how common a word is, the statistics tell.
+-- everywhere are left out, so that at most about 10,000 chunks are ranked: how common a word is, the statistics tell.
 WITH common AS (
     SELECT lexeme, frequency * (SELECT reltuples FROM pg_class WHERE oid = 'chunks'::regclass) AS chunks
     FROM pg_stats, unnest(most_common_elems::text::text[], most_common_elem_freqs) AS elements (lexeme, frequency)
@@ -102,7 +102,7 @@ searched AS MATERIALIZED (
             row_number() OVER (ORDER BY chunks, lexeme) AS place
         FROM asked
     ) AS rare_first
-    WHERE so_far <= 20000 OR place = 1
+    WHERE so_far <= 10000 OR place = 1
 ),
 nearest AS MATERIALIZED (
     SELECT run_id, chunk_id, embedding::vector(__dimension__) <=> %(vector)s::vector(__dimension__) AS distance
