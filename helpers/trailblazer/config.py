@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -11,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
-from trailblazer.errors import ConfigWrong
+from trailblazer.atomic import read_regular
+from trailblazer.errors import ConfigWrong, Trouble
 from trailblazer.paths import CONFIG_NAME, Places, find_root
 
 PREFIX = "TRAILBLAZER_"
+STAMP = Path("var/.config_stamp.json")
+MOST_BYTES = 1 << 20  # of a stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,25 @@ def load_config(flags: Mapping[str, Any] | None = None, start: Path | None = Non
     """Return the configuration that applies in a working folder.
 
     `flags` maps dotted keys to values from the command line; None means the flag was not given.
-    Every mistake is refused with ConfigWrong (exit 3), all of them at once, each with its place.
+    Every mistake is refused with ConfigWrong (exit 3), all of them at once, each with its place. What the file alone
+    says is checked once per change: a stamp in var/ keeps it.
     """
     start = start or Path.cwd()
     root = find_root(start)
+    base = root or start
+    is_file_alone = not any(name.startswith(PREFIX) for name in os.environ) and not any(
+        value is not None for value in (flags or {}).values()
+    )
+    digest = _digest(root) if root is not None and is_file_alone else ""
+    settings = _read_stamp(base, digest) if digest else {}
+    if not settings:
+        settings = _read_settings(flags or {}, root)
+        if digest:
+            _write_stamp(base, digest, settings)
+    return Config(settings, Places(base, base / Path(settings["paths.var"].value).expanduser()))
+
+
+def _read_settings(flags: Mapping[str, Any], root: Path | None) -> dict[str, Setting]:
     settings = {key: Setting(schema["default"], "default") for key, schema in known_keys().items()}
     mistakes: list[str] = []
     if root is not None:
@@ -70,14 +90,49 @@ def load_config(flags: Mapping[str, Any] | None = None, start: Path | None = Non
     settings.update(_from_environment(os.environ, mistakes))
     settings.update(
         (key, Setting(value, "--" + key.split(".")[-1].replace("_", "-")))
-        for key, value in (flags or {}).items()
+        for key, value in flags.items()
         if value is not None
     )
     mistakes += _violations(settings)
     if mistakes:
         raise ConfigWrong(mistakes[0], "\n".join([*mistakes[1:], "Keys and limits: schemas/config.schema.json"]))
-    base = root or start
-    return Config(settings, Places(base, base / Path(settings["paths.var"].value).expanduser()))
+    return settings
+
+
+def _digest(root: Path) -> str:
+    """Return the digest of all that the settings of a project's file come from; empty when that cannot be read."""
+    import hashlib
+
+    try:
+        parts = [(root / CONFIG_NAME).read_bytes(), (schemas.folder() / "config.schema.json").read_bytes()]
+    except OSError:
+        return ""
+    return hashlib.sha256(
+        b"\0".join([os.fsencode(root), *(hashlib.sha256(part).digest() for part in parts)])
+    ).hexdigest()
+
+
+def _read_stamp(root: Path, digest: str) -> dict[str, Setting]:
+    """Return the settings that were checked under that digest; none when there is no such stamp, or half of one."""
+    try:
+        document = json.loads(read_regular(root / STAMP, MOST_BYTES, follow_links=False))
+        if document["digest"] != digest:
+            return {}
+        return {key: Setting(value, origin) for key, (value, origin) in document["settings"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _write_stamp(root: Path, digest: str, settings: Mapping[str, Setting]) -> None:
+    """Keep checked settings in var/, where that is there already. Settings with a secret are kept nowhere (rule 7)."""
+    if settings["paths.var"].value != STAMP.parent.name:
+        return
+    if any(setting.value and is_secret(key) for key, setting in settings.items()):
+        return
+    kept = {key: [setting.value, setting.origin] for key, setting in settings.items()}
+    with contextlib.suppress(Trouble, OSError, TypeError):  # it only saves time; YAML has values that JSON has not
+        if (root / STAMP.parent).is_dir() and json.loads(json.dumps(kept)) == kept:
+            schemas.publish("config_stamp", {"digest": digest, "settings": kept}, root / STAMP, durable=False)
 
 
 def _violations(settings: Mapping[str, Setting]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,7 +85,7 @@ def _read_rows(file: Path, tokens: Sequence[int], dimension: int) -> list[tuple[
     with file.open("rb") as weights:
         try:
             (size,) = struct.unpack("<Q", weights.read(8))
-            entry = parse_json(weights.read(size))["embedding.weight"]
+            entry = json.loads(weights.read(size))["embedding.weight"]
             letter, width = {"F16": ("e", 2), "F32": ("f", 4)}[entry["dtype"]]
             start, row = 8 + size + entry["data_offsets"][0], width * entry["shape"][1]
             found = []
