@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import errno
 import functools
+import json
 import math
 import os
 import re
@@ -15,10 +16,12 @@ from typing import Any
 
 from trailblazer import schemas
 from trailblazer.atomic import read_regular
-from trailblazer.errors import ConfigWrong
+from trailblazer.errors import ConfigWrong, Trouble
 from trailblazer.paths import CONFIG_NAME, Places, find_root
 
 PREFIX = "TRAILBLAZER_"
+STAMP = Path("var/.config_stamp.json")
+MOST_BYTES = 1 << 20  # of a stamp
 _MOST_PARTS = 10_000  # of a YAML file that is read with its lines: each takes its time
 
 
@@ -64,10 +67,24 @@ def load_config(flags: Mapping[str, Any] | None = None, start: Path | None = Non
     """Return the configuration that applies in a working folder.
 
     `flags` maps dotted keys to values from the command line; None means the flag was not given.
-    Every mistake is refused with ConfigWrong (exit 3), all of them at once, each with its place.
+    Every mistake is refused with ConfigWrong (exit 3), all of them at once, each with its place. What the file alone
+    says is checked once per change: a stamp in var/ keeps it.
     """
     start = start or Path.cwd()
     root = find_root(start)
+    base = root or start
+    others = [name for name in os.environ if name.startswith(PREFIX)]
+    others += [key for key, value in (flags or {}).items() if value is not None]
+    digest = _digest(root) if root is not None and not others else ""
+    settings = _read_stamp(base, digest) if digest else {}
+    if not settings:
+        settings = _read_settings(flags or {}, root)
+        if digest:
+            _write_stamp(base, digest, settings)
+    return Config(settings, Places(base, base / Path(settings["paths.var"].value).expanduser()))
+
+
+def _read_settings(flags: Mapping[str, Any], root: Path | None) -> dict[str, Setting]:
     settings = {key: Setting(schema["default"], "default") for key, schema in known_keys().items()}
     mistakes: list[str] = []
     if root is not None:
@@ -75,14 +92,44 @@ def load_config(flags: Mapping[str, Any] | None = None, start: Path | None = Non
     settings.update(_from_environment(os.environ, mistakes))
     settings.update(
         (key, Setting(value, "--" + key.split(".")[-1].replace("_", "-")))
-        for key, value in (flags or {}).items()
+        for key, value in flags.items()
         if value is not None
     )
     mistakes += _violations(settings)
     if mistakes:
         raise ConfigWrong(mistakes[0], "\n".join([*mistakes[1:], "Keys and limits: schemas/config.schema.json"]))
-    base = root or start
-    return Config(settings, Places(base, base / Path(settings["paths.var"].value).expanduser()))
+    return settings
+
+
+def _digest(root: Path) -> str:
+    """Return the digest of all that the settings of a project's file come from; empty when that cannot be read."""
+    import hashlib
+
+    with contextlib.suppress(OSError):
+        files = (root / CONFIG_NAME, schemas.folder() / "config.schema.json")
+        parts = (os.fsencode(root), *(file.read_bytes() for file in files))
+        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+    return ""
+
+
+def _read_stamp(root: Path, digest: str) -> dict[str, Setting]:
+    """Return the settings that were checked under that digest; none when there is no such stamp, or half of one."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        document = json.loads(read_regular(root / STAMP, MOST_BYTES, follow_links=False))
+        if document["digest"] == digest:
+            return {key: Setting(value, origin) for key, (value, origin) in document["settings"].items()}
+    return {}
+
+
+def _write_stamp(root: Path, digest: str, settings: Mapping[str, Setting]) -> None:
+    """Keep checked settings in var/, where that is there already. Settings with a secret are kept nowhere (rule 7)."""
+    has_secret = any(setting.value and is_secret(key) for key, setting in settings.items())
+    if has_secret or settings["paths.var"].value != STAMP.parent.name or not (root / STAMP.parent).is_dir():
+        return
+    kept = {key: [setting.value, setting.origin] for key, setting in settings.items()}
+    with contextlib.suppress(Trouble, TypeError):  # it only saves time; YAML has values that JSON has not
+        if json.loads(json.dumps(kept)) == kept:
+            schemas.publish("config_stamp", {"digest": digest, "settings": kept}, root / STAMP, durable=False)
 
 
 def _violations(settings: Mapping[str, Setting]) -> list[str]:
@@ -93,10 +140,7 @@ def _violations(settings: Mapping[str, Setting]) -> list[str]:
     found = []
     for violation in schemas.violations_in("config")(nested):
         place = violation.split(":", 1)[0].removeprefix("$.")
-        key = next(
-            (known for known in settings if place == known or place.startswith((known + ".", known + "["))),
-            "",
-        )
+        key = next((name for name in settings if place == name or place.startswith((f"{name}.", f"{name}["))), "")
         if key and is_secret(key):
             what = "a list of texts" if "array" in known_keys()[key]["type"] else "text"
             limits = f" that matches {known_keys()[key]['pattern']}" if "pattern" in known_keys()[key] else ""
@@ -132,78 +176,35 @@ def _from_environment(environment: Mapping[str, str], mistakes: list[str]) -> di
 
 
 def _nearest(name: str, right: Mapping[str, Any]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, list(right), n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(right)}"
 
 
 def read_yaml(file: Path) -> Any:
     """Return what a YAML file holds; one that cannot be read, or is not YAML, is refused with ConfigWrong."""
+    return value_of(compose(file), file)
+
+
+def value_of(node: Any, file: Path) -> Any:
+    """Return what the nodes of a YAML file hold; what is not plain YAML is refused with ConfigWrong and its line."""
     import yaml
 
-    node = _compose(file)
     try:
         return None if node is None else _construct(node)
     except (yaml.YAMLError, ValueError) as error:
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigWrong(f"{file}: not plain YAML: {problem}", "Mend that value.") from error
+        raise ConfigWrong(f"{file}{line_of(error)}: not plain YAML: {problem}", "Mend that value.") from error
 
 
-@dataclass(frozen=True, slots=True)
-class LinedYaml:
-    """What a YAML file holds, and the line of each part: `lines["$.cases[0].id"]`, from 1."""
-
-    value: Any
-    lines: Mapping[str, int]
-
-    def line_of(self, place: str) -> int:
-        """Return the line of a place such as `$.cases[0].id`, or of the nearest part around it."""
-        while place not in self.lines and place:
-            place = place[: max(place.rfind("."), place.rfind("["), 0)]
-        return self.lines.get(place, 1)
+def line_of(error: Exception) -> str:
+    """Return `:LINE` for the place that an error of YAML names, empty when it names none."""
+    mark = getattr(error, "problem_mark", None)
+    return f":{mark.line + 1}" if mark else ""
 
 
-def read_lined_yaml(file: Path, most: int) -> LinedYaml:
-    """Return what a regular YAML file of at most `most` bytes and 10,000 parts holds, with its lines.
-
-    What `read_yaml` refuses is ConfigWrong here too, and so are a link, an alias, and a key that is no text or twice.
-    """
-    import yaml
-
-    node = _compose(file, most)
-    try:
-        lines = {"$": 1} if node is None else _lines_of(node)
-        return LinedYaml(None if node is None else _construct(node), lines)
-    except (yaml.YAMLError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigWrong(f"{file}{line}: not plain YAML: {problem}", "Mend that line.") from error
-
-
-def _lines_of(root: Any) -> dict[str, int]:
-    """Return the line of each part of a document by its place; what is there twice is a MarkedYAMLError."""
-    import yaml
-
-    lines: dict[str, int] = {}
-    seen, waiting = set[int](), [("$", root, root.start_mark)]
-    for place, node, mark in waiting:  # which grows
-        if id(node) in seen:
-            raise yaml.MarkedYAMLError(problem="an alias does not belong here", problem_mark=mark)
-        if place in lines:
-            raise yaml.MarkedYAMLError(problem=f"{place} is there twice", problem_mark=mark)
-        seen.add(id(node))
-        lines[place] = mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            for key, inner in node.value:
-                if not isinstance(key, yaml.ScalarNode) or not key.tag.endswith(":str"):
-                    raise yaml.MarkedYAMLError(problem="a key must be text", problem_mark=key.start_mark)
-                waiting.append((f"{place}.{key.value}", inner, key.start_mark))
-        elif isinstance(node, yaml.SequenceNode):
-            waiting += [(f"{place}[{number}]", inner, inner.start_mark) for number, inner in enumerate(node.value)]
-    return lines
-
-
-def _compose(file: Path, most: int | None = None) -> Any:
+def compose(file: Path, most: int | None = None) -> Any:
     """Return the nodes of a YAML file, which know their lines; with `most` only of a regular file of so many bytes."""
     import yaml
 
@@ -216,18 +217,16 @@ def _compose(file: Path, most: int | None = None) -> Any:
         why = "it is a link" if error.errno == errno.ELOOP else error.strerror
         raise ConfigWrong(f"cannot read {file}: {why}", "Look at that file's rights.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         problem = re.sub(r"(alias|anchor|tag handle) '[^']*'", r"\1", problem)  # it may be part of a password
-        raise ConfigWrong(f"{file}{line}: not YAML: {problem}", "Mend that line.") from error
+        raise ConfigWrong(f"{file}{line_of(error)}: not YAML: {problem}", "Mend that line.") from error
 
 
 def _from_file(file: Path, mistakes: list[str]) -> dict[str, Setting]:
     """Return the settings of the file by dotted key; what is wrong with it is added to the mistakes."""
     import yaml
 
-    tree = _compose(file)
+    tree = compose(file)
     found: dict[str, Setting] = {}
     sections: dict[str, dict[str, Any]] = {
         name: part["properties"] for name, part in schemas.load("config")["properties"].items()

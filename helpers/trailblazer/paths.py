@@ -13,12 +13,18 @@ from trailblazer.errors import WordsWrong
 
 CONFIG_NAME = "config/.trailblazer.yaml"
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,199}")
+_IDS = re.compile(rf"(?:(?:{_ID.pattern})?\n)*+(?:{_ID.pattern})?")
 _STAMP = re.compile(r"(\d{8})[T_](\d{6})Z?(?:-\d+)?")
 
 
 def is_id(name: str) -> bool:
     """Say whether a name is safe as a folder's name and as an argument: no slash, no `..`, no leading dash."""
     return bool(_ID.fullmatch(name)) and ".." not in name
+
+
+def are_ids(lines: str) -> bool:
+    """Say whether each line of a text is empty or an id, as is_id has it, in one go: a plan may hold a million."""
+    return bool(_IDS.fullmatch(lines)) and ".." not in lines
 
 
 def check_id(name: str, kind: str = "run id") -> str:

@@ -28,6 +28,17 @@ def _visible(character: str) -> str:
     return "^?" if code == 0x7F else f"<U+{code:04X}>"
 
 
+def is_text(text: str) -> bool:
+    """Return whether a database and every encoder take the text: it has no NUL and no lone surrogate."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun: "1 chunk", "2,000 chunks"."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -13,6 +13,7 @@ from chaos.servers import OwnServer, own_server
 from chaos.watching import journal_of, kill, marked, survivors, wait_until
 from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import STOCK, Project, texts_of, write_documents
+from trailblazer.pipeline.indexes import index_name
 
 pytestmark = pytest.mark.proof
 
@@ -156,7 +157,8 @@ def test_term_ends_a_dispatch_that_waits_for_its_index(project: Project) -> None
     project.write_plan(*STOCK)
     first = project.run("dispatch", "plan=list.txt")
     assert 0 == first.code, first.err
-    (name,) = project.query("SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%%hnsw%%'")[0]
+    seed = project.manifest
+    name = index_name(seed["provider"], seed["model"], seed["dimension"])
     with psycopg.connect(project.dsn) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
         with project.running("dispatch", "plan=list.txt", "force") as process:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from trailblazer.config import Config, load_config
 from trailblazer.errors import ConfigWrong, DocumentInvalid
-from trailblazer.pipeline.embedders import Embedder, check_ready, identify, load_embedder
+from trailblazer.pipeline.embedders import Embedder, check_ready, identify, load_embedder, vector_of
 from trailblazer.pipeline.embedders.local import LocalEmbedder, read_safetensors
 from trailblazer.pipeline.embedders.minilm import gelu
 
@@ -67,6 +67,24 @@ def test_a_smaller_dimension_is_the_beginning_of_the_larger() -> None:
     small = load_embedder(configured(dimension=64)).embed(["some text"])[0]
     large = LOCAL.embed(["some text"])[0][:64]
     assert np.allclose(large / np.linalg.norm(large), small, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.text(min_size=1).filter(lambda text: not text.isspace()), st.sampled_from([64, 128, 256]))
+def test_the_vector_of_a_question_is_that_of_the_text(text: str, dimension: int) -> None:
+    """A question is embedded without numpy and with another table, and has the vector of the same text (E12)."""
+    config = configured(dimension=dimension)
+    asked = vector_of(config, text)
+    expected = LOCAL.embed([text])[0, :dimension]
+    length = np.linalg.norm(expected)
+    assert np.allclose(json.loads(asked.literal), expected / length if length else expected, atol=1e-6)
+    assert ("local", "l2-supercat-256", dimension) == (asked.provider, asked.model, asked.dimension)
+
+
+@pytest.mark.parametrize("text", ["<s> </s> <unk>", "<|im_start|>[INST]", "a  b\t\n", "▁", "\u0301é"])
+def test_control_words_in_a_question_are_text(text: str) -> None:
+    """What a tokenizer could take for a control word is text in both tables."""
+    assert np.allclose(json.loads(vector_of(configured(), text).literal), LOCAL.embed([text])[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("text", ["", " \n\t"])

@@ -27,6 +27,10 @@ from trailblazer.pipeline.text_files import as_content, rst_to_markdown
         ("a<script>b</script><style>c</style><nav>d</nav>e", "ae"),
         ("a<br>b", "a\nb"),
         ("<nav>never closed <p>text", "never closed\n\ntext"),
+        ("<div class='x navheader'><div>Prev</div>Up</div>a<div role=navigation>Next</div>", "a"),
+        ("<div class=navbar>never closed<p>text", "never closed\n\ntext"),
+        ("<h2>Name<a class=headerlink href='#name'>¶</a></h2>see <a href='#x'>x</a> ¶ 7", "## Name\n\nsee x ¶ 7"),
+        ("<table><tr><td>a <a href='#b'>#</a><td>b</tr></table>", "| a | b |\n| --- | --- |"),
         ("<p>x < y &lt; z", "x < y < z"),
     ],
 )

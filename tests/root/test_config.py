@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from trailblazer.config import PREFIX, Config, known_keys, load_config, variable
+from trailblazer.config import PREFIX, STAMP, Config, known_keys, load_config, variable
 from trailblazer.errors import ConfigWrong
 from trailblazer.paths import CONFIG_NAME
 
@@ -158,3 +159,73 @@ def test_a_secret_list_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         load_config(start=tmp_path)
     assert "secret" not in refused.value.what + refused.value.hint
     assert refused.value.what.endswith("is not a list of texts")
+
+
+@pytest.fixture
+def stamp(file: Path) -> Path:
+    """The stamp of a project whose file was loaded once, and which has a var/."""
+    file.write_text("dispatch: {workers: 3}\n")
+    root = file.parent.parent
+    (root / "var").mkdir()
+    load_config(start=root)
+    return root / STAMP
+
+
+def test_what_was_checked_is_not_checked_again(stamp: Path) -> None:
+    """The settings of a file that has not changed come from its stamp, which only its owner can read."""
+    assert 0o600 == stamp.stat().st_mode & 0o777
+    before = load_config(start=stamp.parent.parent)
+    assert 3 == before["dispatch.workers"]
+    document = json.loads(stamp.read_text())
+    document["settings"]["dispatch.workers"] = [4, "the stamp"]
+    stamp.write_text(json.dumps(document))
+    found = load_config(start=stamp.parent.parent).settings["dispatch.workers"]
+    assert (4, "the stamp") == (found.value, found.origin)
+
+
+def test_a_changed_file_is_checked_anew(stamp: Path, file: Path) -> None:
+    """A stamp of another file, of another version or of another folder does not count."""
+    file.write_text("dispatch: {workers: 5}\n")
+    assert 5 == load_config(start=file.parent.parent)["dispatch.workers"]
+    file.write_text("dispatch: {workers: many}\n")
+    assert _refused(file.parent.parent)
+    assert stamp.is_file()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"digest": 1}', "\xff", "null"])
+def test_a_broken_stamp_is_no_stamp(stamp: Path, text: str) -> None:
+    """Half a stamp, or one that is something else, is made anew."""
+    stamp.write_text(text)
+    assert 3 == load_config(start=stamp.parent.parent)["dispatch.workers"]
+    assert "dispatch.workers" in json.loads(stamp.read_text())["settings"]
+
+
+def test_a_stamp_that_is_a_link_is_not_followed(stamp: Path) -> None:
+    """Rule 7: links are not followed."""
+    moved = stamp.rename(stamp.parent / "elsewhere")
+    moved.write_text(moved.read_text().replace('"dispatch.workers":[3', '"dispatch.workers":[9'))
+    stamp.symlink_to(moved)
+    assert 3 == load_config(start=stamp.parent.parent)["dispatch.workers"]
+
+
+@pytest.mark.parametrize("text", ["db: {url: 'postgresql://u:secret@h/d'}", "paths: {var: other}"])
+def test_secrets_and_other_places_get_no_stamp(file: Path, text: str) -> None:
+    """Rule 7: a password is written nowhere; and var/ is not used where the file names another folder."""
+    root = file.parent.parent
+    (root / "var").mkdir()
+    file.write_text(text)
+    load_config(start=root)
+    assert [] == list((root / "var").iterdir())
+
+
+def test_flags_variables_and_a_missing_var_make_no_stamp(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what the file says alone is kept, and var/ never appears by surprise."""
+    root = file.parent.parent
+    file.touch()
+    load_config(start=root)
+    assert not (root / "var").exists()
+    (root / "var").mkdir()
+    load_config({"dispatch.workers": 2}, root)
+    monkeypatch.setenv(variable("dispatch.workers"), "7")
+    assert 7 == load_config(start=root)["dispatch.workers"]
+    assert [] == list((root / "var").iterdir())

@@ -79,20 +79,101 @@ SELECT count(*)
 FROM chunk_embeddings
 WHERE {of_model}
 
--- name: nearest_chunks
--- The cast makes the expression equal to the one of the model's HNSW index.
-WITH nearest AS MATERIALIZED (
-    SELECT run_id, chunk_id, embedding::vector(__dimension__) <=> %(question)s::vector(__dimension__) AS distance
+-- name: find_chunks
+-- Nearest by vector and best by words, fused by reciprocal rank: 1/(60 + place) of each list, added up. The cast makes
+-- the expression equal to the one of the model's HNSW index. Words are OR-ed; in a large table those that stand nearly
+-- everywhere are left out, so that at most about 10,000 chunks are ranked: how common a word is, the statistics tell.
+WITH common AS (
+    SELECT lexeme, frequency * (SELECT reltuples FROM pg_class WHERE oid = 'chunks'::regclass) AS chunks
+    FROM pg_stats, unnest(most_common_elems::text::text[], most_common_elem_freqs) AS elements (lexeme, frequency)
+    WHERE schemaname = ANY (current_schemas(false)) AND tablename = 'chunks' AND attname = 'words'
+),
+asked AS MATERIALIZED (
+    SELECT lexeme, coalesce(common.chunks, 0) AS chunks
+    FROM unnest(tsvector_to_array(to_tsvector('english', %(question)s))) AS lexeme
+    LEFT JOIN common USING (lexeme)
+),
+searched AS MATERIALIZED (
+    SELECT string_agg(array_to_tsvector(ARRAY[lexeme])::text, ' | ')::tsquery AS query
+    FROM (
+        SELECT
+            lexeme,
+            sum(chunks) OVER (ORDER BY chunks, lexeme) AS so_far,
+            row_number() OVER (ORDER BY chunks, lexeme) AS place
+        FROM asked
+    ) AS rare_first
+    WHERE so_far <= 10000 OR place = 1
+),
+nearest AS MATERIALIZED (
+    SELECT run_id, chunk_id, embedding::vector(__dimension__) <=> %(vector)s::vector(__dimension__) AS distance
     FROM chunk_embeddings
     WHERE provider = '__provider__' AND model = '__model__' AND dimension = __dimension__
-    ORDER BY embedding::vector(__dimension__) <=> %(question)s::vector(__dimension__)
+        AND 'vector' = ANY (%(lists)s::text[])
+    ORDER BY embedding::vector(__dimension__) <=> %(vector)s::vector(__dimension__)
     LIMIT %(candidates)s
+),
+worded AS MATERIALIZED (
+    SELECT run_id, chunk_id, ts_rank(words, query) AS fit
+    FROM chunks
+    INNER JOIN searched ON words @@ query
+    WHERE 'words' = ANY (%(lists)s::text[])
+    ORDER BY fit DESC, run_id, chunk_id
+    LIMIT %(candidates)s
+),
+placed AS (
+    SELECT run_id, chunk_id, row_number() OVER (ORDER BY distance, run_id, chunk_id) AS place
+    FROM nearest
+    UNION ALL
+    SELECT run_id, chunk_id, row_number() OVER (ORDER BY fit DESC, run_id, chunk_id) FROM worded
+),
+fused AS (
+    SELECT run_id, chunk_id, sum(1.0 / (60 + place)) AS fusion
+    FROM placed
+    GROUP BY run_id, chunk_id
 )
-SELECT 1 - nearest.distance, documents.title, chunks.meta, documents.url, run_id, chunk_id, chunks.text_md
-FROM nearest
+SELECT
+    1 - (embedding <=> %(vector)s::vector) AS score,
+    (
+        SELECT count(*) FROM asked
+        WHERE lexeme = ANY (tsvector_to_array(coalesce(words, to_tsvector('english', left(text_md, 100000)))))
+    )::float8 / (SELECT greatest(count(*), 1) FROM asked) AS words,
+    coalesce(documents.title, '') AS title,
+    coalesce(chunks.meta ->> 'section', '') AS section,
+    coalesce(documents.url, '') AS url,
+    run_id,
+    chunk_id,
+    doc_id AS document,
+    text_md AS text
+FROM fused
+INNER JOIN chunk_embeddings USING (run_id, chunk_id)
 INNER JOIN chunks USING (run_id, chunk_id)
 INNER JOIN documents USING (run_id, doc_id)
-ORDER BY nearest.distance, run_id, chunk_id
+WHERE provider = '__provider__' AND model = '__model__' AND dimension = __dimension__
+ORDER BY fusion DESC, score DESC, run_id, chunk_id
+
+-- name: find_words
+-- So many chunks that have no words yet get theirs. A chunk that somebody else works on is left to the next time: two
+-- dispatches that end at once share the work, and neither waits for the other or for one that stores.
+WITH waiting AS (
+    SELECT run_id, chunk_id FROM chunks WHERE words IS NULL LIMIT %(most)s FOR NO KEY UPDATE SKIP LOCKED
+)
+
+UPDATE chunks SET words = to_tsvector('english', left(text_md, 100000))
+FROM waiting
+WHERE chunks.run_id = waiting.run_id AND chunks.chunk_id = waiting.chunk_id
+
+-- name: merge_words
+-- What was just found waits in a list that every search reads whole, until it is merged into the index.
+SELECT gin_clean_pending_list('chunks_words')
+
+-- name: has_vectors
+-- Whether a model has that many vectors, without counting those beyond.
+SELECT count(*) = %(many)s
+FROM (
+    SELECT FROM chunk_embeddings
+    WHERE provider = %(provider)s AND model = %(model)s AND dimension = %(dimension)s
+    LIMIT %(many)s
+) AS those
 
 -- name: lock_index
 -- Two dispatches that end at once build one index, not two.

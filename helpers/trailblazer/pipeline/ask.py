@@ -6,90 +6,75 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trailblazer.database.connection import statement
+from trailblazer.errors import PlanUnusable
+from trailblazer.pipeline.indexes import quoted
 
 if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
-    from trailblazer.pipeline.embedders import Embedder
+    from trailblazer.pipeline.embedders import AskedVector
 
-LOAD_SHARE = 0.05
-LOAD_LEAST = 10_000
-INDEX_SECONDS = 3600.0
 MOST_ANSWERS = 1000  # an index yields about as many candidates
-LARGEST_INDEXED = 2000  # pgvector's HNSW takes vectors of at most that many numbers
+BY = {"both": ["vector", "words"], "vector": ["vector"], "words": ["words"]}
+LEAST_CANDIDATES = 100
+MORE_THAN = 0.5  # of the words
+NOT_FAR = 0.25  # of the floor
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A chunk that answers a question. `score` is the cosine similarity, from -1 to 1."""
+    """A chunk that answers a question.
+
+    `score` is the cosine similarity of the vectors, from -1 to 1. `words` is the share of the question's words that
+    the chunk has, from 0 to 1. `document` is the id of its document in the run.
+    """
 
     score: float
+    words: float
     title: str
     section: str
     url: str
     run_id: str
     chunk_id: str
+    document: str
     text: str
 
 
-def find_answers(connection: Connection, embedder: Embedder, question: str, most: int) -> list[Answer]:
-    """Return at most `most` chunks, those nearest to the question first. The same text in two runs is one answer."""
-    vector = embedder.embed([question])[0]
+def find_answers(
+    connection: Connection, asked: AskedVector, question: str, most: int, by: str = "both"
+) -> list[Answer]:
+    """Return at most `most` chunks that fit the question, the best first. The same text in two runs is one answer.
+
+    `by` is a key of BY: which of the two lists, the nearest vectors and the best words, are fused. No answer means that
+    nothing fits. A model without any vector is refused with PlanUnusable.
+    """
     query = (
-        statement("nearest_chunks")
-        .replace("__dimension__", str(int(embedder.dimension)))
-        .replace("'__provider__'", _quoted(embedder.provider))
-        .replace("'__model__'", _quoted(embedder.model))
+        statement("find_chunks")
+        .replace("__dimension__", str(int(asked.dimension)))
+        .replace("'__provider__'", quoted(asked.provider))
+        .replace("'__model__'", quoted(asked.model))
     )
+    candidates = max(LEAST_CANDIDATES, 8 * most)
+    given = {"question": question, "vector": asked.literal, "candidates": candidates, "lists": BY[by]}
     with connection.transaction():
-        connection.execute(f"SET LOCAL hnsw.ef_search = {min(1000, max(40, 8 * most))}")
-        rows = connection.execute(query, {"question": vector, "candidates": 8 * most}).fetchall()
+        connection.execute(f"SET LOCAL hnsw.ef_search = {min(1000, 2 * candidates)}; SET LOCAL jit = off")
+        rows = connection.execute(query, given).fetchall()
+    if not rows:
+        key = {"provider": asked.provider, "model": asked.model, "dimension": asked.dimension, "many": 1}
+        if connection.execute(statement("has_vectors"), key).fetchone() != (True,):
+            raise PlanUnusable(
+                f"nothing is embedded with {asked.provider}/{asked.model}", "Embed some runs first: trailblazer run."
+            )
+    found = (Answer(*row) for row in rows)
     answers: dict[str, Answer] = {}
-    for score, title, meta, url, run_id, chunk_id, text in rows:
-        section = (meta or {}).get("section") or ""
-        answers.setdefault(text, Answer(float(score), title or "", section, url or "", run_id, chunk_id, text))
+    for answer in found:
+        if _fits(answer, asked.floor):
+            answers.setdefault(answer.text, answer)
     return list(answers.values())[:most]
 
 
-def index_name(provider: str, model: str, dimension: int) -> str:
-    """Return the name of the HNSW index over the vectors of one model."""
-    import hashlib
+def _fits(answer: Answer, floor: float) -> bool:
+    """Return whether a chunk is near to the question, or has more than half of its words and is not far from it.
 
-    return "hnsw_" + hashlib.sha256(f"{provider}\0{model}\0{dimension}".encode()).hexdigest()[:16]
-
-
-def build_index(connection: Connection, provider: str, model: str, dimension: int) -> bool:
-    """Make the HNSW index of one model if it is missing, and return whether it was made.
-
-    Vectors that are too large for HNSW get no index: they are searched exactly.
+    benchmarks/ask.py measures on questions that the manual does and does not answer how often this is right.
     """
-    if dimension > LARGEST_INDEXED:
-        return False
-    name = index_name(provider, model, dimension)
-    with connection.waiting_up_to(INDEX_SECONDS), connection.transaction():
-        connection.execute(statement("lock_index"), {"name": name})
-        if connection.execute(statement("has_index"), {"name": name}).fetchone():
-            return False
-        connection.execute("SET LOCAL maintenance_work_mem = '512MB'")
-        connection.execute(
-            f"CREATE INDEX {name} ON chunk_embeddings USING hnsw ((embedding::vector({int(dimension)}))"
-            f" vector_cosine_ops) WHERE provider = {_quoted(provider)} AND model = {_quoted(model)}"
-            f" AND dimension = {int(dimension)}"
-        )
-    return True
-
-
-def drop_index_for_load(connection: Connection, provider: str, model: str, dimension: int, written: int) -> None:
-    """Drop the HNSW index of one model when `written` vectors make a large load: each write is faster without it.
-
-    A large load is more than a twentieth of all vectors. A search that uses the index is waited for, for two seconds
-    at most.
-    """
-    row = connection.execute(statement("estimate_vectors")).fetchone()
-    if written > max(LOAD_LEAST, LOAD_SHARE * (row[0] if row else 0)):
-        connection.execute("SET lock_timeout = '2s'")
-        connection.execute(f"DROP INDEX IF EXISTS {index_name(provider, model, dimension)}")
-
-
-def _quoted(text: str) -> str:
-    """Return text as an SQL literal. The predicate of a partial index takes no parameters."""
-    return "'" + text.replace("'", "''").replace("%", "%%") + "'"
+    return answer.score >= floor or (answer.words > MORE_THAN and answer.score >= NOT_FAR * floor)

@@ -13,6 +13,7 @@ from typing import Any
 from trailblazer import schemas
 from trailblazer.errors import DocumentInvalid, PlanUnusable
 from trailblazer.paths import Places, is_id
+from trailblazer.plain import is_text
 
 NORMALIZED = Path("normalize/normalized.ndjson")
 ENRICHED = Path("enrich/enriched.jsonl")
@@ -74,17 +75,6 @@ _TEXTS = (
     "collection",
 )
 _LISTS = ("labels", "links", "attachments", "breadcrumbs", "path_tags")
-
-
-def is_text(text: str) -> bool:
-    """Return whether a database and every encoder take the text: it has no NUL and no lone surrogate."""
-    if "\0" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def is_source(name: str) -> bool:

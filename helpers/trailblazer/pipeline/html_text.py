@@ -8,7 +8,11 @@ from html.parser import HTMLParser
 
 _SPACE = re.compile(r"\s+")
 _BREAK = re.compile(r" *\n *")
-_UNREAD = frozenset({"script", "style", "template", "svg", "nav"})
+_CODE_OF_PAGE = frozenset({"script", "style"})
+_UNREAD = _CODE_OF_PAGE | {"template", "svg", "nav"}
+# How DocBook, Sphinx and common themes name what leads to other pages, where they do not say <nav> or role=navigation
+_NAVIGATION = frozenset({"navheader", "navfooter", "navbar", "breadcrumb", "breadcrumbs", "related", "sphinxsidebar"})
+_ANCHORS = frozenset({"¶", "#", "§", "🔗"})  # the text of a heading's link to itself
 _HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
 _BLOCKS = {
     *("address", "article", "aside", "blockquote", "body", "center", "dd", "details", "dialog", "div", "dl", "dt"),
@@ -31,23 +35,29 @@ class Page:
 
 def read_html(html: str) -> Page:
     """Return the title, text and links of an HTML page. Broken markup is read as browsers read it, never refused."""
-    reader = _Reader(_UNREAD)
+    reader = _Reader(_UNREAD, _NAVIGATION)
     reader.feed(html)
     reader.close()
     if reader.unread:  # a tag that hides its content was never closed: too much text is better than none
-        reader = _Reader(frozenset({"script", "style"}))
+        reader = _Reader(_CODE_OF_PAGE, frozenset())
         reader.feed(html)
         reader.close()
     return reader.page()
 
 
 class _Reader(HTMLParser):
-    """Collects blocks of text, outside the tags in `hidden`. A block is (text, whether it is in a list or table)."""
+    """Collects blocks of text, outside what is hidden. A block is (text, whether it is in a list or table).
 
-    def __init__(self, hidden: frozenset[str]) -> None:
+    Hidden are the tags in `hidden`, and, unless `navigation` is empty, every tag of such a class or that role.
+    """
+
+    def __init__(self, hidden: frozenset[str], navigation: frozenset[str]) -> None:
         super().__init__(convert_charrefs=True)
-        self.unread = 0
+        self.unread = 0  # how many tags named `_hider` are open
+        self._hider = ""
         self._hidden = hidden
+        self._navigation = navigation
+        self._anchor = 0  # where in the block a link began
         self._blocks: list[tuple[str, bool]] = []
         self._inline: list[str] = []
         self._prefix = ""
@@ -74,14 +84,16 @@ class _Reader(HTMLParser):
         return Page(title, text, tuple(self._links))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in self._hidden:
-            self.unread += 1
         if self.unread:
+            self.unread += tag == self._hider
             return
         attributes = dict(attrs)
-        if tag == "title":
+        if self._is_hidden(tag, attributes):
+            self.unread, self._hider = 1, tag
+        elif tag == "title":
             self._in_title = not self._title
         elif tag == "a":
+            self._anchor = len(self._inline)
             self._link(attributes.get("href") or "")
         elif tag == "img":
             self._inline.append(f" {attributes.get('alt') or ''} ")
@@ -99,12 +111,12 @@ class _Reader(HTMLParser):
             self._start_block(tag, attributes)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._hidden:
-            self.unread = max(0, self.unread - 1)
-        elif self.unread:
-            return
+        if self.unread:
+            self.unread -= tag == self._hider
         elif tag == "title":
             self._in_title = False
+        elif tag == "a":
+            self._end_anchor()
         elif tag in _CODE:
             self._quote_code()
         elif tag in {"td", "th"}:
@@ -208,6 +220,19 @@ class _Reader(HTMLParser):
         self._end_cell()
         cells, self._cells = self._cells, None
         self._blocks += [(cell, False) for cell in cells or () if cell]
+
+    def _is_hidden(self, tag: str, attributes: dict[str, str | None]) -> bool:
+        if tag in self._hidden:
+            return True
+        classes = (attributes.get("class") or "").lower().split()
+        return bool(self._navigation) and (
+            (attributes.get("role") or "").strip().lower() == "navigation" or not self._navigation.isdisjoint(classes)
+        )
+
+    def _end_anchor(self) -> None:
+        """Drop a link that shows a mark only, such as the pilcrow behind a heading: it leads to that heading."""
+        if "".join(self._inline[self._anchor :]).strip() in _ANCHORS:
+            del self._inline[self._anchor :]
 
     def _link(self, target: str) -> None:
         if target and not target.startswith(("#", "javascript:", "mailto:", "data:")):

@@ -24,9 +24,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     summary = actions.add_parser("summary", help="make summary.json from the journal, and print where it is")
     summary.add_argument("dispatch", nargs="?", default="latest", help="a DISPATCH_TS, a folder, or: latest (default)")
-    run_ = actions.add_parser(
-        "run", help="carry the items out", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    run_ = actions.add_parser("run", help="carry the items out", description=__doc__)
     what = run_.add_argument_group("what")
     what.add_argument("command", nargs="*", help="after --: the command and its words; or: SKILL ITEMS PROMPT")
     what.add_argument("--items", metavar="FILE", help="the items, or a JSON array in place; without it, or -: stdin")

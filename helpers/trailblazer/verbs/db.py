@@ -7,10 +7,9 @@ trailblazer db psql -- -At -f report.sql              psql with options of its o
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trailblazer.config import Config
 
@@ -88,6 +87,8 @@ def _status(config: Config, words: argparse.Namespace) -> int:
     else:
         shown = {"kind": "embedded", **asdict(status(base_of(config.places)))}
     if words.json:
+        import json
+
         print(json.dumps(shown, indent=2))
     else:
         state = "ready" if shown["ready"] else "not ready" if shown["running"] else "stopped"
@@ -109,6 +110,8 @@ def _doctor(config: Config, words: argparse.Namespace) -> int:
     findings = examine(config)
     well = all(finding.well for finding in findings)
     if words.json:
+        import json
+
         print(json.dumps({"well": well, "findings": [asdict(finding) for finding in findings]}, indent=2))
     else:
         for finding in findings:

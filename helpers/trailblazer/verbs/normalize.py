@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -54,6 +53,8 @@ def _reports(words: argparse.Namespace, places: Places) -> Iterator[NormalizeRep
     if words.sample:
         yield from normalize_sample(places, words.runs or 4, words.source)
         return
+    from pathlib import Path
+
     for run in plan_runs(Path(words.path).expanduser(), words.run):
         yield normalize_files(places, run, words.source)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from trailblazer.errors import PlanUnusable
 from trailblazer.lanes.embed.plan import Asked, choose_plan, read_items
-from trailblazer.paths import Places, is_id
+from trailblazer.paths import Places, are_ids, is_id
 
 IDS = some.from_regex(re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,20}", re.ASCII), fullmatch=True).filter(is_id)
 FORMS = some.sampled_from(
@@ -68,6 +68,14 @@ def test_each_id_is_there_once_and_in_order(
     text = end.join(form.format(rid) for rid, form in lines) + (end if is_ended else "")
     file = _write(tmp_path / "list.txt", mark + text)
     assert sorted({rid for rid, _ in lines if rid}) == read_items(file)
+
+
+@settings(deadline=None)
+@given(some.lists(some.one_of(IDS, WRONG, some.just(""), some.text(max_size=5)), max_size=6))
+def test_many_ids_are_judged_as_each_is(lines: list[str]) -> None:
+    """E3: a text is taken in one go only when each of its lines is empty or an id."""
+    text = "\n".join(lines)
+    assert all(not line or is_id(line) for line in text.split("\n")) == are_ids(text)
 
 
 @of_a_file

@@ -8,7 +8,7 @@ from trailblazer.config import Config
 from trailblazer.database.connection import answering, connect
 from trailblazer.database.embedded import ModelKey
 from trailblazer.errors import ServiceDown
-from trailblazer.pipeline.ask import LOAD_LEAST, drop_index_for_load
+from trailblazer.pipeline.indexes import LOAD_LEAST, drop_index_for_load
 
 
 class LoadedIndex:

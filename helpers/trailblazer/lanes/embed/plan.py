@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trailblazer.errors import GateClosed, PlanUnusable
 from trailblazer.lanes.embed.reasons import group_reasons, without_codes
-from trailblazer.paths import Places, is_id, read_stamp
+from trailblazer.paths import Places, are_ids, is_id, read_stamp
 from trailblazer.schemas import read_moment
 
 _LINE = re.compile(r"(?:\S*/)?runs/([^/\s]+)/?$")
@@ -101,7 +101,8 @@ def read_items(file: Path) -> list[str]:
         raise PlanUnusable(f"cannot read the plan {file}: {error.strerror}", "Look at that path.") from error
     except UnicodeDecodeError as error:
         raise PlanUnusable(f"the plan {file} is not text in UTF-8", "A plan holds one run id a line.") from error
-    return sorted(_ids(text.split("\n"), file))
+    lines = text.split("\n")
+    return sorted(set(lines) - {""} if are_ids(text) else _ids(lines, file))
 
 
 def _ids(lines: Iterable[str], file: Path) -> set[str]:

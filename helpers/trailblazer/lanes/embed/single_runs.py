@@ -14,10 +14,10 @@ from trailblazer.database.holdings import Holdings
 from trailblazer.errors import AlreadyRunning, GateClosed, PlanUnusable, Trouble
 from trailblazer.events import Console
 from trailblazer.lanes.embed.reasons import group_reasons
-from trailblazer.pipeline.ask import build_index
 from trailblazer.pipeline.embedders import learn_dimension
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.fingerprint import publish_diff
+from trailblazer.pipeline.indexes import build_index
 from trailblazer.pipeline.preflight import examine_run, publish_preflight
 from trailblazer.plain import counted
 

@@ -26,7 +26,7 @@ from trailblazer.lanes.embed.measure import Measure
 from trailblazer.lanes.embed.request import BACKLOG, EMBED, EMBED_ONLY, EmbedParameters, EmbedRequest, stored_parameters
 from trailblazer.lanes.embed.runs import PLAN, RunsPlan, Step, read_steps, write_steps
 from trailblazer.lanes.embed.scan import Waiting, scan
-from trailblazer.pipeline.ask import build_index
+from trailblazer.pipeline.indexes import build_index
 from trailblazer.processes.git import commit_of
 from trailblazer.record.folder import JOURNAL, Record, find_folder
 from trailblazer.record.manifest import Manifest, Resource, Seed, read_manifest

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
-from trailblazer.config import LinedYaml, read_lined_yaml
 from trailblazer.errors import ConfigWrong, DocumentInvalid, PlanUnusable
 from trailblazer.lanes.signals.answers import ClusterKey, make_key, normalised
 from trailblazer.lanes.signals.clusters import Cluster, make_clusters
+from trailblazer.lanes.signals.lined_yaml import LinedYaml, read_lined_yaml
 from trailblazer.lanes.signals.metrics import NAMES
 from trailblazer.paths import is_id
 from trailblazer.plain import counted, one_line, plain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trailblazer.config import Config
@@ -75,11 +75,30 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedVector:
+    """The vector of a question, and the model that made it.
+
+    `literal` is the vector as Postgres reads it, such as [0.25,-1]. `floor` is the cosine similarity from which on two
+    texts have to do with each other; -1 where nobody has measured it.
+    """
+
+    provider: str
+    model: str
+    dimension: int
+    literal: str
+    floor: float
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
-    """A model of a provider: the dimension of its vectors, and the smaller dimensions that they can be cut to."""
+    """A model of a provider: the dimension of its vectors, and the smaller dimensions that they can be cut to.
+
+    `floors` has the floor of an AskedVector for each dimension.
+    """
 
     dimension: int
     smaller: frozenset[int] = frozenset()
+    floors: Mapping[int, float] = field(default_factory=dict)
 
     def has(self, dimension: int) -> bool:
         """Return whether the model makes vectors of that many numbers."""
@@ -123,6 +142,27 @@ def load_embedder(config: Config) -> Embedder:
     """Return the configured embedder, loaded, after learn_dimension. It refuses what check_ready refuses."""
     embedder: Embedder = _provider(config).load(config)
     return embedder
+
+
+def vector_of(config: Config, question: str) -> AskedVector:
+    """Return the vector of one question. It refuses what load_embedder and Embedder.embed refuse.
+
+    A provider that can do so without loading all that it needs for many texts has a `vector_of` of its own.
+    """
+    provider = _provider(config)
+    if hasattr(provider, "vector_of"):
+        vector: AskedVector = provider.vector_of(config, question)
+        return vector
+    embedder: Embedder = provider.load(config)
+    numbers = embedder.embed([question])[0].tolist()
+    return asked_vector(embedder, numbers, getattr(provider, "MODELS", {}))
+
+
+def asked_vector(made_by: Identity | Embedder, numbers: Sequence[float], models: Mapping[str, Model]) -> AskedVector:
+    """Return the vector of a question as it is asked for."""
+    model = models.get(made_by.model)
+    floor = model.floors.get(made_by.dimension, -1.0) if model else -1.0
+    return AskedVector(made_by.provider, made_by.model, made_by.dimension, f"[{','.join(map(repr, numbers))}]", floor)
 
 
 def _provider(config: Config) -> Any:

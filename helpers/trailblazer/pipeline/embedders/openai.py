@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from trailblazer.config import Config
 from trailblazer.errors import ConfigWrong, ProviderRefused
-from trailblazer.pipeline.documents import is_text
 from trailblazer.pipeline.embedders import Identity, Model, Unserved, choose_model, refuse_blank
 from trailblazer.pipeline.embedders.dimensions import dimension_file, keep_dimension, read_dimension
 from trailblazer.pipeline.embedders.service import KEY, EmbeddingsService, read_key
+from trailblazer.plain import is_text
 
 if TYPE_CHECKING:
     from trailblazer.pipeline.embedders import Vectors
