@@ -14,7 +14,10 @@ from trailblazer.database import migrating, statements
 from trailblazer.database.connection import Connection, connect, open_connection
 from trailblazer.errors import ServiceDown
 
-TABLES = ["chunk_embeddings", "chunks", "dispatches", "documents", "processed_runs", "run_models", "schema_migrations"]
+TABLES = [
+    *("chunk_embeddings", "chunks", "dispatches", "documents", "processed_runs", "run_models", "schema_migrations"),
+    *("suite_clusters", "suite_findings", "suite_symptoms"),
+]
 QUERY = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
 _ASKED = re.compile(r"""(?:statement\(|fetch\(\s*\w+,\s*)["'](\w+)["']""")
 _ASKED_EITHER = re.compile(r"""statement\("(\w+)" if \w+ else "(\w+)"\)""")

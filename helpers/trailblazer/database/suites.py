@@ -33,16 +33,24 @@ class SuiteStore:
 
     def keep_symptom(self, case_id: str, dispatch_id: int, component: str, symptom: str) -> None:
         """Keep the symptom of a case, unless a later attempt has named one."""
-        self._keep("keep_symptom", case_id=case_id, dispatch_id=dispatch_id, component=component, symptom=symptom)
+        self._keep(
+            statement("keep_symptom"), case_id=case_id, dispatch_id=dispatch_id, component=component, symptom=symptom
+        )
 
     def keep_cluster(self, cluster_id: str, representative: str, members: Sequence[str]) -> None:
         """Keep the members of a cluster."""
-        self._keep("keep_cluster", cluster_id=cluster_id, representative=representative, members=list(members))
+        self._keep(
+            statement("keep_cluster"), cluster_id=cluster_id, representative=representative, members=list(members)
+        )
 
     def keep_finding(self, cluster_id: str, dispatch_id: int, component: str, root_cause: str) -> None:
         """Keep what was found out about a cluster, unless a later attempt has found something."""
         self._keep(
-            "keep_finding", cluster_id=cluster_id, dispatch_id=dispatch_id, component=component, root_cause=root_cause
+            statement("keep_finding"),
+            cluster_id=cluster_id,
+            dispatch_id=dispatch_id,
+            component=component,
+            root_cause=root_cause,
         )
 
     def knowledge(self) -> Knowledge:
@@ -51,10 +59,10 @@ class SuiteStore:
         with self._lock:
             return self._link.ask(lambda connection: fetch(connection, "what_a_suite_knows", Knowledge, words)[0])
 
-    def _keep(self, name: str, **values: Any) -> None:
+    def _keep(self, change: str, **values: Any) -> None:
         words = {key: _storable(value) for key, value in values.items()} | {"suite_id": self._suite_id}
         with self._lock:
-            self._link.ask(lambda connection: connection.execute(statement(name), words))
+            self._link.ask(lambda connection: connection.execute(change, words))
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,6 +1,7 @@
 -- Statements on what a suite of signals knows.
 
 -- name: keep_symptom
+-- A late attempt changes nothing: only a later one replaces what is there.
 INSERT INTO suite_symptoms AS known (suite_id, case_id, dispatch_id, component, symptom)
 VALUES (%(suite_id)s, %(case_id)s, %(dispatch_id)s, %(component)s, %(symptom)s)
 ON CONFLICT (suite_id, case_id) DO UPDATE
@@ -8,12 +9,14 @@ SET dispatch_id = excluded.dispatch_id, component = excluded.component, symptom 
 WHERE known.dispatch_id < excluded.dispatch_id
 
 -- name: keep_cluster
+-- A resume may have found more members.
 INSERT INTO suite_clusters (suite_id, cluster_id, representative, members)
 VALUES (%(suite_id)s, %(cluster_id)s, %(representative)s, %(members)s)
 ON CONFLICT (suite_id, cluster_id) DO UPDATE
 SET representative = excluded.representative, members = excluded.members
 
 -- name: keep_finding
+-- A late attempt changes nothing, as with symptoms.
 INSERT INTO suite_findings AS known (suite_id, cluster_id, dispatch_id, component, root_cause)
 VALUES (%(suite_id)s, %(cluster_id)s, %(dispatch_id)s, %(component)s, %(root_cause)s)
 ON CONFLICT (suite_id, cluster_id) DO UPDATE
