@@ -27,6 +27,7 @@ VERBS = {
     "embed": "preflight, plan-preflight, manifest, diff, reembed-if-changed, run",
     "ask": "find the chunks that answer a question",
     "providers": "list and check who can do the work: agents, dx-runner",
+    "control": "steer a dispatch while it runs: pause, drain, cancel, workers, …",
     "monitor": "show how a dispatch is getting on",
     "verify": "prove that a sealed dispatch folder is unchanged",
     "prompts": "index the prompts, and archive files with other names",

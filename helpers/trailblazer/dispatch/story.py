@@ -5,32 +5,25 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from trailblazer import schemas
-from trailblazer.config import Config
 from trailblazer.dispatch import engine
 from trailblazer.dispatch.admission import dispatch_of
+from trailblazer.dispatch.control import Control
+from trailblazer.dispatch.door import Door
 from trailblazer.dispatch.engine import Closing, closing_for
 from trailblazer.dispatch.interrupts import Interrupts
-from trailblazer.dispatch.lane import Lane
-from trailblazer.dispatch.queue import Plan
-from trailblazer.dispatch.settling import Limits
-from trailblazer.errors import ProofBroken, ServiceDown, Trouble
+from trailblazer.dispatch.opening import open_for
+from trailblazer.dispatch.work import Work
+from trailblazer.errors import Trouble
 from trailblazer.events import Console, Emitter
-from trailblazer.places.local import end_survivors
 from trailblazer.plain import counted, one_line
 from trailblazer.record import proof
-from trailblazer.record.folder import JOURNAL, Record, hold, open_record, reopen_record
-from trailblazer.record.manifest import MANIFEST, Resource, Seed, read_manifest
-from trailblazer.record.pruning import clean_leftovers
-from trailblazer.record.seals import keep_seal, kept_seal, place_for_seal, withdraw_seal
-from trailblazer.record.standing import read_standing
-from trailblazer.record.verification import verify_folder
-from trailblazer.reports.audience import Audience, Shown
+from trailblazer.record.folder import Record
+from trailblazer.record.manifest import MANIFEST
+from trailblazer.record.seals import keep_seal, place_for_seal
+from trailblazer.reports.audience import Shown
 from trailblazer.reports.progress import Progress
 from trailblazer.reports.summary import Bookkeeper
 
@@ -42,62 +35,6 @@ ARCHIVES = ("plan_preflight", "plan", "retrieval_qc", "inputs")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Show:
-    """What people and machines are shown: `interval` is the seconds between progress lines, and 0 shows none."""
-
-    interval: float
-    verbose: bool = False
-    events: bool = True
-
-
-class Work(Protocol):
-    """What a verb asks for: the plan, the lane that carries it out, and the words that differ.
-
-    `resumes` is the folder of the dispatch that is resumed, or None for a new one. A resumed dispatch has its
-    parameters, plan and archive already.
-    """
-
-    noun: str
-    phase: str
-    command: str
-    schema: str
-    config: Config
-    resumes: Path | None
-    force: bool
-    show: Show
-    limits: Limits
-    planned: int
-
-    @property
-    def lane(self) -> Lane:
-        """The lane that carries the items."""
-
-    def seed(self) -> Seed:
-        """Return the fields of the manifest that say what was asked for (E5)."""
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Return what the manifest keeps for a resume: `lane`, and what the schema named `schema` describes."""
-
-    def archive(self, folder: Path) -> Sequence[Resource]:
-        """Copy what the dispatch works from into its folder, and return the copies (E4)."""
-
-    def opening_words(self, record: Record) -> Iterable[str]:
-        """Yield the lines that open the dispatch on the screen."""
-
-    def plan(self, record: Record, progress: Progress, interrupts: Interrupts) -> Plan:
-        """Return the plan."""
-
-    def audience(self, shown: Shown, record: Record) -> Audience:
-        """Return what shows each item to people and machines."""
-
-    def finish(self, record: Record, closing: Closing, progress: Progress) -> Closing:
-        """Do what is left when every item is settled, and return how the dispatch ends."""
-
-    def closing_words(self, record: Record) -> Iterable[str]:
-        """Yield the lines that close the dispatch, before the paths of its documents."""
-
-
 def carry_out(work: Work) -> int:
     """Carry out what a verb asks for, and return the exit code.
 
@@ -106,74 +43,16 @@ def carry_out(work: Work) -> int:
     work.lane.check()
     console = Console(work.config.places.logs / "dispatcher.out")
     with Interrupts() as interrupts:
-        record = _open(work)
+        record = open_for(work)
         with contextlib.closing(record):
             return _Story(work, record, console, interrupts).run()
-
-
-def _open(work: Work) -> Record:
-    """Return the record of a new dispatch with its archive, or of the one that is resumed."""
-    with contextlib.suppress(OSError):
-        clean_leftovers(work.config.places)
-    if work.resumes is not None:
-        return _reopen(work.resumes, work.config, force=work.force)
-    parameters = dict(work.parameters())
-    schemas.check(work.schema, parameters, MANIFEST)
-    record = open_record(work.config.places, work.seed(), planned=work.planned, parameters=parameters)
-    try:
-        record.publish(inputs=tuple(work.archive(record.folder)))
-    except BaseException as error:
-        with contextlib.closing(record), contextlib.suppress(Trouble):  # the error itself must not be hidden
-            closing = closing_for(error, record)
-            record.complete(closing.exit_code, closing.why)
-            record.seal()
-        raise
-    return record
-
-
-def _reopen(folder: Path, config: Config, *, force: bool) -> Record:
-    """Return the record of an earlier dispatch, and end its processes. A changed folder is refused with ProofBroken."""
-    lock = hold(folder)  # first: the processes of a dispatcher that lives must not be ended
-    try:
-        changed = _changes_in(folder, config)
-        if changed and not force:
-            hint = "\n".join([*changed[1:], "`trailblazer verify` shows all of it. To resume all the same: --force."])
-            raise ProofBroken(f"dispatch {folder.name} is not as it was sealed: {changed[0]}", hint)
-        if changed or (folder / proof.SEAL).is_file():
-            _withdraw_seal(folder, config, force=force)
-        standing, _ = read_standing(folder / JOURNAL)
-        ended = end_survivors(folder, [group.handle for group in standing.unfinished() if group.handle])
-    except BaseException:
-        lock.free()
-        raise
-    return reopen_record(folder, lock, ended=ended, changed=changed)
-
-
-def _changes_in(folder: Path, config: Config) -> list[str]:
-    """Return what somebody changed in a sealed folder. A folder that was not closed has no seal, and proves nothing."""
-    if (folder / proof.SEAL).is_file():
-        return verify_folder(folder, *kept_seal(config, folder.name)).findings
-    if read_manifest(folder).seal_kept_in is None or kept_seal(config, folder.name)[0] is None:
-        return []
-    return [f"{proof.SEAL} was removed; the database keeps its digest"]
-
-
-def _withdraw_seal(folder: Path, config: Config, *, force: bool) -> None:
-    """Have the database forget the seal: else the next one would count as forged when it cannot be kept."""
-    if read_manifest(folder).seal_kept_in is None:
-        return
-    try:
-        withdraw_seal(config, folder.name)
-    except ServiceDown as trouble:
-        if not force:
-            hint = "Run the same command again when it answers. To carry on without a proof: --force."
-            raise ServiceDown(f"the seal of {folder.name} cannot be withdrawn: {trouble.what}", hint) from trouble
 
 
 class _Story:
     def __init__(self, work: Work, record: Record, console: Console, interrupts: Interrupts) -> None:
         self.work, self.record, self.console, self.interrupts = work, record, console, interrupts
         self.progress = Progress(console, interval=work.show.interval)
+        self.door = Door(record)
         self.emitter = Emitter(
             work.noun,
             work.phase,
@@ -186,7 +65,9 @@ class _Story:
         """Carry out and close, whatever happens; return the exit code."""
         closing = Closing(1, "the dispatch did not finish")
         try:
-            with Bookkeeper(self.record):
+            with Bookkeeper(self.record), Control(self.record.folder, self.door) as control:
+                if control.problem:
+                    self.console.say(f"Warning: this dispatch cannot be steered: {control.problem}", "yellow")
                 closing = self.carry_out()
         except BaseException as error:  # noqa: BLE001 - the record must be closed, whatever it was
             closing = closing_for(error, self.record)
@@ -202,7 +83,7 @@ class _Story:
             plan = work.plan(record, self.progress, self.interrupts)
             audience = work.audience(Shown(self.progress, self.emitter, work.noun, work.show.verbose), record)
             work.lane.open(dispatch_of(record, audience, self.progress.say))
-            closing = engine.carry_out(plan, work.lane, record, work.limits, audience, self.interrupts)
+            closing = engine.carry_out(plan, work.lane, record, work.limits, audience, self.interrupts, self.door)
         finally:
             self.within_limit(work.lane.close)
         return self.within_limit(lambda: work.finish(record, closing, self.progress)) or closing

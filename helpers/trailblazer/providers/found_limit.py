@@ -26,6 +26,12 @@ class FoundLimit:
         self._was_limited = False
         self._cut_at = self._paused_at = -CUT_SECONDS
 
+    def resize(self, most: int) -> None:
+        """Allow up to `most` slots. Where as many as allowed were stood until now, so many more are tried at once."""
+        is_full = self.slots == self.most and not self._was_limited
+        self.most = max(1, most)
+        self.slots = self.most if is_full else min(self.slots, self.most)
+
     def begin(self) -> None:
         """Take a slot."""
         self.in_use += 1

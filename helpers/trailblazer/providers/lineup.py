@@ -73,6 +73,12 @@ class Lineup:
         for one in early:
             self._tell(one)
 
+    def widen(self, slots: int) -> None:
+        """Allow so many attempts at once at each provider."""
+        with self._lock:
+            for member in self.members:
+                member.limit.resize(slots)
+
     def close(self) -> None:
         """End a preflight that runs."""
         self._over.set()

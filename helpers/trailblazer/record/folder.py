@@ -30,6 +30,7 @@ from trailblazer.record.lines import (
     Retried,
     Settled,
     Started,
+    Steered,
     Switched,
     Warned,
 )
@@ -142,6 +143,10 @@ class Record:
     def warn(self, reason: str, item: Item | None = None) -> None:
         """Write a warning to the journal. It settles nothing."""
         self._write(Warned(reason=reason, item=item.id if item else None))
+
+    def steer(self, action: str, word: str, by: str, uid: int, pid: int, answer: str, *, planned: int = 0) -> None:
+        """Write to the journal that a person steered the dispatch."""
+        self._write(Steered(action=action, word=word, by=by, uid=uid, pid=pid, answer=answer, planned=planned))
 
     def _write(self, line: Line) -> None:
         """Write a line, unless the last one was written: what a late thread has to say changes nothing any more."""

@@ -152,6 +152,23 @@ class Warned(Line):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Steered(Line):
+    """A person steered the dispatch: what was asked for, by which user and process, and what was answered.
+
+    `planned` is how many items the plan has from now on; 0 where that did not change.
+    """
+
+    kind = "steer"
+    action: str
+    word: str = ""
+    by: str
+    uid: int
+    pid: int
+    answer: str
+    planned: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closed(Line):
     """The dispatch ends."""
 
@@ -175,6 +192,7 @@ KINDS: dict[str, type[Line]] = {
         LeftRunning,
         Settled,
         Warned,
+        Steered,
         Closed,
     )
 }
@@ -186,6 +204,8 @@ _OPTIONAL = (
     "handle",
     "provider",
     "until",
+    "word",
+    "planned",
 )  # in the kinds where they have a default
 
 

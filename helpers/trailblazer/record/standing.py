@@ -20,6 +20,7 @@ from trailblazer.record.lines import (
     Retried,
     Settled,
     Started,
+    Steered,
     Switched,
 )
 from trailblazer.record.outcomes import Refusal, Status
@@ -68,7 +69,7 @@ class Standing:
         self.refused = dict.fromkeys(Refusal, 0)
         self.usage: dict[str, float] = {}
         self.earlier: dict[int, list[int]] = {}
-        self.resumes = 0
+        self.resumes = self.growths = 0
         self.tallies = Tallies()
         self._started: dict[int, int] = {}
         self._begun: dict[int, Unfinished] = {}
@@ -108,6 +109,8 @@ class Standing:
             case Opened():
                 self._plan(line.planned)
             case Grown():
+                self._grow(line.planned - self.planned)
+            case Steered() if line.planned > self.planned:
                 self._grow(line.planned - self.planned)
             case Resumed():
                 self.resumes += 1
@@ -174,6 +177,15 @@ class Standing:
             left = tuple((i, n) for i, n in together if self._started.get(i) == n)
             groups.setdefault(together, Unfinished(left, handle))
         return list(groups.values())
+
+    def runs(self, index: int) -> bool:
+        """Say whether an attempt at an item has begun and has no outcome."""
+        return index in self._started
+
+    @property
+    def waiting(self) -> int:
+        """How many items have no outcome and do not run."""
+        return self.unrun - sum(1 for index in list(self._started) if self.of(index) is None)
 
     @property
     def running(self) -> int:

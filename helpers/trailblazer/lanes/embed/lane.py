@@ -94,6 +94,10 @@ class EmbedLane(OwnedLane):
         """Return how many groups the embedder's service stands."""
         return self._served.room
 
+    def widen(self, slots: int) -> None:
+        """Allow so many groups at once."""
+        self._served.widen(slots)
+
     def note_served(self, before: Reply | None, reply: Reply) -> None:
         """Learn from a reply how many workers the service stands."""
         self._served.note(before, reply)

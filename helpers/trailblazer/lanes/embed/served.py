@@ -23,6 +23,11 @@ class Served:
             return WIDE
         return Room(self._limit.slots, f"{self._provider} answered 429", name=self._provider)
 
+    def widen(self, most: int) -> None:
+        """Allow so many groups at once."""
+        with self._lock:
+            self._limit.resize(most)
+
     def begin(self) -> None:
         """Count a group that begins."""
         with self._lock:

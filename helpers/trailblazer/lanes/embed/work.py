@@ -14,7 +14,8 @@ from trailblazer.dispatch.engine import Closing
 from trailblazer.dispatch.halting import Halts, read_rule
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.settling import Limits
-from trailblazer.dispatch.story import Show, preview
+from trailblazer.dispatch.story import preview
+from trailblazer.dispatch.work import Show
 from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
 from trailblazer.events import Console
 from trailblazer.lanes.embed import plan as plans

@@ -11,7 +11,7 @@ from trailblazer.config import Config
 from trailblazer.dispatch.engine import Closing
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.settling import Limits
-from trailblazer.dispatch.story import Show
+from trailblazer.dispatch.work import Show
 from trailblazer.lanes.issues.audience import IssueAudience
 from trailblazer.lanes.issues.lane import IssuesLane
 from trailblazer.lanes.issues.plan import ISSUES, NOT_TAKEN, SPARE, IssuesPlan, write_candidates

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,16 @@ from trailblazer.config import Config, load_config
 from trailblazer.dispatch.engine import Closing
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.lane import Held
-from trailblazer.dispatch.story import Show, preview
-from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
+from trailblazer.dispatch.story import preview
+from trailblazer.dispatch.work import Show
+from trailblazer.errors import Trouble, WordsWrong
 from trailblazer.events import Console
 from trailblazer.lanes.items.chain import read_lineup
 from trailblazer.lanes.items.lane import ItemsLane, order_for
-from trailblazer.lanes.items.plan import ITEMS, ItemsPlan, name_of
+from trailblazer.lanes.items.plan import ITEMS, ItemsPlan, name_of, read_items
 from trailblazer.lanes.items.request import ItemsRequest, stored_request
 from trailblazer.lanes.items.results import ItemAudience
-from trailblazer.lanes.items.source import read_spooled, spool_items
+from trailblazer.lanes.items.source import read_spooled, spool_from
 from trailblazer.lanes.items.trial import Trial
 from trailblazer.lanes.items.words import read_limits, read_time_limit
 from trailblazer.plain import counted
@@ -88,14 +88,13 @@ class ItemsWork:
             self._draft = (
                 make_folder(self.config.places.dispatches) / f".items-{os.uname().nodename}-{os.getpid()}.ndjson"
             )
-            self.planned, self._source = _spool(batch.items, self.request.format, self._draft)
+            self.planned, self._source = spool_from(batch.items, self.request.format, self._draft)
 
     def preview(self, console: Console) -> int:
         """Print the command of each item that would run, and run nothing."""
-        file = self.resumes / ITEMS if self.resumes else self._draft
-        waiting = list(self._waiting()) if self.resumes else None
+        waiting = set(self._waiting()) if self.resumes else None
         try:
-            commands = (self._command(index, value) for index, value in enumerate(read_spooled(file))
+            commands = (self._command(index, value) for index, value in enumerate(self._values())
                         if waiting is None or index in waiting)  # fmt: skip
             source = f"batch {self.resumes.name}" if self.resumes else self._source
             planned = self.planned if waiting is None else len(waiting)
@@ -103,6 +102,11 @@ class ItemsWork:
         finally:
             if self.resumes is None:
                 self._draft.unlink(missing_ok=True)
+
+    def _values(self) -> Iterator[Any]:
+        if self.resumes is None:
+            return read_spooled(self._draft)
+        return read_items(self.resumes, read_standing(self.resumes / JOURNAL)[0])
 
     def _waiting(self) -> Iterator[int]:
         assert self.resumes is not None
@@ -188,24 +192,6 @@ class ItemsWork:
         yield from record.standing.tallies.lines()
         if record.standing.failed:
             yield f"To retry what failed: trailblazer batch run --retry-failed {record.dispatch_id}"
-
-
-def _spool(items: str | None, form: str, target: Path) -> tuple[int, str]:
-    """Write the items to `target`, and return how many there are and where they come from."""
-    if items is not None and items.lstrip()[:1] == "[":
-        import io
-
-        return spool_items(io.BytesIO(items.encode("utf-8", "surrogateescape")), "--items", "json", target), "--items"
-    if items in (None, "-"):
-        if sys.stdin.isatty():
-            raise WordsWrong("there are no items", 'Give --items FILE, --items \'["a", "b"]\', or a list on stdin.')
-        return spool_items(sys.stdin.buffer, "stdin", form, target), "stdin"
-    file = Path(items).expanduser()
-    try:
-        with file.open("rb") as opened:
-            return spool_items(opened, str(file), form, target), str(file)
-    except OSError as error:
-        raise PlanUnusable(f"cannot read the items {file}: {error.strerror}", "Look at that path.") from error
 
 
 def _with_paths(request: ItemsRequest) -> ItemsRequest:
