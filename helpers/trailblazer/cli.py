@@ -123,7 +123,7 @@ def _add_common_words(parser: argparse.ArgumentParser) -> None:
     common = parser.add_argument_group("everywhere")
     common.add_argument("--quiet", action="store_true", help="no words on stderr, except an error")
     common.add_argument("--verbose", action="store_true", help="more words: a line for every item")
-    common.add_argument("--no-color", action="store_true", help="no colour and no live screen (as NO_COLOR=1 has it)")
+    common.add_argument("--no-color", action="store_true", help="no colour, as NO_COLOR=1 has it")
 
 
 def _module(verb: str) -> Any:

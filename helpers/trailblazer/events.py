@@ -119,9 +119,14 @@ def runs_events(logs: Path, phase: str, *, to_stdout: bool) -> Emitter:
     return Emitter("runs", phase, file, to_stdout=to_stdout)
 
 
+def can_draw(stream: Any) -> bool:
+    """Say whether a view can be drawn on a stream: a terminal that is not dumb. NO_COLOR only takes its colour."""
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
+
+
 def is_colourful(stream: Any) -> bool:
     """Say whether a stream may carry colour: a terminal, NO_COLOR unset, TERM not dumb."""
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return can_draw(stream) and not os.environ.get("NO_COLOR")
 
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "": ""}
@@ -134,6 +139,7 @@ class Console:
         self._colourful = is_colourful(sys.stderr)
         self._log = log
         self._handle: int | None = None
+        self.out = tell  # prints; a live view takes its place while it is drawn
 
     def log(self, line: str) -> None:
         """Write one line into the log alone. A log that cannot be written is said once: the journal has the facts."""
@@ -156,4 +162,4 @@ class Console:
         self.log(line)
         if not is_hushed():
             code = _COLOURS[colour] if self._colourful else ""
-            tell(f"\033[{code}m{line}\033[0m\n" if code else f"{line}\n")
+            self.out(f"\033[{code}m{line}\033[0m\n" if code else f"{line}\n")

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from trailblazer.dispatch.obeying import Obeyed
 from trailblazer.dispatch.steering import Operator, Refusal, Steering, words_of
 from trailblazer.plain import one_line
+from trailblazer.record.admission import WIDE, Room
 from trailblazer.record.folder import Record
+from trailblazer.record.lines import Steered
 
 Decide = Callable[[Steering, str], Obeyed]
 
@@ -21,6 +23,7 @@ class Door:
         self._record = record
         self._lock = threading.Lock()
         self._decide: Decide | None = None
+        self.room: Callable[[], Room] = lambda: WIDE
         self._why_shut = "the dispatch has not begun its items yet"
 
     def steer(self, steering: Steering, who: Operator) -> str:
@@ -32,16 +35,15 @@ class Door:
             if self._decide is None:
                 raise Refusal(self._why_shut, "Steer it while it carries items out.")
             obeyed = self._decide(steering, who.name)
-            self._record.steer(
-                *words_of(steering), who.name, who.uid, who.pid, one_line(obeyed.answer), planned=obeyed.planned
-            )
+            (action, word), answer = words_of(steering), one_line(obeyed.answer)
+            self._record.steer(Steered(action=action, word=word, by=who.name, uid=who.uid, pid=who.pid, answer=answer))
             obeyed.act()
             return obeyed.answer
 
     @contextlib.contextmanager
-    def open(self, decide: Decide) -> Iterator[None]:
-        """Take steerings while it is entered."""
-        self._decide = decide
+    def open(self, decide: Decide, room: Callable[[], Room]) -> Iterator[None]:
+        """Take steerings while it is entered. `room` says what the limits of the lane allow now."""
+        self._decide, self.room = decide, room
         try:
             yield
         finally:

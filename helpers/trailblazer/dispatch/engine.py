@@ -111,7 +111,7 @@ class _Engine:
             self.plan, self.lane, self.record, self.queue, self.admission, self.attempts, self.settling,
             Ends(self.drain, self.interrupts.stop),
         )  # fmt: skip
-        with self.door.open(obeying.decide):
+        with self.door.open(obeying.decide, lambda: self.admission.room):
             while True:
                 self.start_slots()
                 if not self.watch() or self.door.shut_if(lambda: self.is_stopping() or self.queue.is_over):

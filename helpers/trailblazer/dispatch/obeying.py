@@ -42,14 +42,10 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class Obeyed:
-    """What a steering does: the answer, and what is changed once the journal has the steering.
-
-    `planned` is how many items the plan has then; 0 when that does not change.
-    """
+    """What a steering does: the answer, and what is changed once the journal has the steering."""
 
     answer: str
     act: Callable[[], object]
-    planned: int = 0
 
 
 def _nothing() -> None:
@@ -97,7 +93,7 @@ class Obeying:
                 growth = self._plan.grow(file, source)
                 planned = self._record.standing.planned + growth.count
                 answer = f"{counted(growth.count, 'item')} added; the plan has {planned:,} now"
-                return Obeyed(answer, lambda: self._grow(growth), planned)
+                return Obeyed(answer, lambda: self._grow(growth, planned))
 
     def _running(self) -> str:
         return counted(self._record.standing.running, "item")
@@ -123,7 +119,8 @@ class Obeying:
         more = "" if count >= before else "; what runs above that finishes first"
         return Obeyed(f"{count} at once instead of {before}{more}", widen)
 
-    def _grow(self, growth: Growth) -> None:
+    def _grow(self, growth: Growth, planned: int) -> None:
+        self._record.grow(planned)
         self._record.publish(inputs=(*self._record.manifest.inputs, growth.file))
         self._queue.extend(growth.items)
 

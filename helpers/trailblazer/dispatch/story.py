@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from trailblazer.dispatch import engine
@@ -14,6 +15,7 @@ from trailblazer.dispatch.control import Control
 from trailblazer.dispatch.door import Door
 from trailblazer.dispatch.engine import Closing, closing_for
 from trailblazer.dispatch.interrupts import Interrupts
+from trailblazer.dispatch.keys import KEYS, Keys
 from trailblazer.dispatch.opening import open_for
 from trailblazer.dispatch.work import Work
 from trailblazer.errors import Trouble
@@ -21,12 +23,15 @@ from trailblazer.events import Console, Emitter
 from trailblazer.plain import counted, one_line
 from trailblazer.record import proof
 from trailblazer.record.folder import Record
-from trailblazer.record.manifest import MANIFEST
+from trailblazer.record.manifest import MANIFEST, RUNNING
 from trailblazer.record.seals import keep_seal, place_for_seal
 from trailblazer.reports.audience import Shown
-from trailblazer.reports.progress import Progress
+from trailblazer.reports.board import Board
+from trailblazer.reports.monitoring import read_work, status_line, status_of
+from trailblazer.reports.progress import Progress, View, in_words
 from trailblazer.reports.summary import Bookkeeper
 
+MOST_RUNNING = 20  # that SIGUSR1 lists
 MOST_NAMED = 3  # unread entries that one warning names
 TICK_SECONDS = 0.1
 CLOSE_SECONDS = 0.5  # after an interrupt: how long closing the lane, making an index or keeping the seal may take
@@ -51,8 +56,11 @@ def carry_out(work: Work) -> int:
 class _Story:
     def __init__(self, work: Work, record: Record, console: Console, interrupts: Interrupts) -> None:
         self.work, self.record, self.console, self.interrupts = work, record, console, interrupts
-        self.progress = Progress(console, interval=work.show.interval)
-        self.door = Door(record)
+        self.door, self.board = Door(record), Board(record.standing)
+        record.listener = self.board.follow
+        self.progress = Progress(
+            console, interval=work.show.interval, asked=lambda: interrupts.asked, state=self.state_lines
+        )
         self.emitter = Emitter(
             work.noun,
             work.phase,
@@ -68,7 +76,8 @@ class _Story:
             with Bookkeeper(self.record), Control(self.record.folder, self.door) as control:
                 if control.problem:
                     self.console.say(f"Warning: this dispatch cannot be steered: {control.problem}", "yellow")
-                closing = self.carry_out()
+                with self.progress.live(self.make_view):
+                    closing = self.carry_out()
         except BaseException as error:  # noqa: BLE001 - the record must be closed, whatever it was
             closing = closing_for(error, self.record)
         return self.close(closing)
@@ -87,6 +96,30 @@ class _Story:
         finally:
             self.within_limit(work.lane.close)
         return self.within_limit(lambda: work.finish(record, closing, self.progress)) or closing
+
+    def make_view(self) -> AbstractContextManager[View]:
+        """Return the live view, whose keys steer this dispatch."""
+        from trailblazer.reports.live import LiveView
+        from trailblazer.reports.screen import Scene
+
+        record, slots, began = self.record, self.work.limits.slots, time.time()
+        keys = Keys(self.door, lambda: self.board.slots or slots, self.progress.say)
+
+        def look() -> Scene:
+            work = read_work(record.folder)
+            return Scene(record.folder, self.board, RUNNING, began, slots, self.door.room(), work, KEYS)
+
+        return LiveView(look, keys.press, lambda: self.interrupts.continued)
+
+    def state_lines(self) -> Iterator[str]:
+        """Yield how the dispatch stands, for who asks by SIGUSR1."""
+        record = self.record
+        yield status_line(status_of(record.folder, self.board, record.manifest, read_work(record.folder)))
+        now = time.time()
+        for one in self.board.oldest(MOST_RUNNING):
+            yield f"  {one_line(one.item, 80)} (task_{one.index}) attempt {one.attempt}: {in_words(now - one.since)}"
+        if (more := len(self.board.running) - MOST_RUNNING) > 0:
+            yield f"  … and {more} more that run"
 
     def within_limit(self, last: Callable[[], Result]) -> Result | None:
         """Return what a last step answers. From an interrupt on it may take a second more, then goes on without us."""

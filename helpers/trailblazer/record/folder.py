@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,10 @@ from trailblazer import schemas
 from trailblazer.atomic import make_folder, remove_drafts, sync_folder
 from trailblazer.errors import AlreadyRunning, PlanUnusable, StorageTrouble
 from trailblazer.paths import Places, read_stamp, stamp, timestamp
-from trailblazer.processes.identity import holder_name
 from trailblazer.processes.lock import Lock
 from trailblazer.record import proof
 from trailblazer.record.admission import Switch
-from trailblazer.record.journal import Journal, read_journal
+from trailblazer.record.journal import Journal
 from trailblazer.record.lines import (
     Begun,
     Closed,
@@ -39,6 +40,7 @@ from trailblazer.record.outcomes import GOOD, Again, Item, Left, Outcome
 from trailblazer.record.standing import Snapshot, Standing, read_standing
 
 JOURNAL = "journal.ndjson"
+LATEST = "latest"  # a link to the dispatch that was started last
 
 
 class Record:
@@ -50,6 +52,7 @@ class Record:
     def __init__(self, folder: Path, manifest: Manifest, journal: Journal, standing: Standing, lock: Lock) -> None:
         self.folder, self.manifest, self.journal, self.standing = folder, manifest, journal, standing
         self._lock, self._writing, self._is_closed = lock, threading.Lock(), False
+        self.listener: Callable[[Line, float], None] = lambda _line, _moment: None  # hears each line and its moment
 
     @property
     def dispatch_id(self) -> str:
@@ -144,9 +147,9 @@ class Record:
         """Write a warning to the journal. It settles nothing."""
         self._write(Warned(reason=reason, item=item.id if item else None))
 
-    def steer(self, action: str, word: str, by: str, uid: int, pid: int, answer: str, *, planned: int = 0) -> None:
+    def steer(self, line: Steered) -> None:
         """Write to the journal that a person steered the dispatch."""
-        self._write(Steered(action=action, word=word, by=by, uid=uid, pid=pid, answer=answer, planned=planned))
+        self._write(line)
 
     def _write(self, line: Line) -> None:
         """Write a line, unless the last one was written: what a late thread has to say changes nothing any more."""
@@ -154,6 +157,7 @@ class Record:
             if not self._is_closed:
                 self.standing.follow(line, self.journal.append(line))
                 self._is_closed = isinstance(line, Closed)
+                self.listener(line, time.time())
 
     def snapshot(self) -> Snapshot:
         """Return the standing of this moment, with the journal's head of the same moment."""
@@ -211,6 +215,10 @@ def open_record(places: Places, seed: Seed, *, planned: int, parameters: Mapping
     record = Record(folder, manifest, Journal(folder / JOURNAL), Standing(), lock)
     record._write(Opened(dispatch=folder.name, planned=planned, host=os.uname().nodename, pid=os.getpid()))
     record.publish()
+    with contextlib.suppress(OSError):  # it only helps people find the folder
+        link = places.dispatches / f".{LATEST}.{folder.name}"
+        link.symlink_to(folder.name)
+        link.replace(places.dispatches / LATEST)
     return record
 
 
@@ -286,7 +294,7 @@ def dispatch_folders(places: Places) -> list[Path]:
     found = []
     for folder in places.dispatches.iterdir():
         moment = schemas.read_moment(folder / MANIFEST, "startedOn") or read_stamp(folder.name)
-        if moment is not None and not folder.name.startswith(".") and _has_manifest(folder):
+        if moment is not None and not folder.name.startswith(".") and folder.name != LATEST and _has_manifest(folder):
             found.append((moment, len(folder.name), folder.name))
     return [places.dispatches / name for _, _, name in sorted(found)]
 
@@ -297,12 +305,3 @@ def _has_manifest(folder: Path) -> bool:
         return (folder / MANIFEST).is_file()
     except PermissionError:
         return True
-
-
-def earlier_holders(folder: Path) -> list[str]:
-    """Return the processes that held a dispatch before the present one, as host/pid.
-
-    All of them have ended: a holder keeps the folder's lock as long as it lives.
-    """
-    lines = [line for line in read_journal(folder / JOURNAL) if isinstance(line, Opened | Resumed) and line.host]
-    return [holder_name(line.host, line.pid) for line in lines[:-1]]

@@ -153,10 +153,7 @@ class Warned(Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered(Line):
-    """A person steered the dispatch: what was asked for, by which user and process, and what was answered.
-
-    `planned` is how many items the plan has from now on; 0 where that did not change.
-    """
+    """A person steered the dispatch: what was asked for, by which user and process, and what was answered."""
 
     kind = "steer"
     action: str
@@ -165,7 +162,6 @@ class Steered(Line):
     uid: int
     pid: int
     answer: str
-    planned: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +201,6 @@ _OPTIONAL = (
     "provider",
     "until",
     "word",
-    "planned",
 )  # in the kinds where they have a default
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from trailblazer.record.journal import read_written
+from trailblazer.processes.identity import holder_name
+from trailblazer.record.journal import read_journal, read_written
 from trailblazer.record.lines import (
     Begun,
     Closed,
@@ -70,6 +71,7 @@ class Standing:
         self.usage: dict[str, float] = {}
         self.earlier: dict[int, list[int]] = {}
         self.resumes = self.growths = 0
+        self.is_paused = False
         self.tallies = Tallies()
         self._started: dict[int, int] = {}
         self._begun: dict[int, Unfinished] = {}
@@ -110,10 +112,12 @@ class Standing:
                 self._plan(line.planned)
             case Grown():
                 self._grow(line.planned - self.planned)
-            case Steered() if line.planned > self.planned:
-                self._grow(line.planned - self.planned)
+                self.growths += 1
+            case Steered(action="pause" | "resume"):
+                self.is_paused = line.action == "pause"
             case Resumed():
                 self.resumes += 1
+                self.is_paused = False
                 self.tallies.follow(line)
             case Switched() | Closed():
                 self.tallies.follow(line)
@@ -226,6 +230,15 @@ class Standing:
         """Return how many items are planned, have each status, and have none, by the names of the documents."""
         by_status = {status.value: self.counts[status] for status in Status}
         return {"planned": self.planned, **by_status, "unrun": self.unrun}
+
+
+def earlier_holders(journal: Path) -> list[str]:
+    """Return the processes that held a dispatch before the present one, as host/pid.
+
+    All of them have ended: a holder keeps the folder's lock as long as it lives.
+    """
+    lines = [line for line in read_journal(journal) if isinstance(line, Opened | Resumed) and line.host]
+    return [holder_name(line.host, line.pid) for line in lines[:-1]]
 
 
 def read_standing(journal: Path) -> tuple[Standing, str]:

@@ -68,11 +68,9 @@ def _with_items(folder: Path, said: list[str]) -> Iterator[list[str]]:
         return
     import os
 
-    from trailblazer.atomic import make_folder
-    from trailblazer.dispatch.control import folder_of_sockets
     from trailblazer.lanes.items.source import spool_from
 
-    draft = make_folder(folder_of_sockets(folder.parent)) / f".items-{os.getpid()}.ndjson"
+    draft = folder.parent / f".items-{os.uname().nodename}-{os.getpid()}.ndjson"
     try:
         spool_from(said[1], "auto", draft)
         source = "stdin" if said[1] == "-" else os.path.realpath(said[1])

@@ -27,12 +27,12 @@ def run(words: argparse.Namespace) -> int:
     import sys
 
     from trailblazer.config import load_config
-    from trailblazer.events import is_colourful
+    from trailblazer.events import can_draw
     from trailblazer.record.folder import find_folder
     from trailblazer.reports import monitoring
 
     folder = find_folder(load_config().places, words.dispatch)
-    if words.once or words.plain or words.json or not is_colourful(sys.stdout):
+    if words.once or words.plain or words.json or not can_draw(sys.stdout):
         monitoring.print_lines(folder, interval=words.interval or 10, once=words.once, as_json=words.json)
     else:
         monitoring.draw(folder, interval=words.interval or 1)

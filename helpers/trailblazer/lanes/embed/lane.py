@@ -25,7 +25,7 @@ from trailblazer.pipeline.messages import Reply, Request, Task, decode_reply, en
 from trailblazer.places.workers import Exchange, Workers, python_module
 from trailblazer.processes.identity import holder_name
 from trailblazer.record.admission import Room
-from trailblazer.record.folder import earlier_holders
+from trailblazer.record.folder import JOURNAL
 from trailblazer.record.outcomes import (
     Item,
     Outcome,
@@ -33,6 +33,7 @@ from trailblazer.record.outcomes import (
     Refused,
     Status,
 )
+from trailblazer.record.standing import earlier_holders
 
 # A run that waits and was not taken was released a moment after the claim was tried: it is asked for again.
 WAITING = {"chunk": ("normalized", "reset"), "embed": ("chunked", "reset")}
@@ -88,7 +89,7 @@ class EmbedLane(OwnedLane):
         if dispatch.is_resumed:
             runs = sorted({run for runs in self._upcoming.values() for run in runs})
             with answering(), connect(self._config) as connection:
-                claims.release_of(connection, earlier_holders(dispatch.folder), runs)
+                claims.release_of(connection, earlier_holders(dispatch.folder / JOURNAL), runs)
 
     def room(self) -> Room:
         """Return how many groups the embedder's service stands."""

@@ -21,7 +21,9 @@ class Served:
         """How many groups may be busy."""
         if self._limit.slots == self._limit.most:
             return WIDE
-        return Room(self._limit.slots, f"{self._provider} answered 429", name=self._provider)
+        return Room(
+            self._limit.slots, f"{self._provider} answered 429", name=self._provider, limited=self._limit.limited
+        )
 
     def widen(self, most: int) -> None:
         """Allow so many groups at once."""
