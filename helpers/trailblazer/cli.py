@@ -29,6 +29,7 @@ VERBS = {
     "providers": "list and check who can do the work: agents, dx-runner",
     "control": "steer a dispatch while it runs: pause, drain, cancel, workers, …",
     "monitor": "show how a dispatch is getting on",
+    "log": "print what an item of a dispatch wrote",
     "verify": "prove that a sealed dispatch folder is unchanged",
     "prompts": "index the prompts, and archive files with other names",
     "cron": "run a verb as cron should; show, install, remove the lines of config/crontab",

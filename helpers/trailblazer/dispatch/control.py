@@ -124,11 +124,16 @@ def is_answering(folder: Path) -> bool:
     return True
 
 
-def running_dispatch(places: Places) -> Path:
-    """Return the folder of the one dispatch that runs; none, or more than one, is PlanUnusable."""
+def running_dispatches(places: Places) -> list[Path]:
+    """Return the folders of the dispatches that answer at their sockets, by their names."""
     sockets = folder_of_sockets(places.dispatches)
     found = sorted(sockets.glob("*.sock")) if sockets.is_dir() else []
-    running = [folder for file in found if is_answering(folder := places.dispatches / file.name.removesuffix(".sock"))]
+    return [folder for file in found if is_answering(folder := places.dispatches / file.name.removesuffix(".sock"))]
+
+
+def running_dispatch(places: Places) -> Path:
+    """Return the folder of the one dispatch that runs; none, or more than one, is PlanUnusable."""
+    running = running_dispatches(places)
     if len(running) == 1:
         return running[0]
     if not running:

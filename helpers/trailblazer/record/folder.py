@@ -89,36 +89,19 @@ class Record:
 
     def settle(self, item: Item, attempt: int, outcome: Outcome) -> None:
         """Write the outcome of an item to the journal."""
-        status, refusal = str(outcome.status), str(outcome.refusal)
-        self._write(
-            Settled(
-                item=item.id,
-                index=item.index,
-                attempt=attempt,
-                status=status,
-                reason=outcome.reason,
-                refusal=refusal,
-                phase=item.phase,
-                usage=outcome.usage,
-                details=outcome.details,
-            )
-        )
+        line = Settled(
+            item=item.id, index=item.index, attempt=attempt, status=str(outcome.status), reason=outcome.reason,
+            refusal=str(outcome.refusal), phase=item.phase, usage=outcome.usage, details=outcome.details,
+        )  # fmt: skip
+        self._write(line)
 
     def retry(self, item: Item, attempt: int, outcome: Outcome, after: float) -> None:
         """Write to the journal that an attempt failed and the item is retried after `after` seconds."""
-        status = outcome.status.value
-        self._write(
-            Retried(
-                item=item.id,
-                index=item.index,
-                attempt=attempt,
-                reason=outcome.reason,
-                status=status,
-                after=after,
-                usage=outcome.usage,
-                provider=outcome.details.get("provider", ""),
-            )
-        )
+        line = Retried(
+            item=item.id, index=item.index, attempt=attempt, reason=outcome.reason, status=outcome.status.value,
+            after=after, usage=outcome.usage, provider=outcome.details.get("provider", ""),
+        )  # fmt: skip
+        self._write(line)
 
     def postpone(self, item: Item, attempt: int, again: Again) -> None:
         """Write to the journal that an item goes back to the queue."""

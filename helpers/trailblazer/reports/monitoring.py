@@ -142,6 +142,7 @@ def draw(folder: Path, *, interval: float) -> None:
                 break
             time.sleep(interval)
     screen.forget()
+    put_out("\n")
 
 
 def print_status(name: str) -> int:

@@ -121,7 +121,9 @@ def view_of(scene: Scene, width: int, height: int, now: float) -> RenderableType
     if left > 2 and board.running:
         parts += _running(scene, left, now)
     if failures:
-        parts.append(Text("failed last", style="bold red"))
+        total = board.standing.failed
+        more = f", {len(failures)} of {total:,}" if total > len(failures) else ""
+        parts.append(Text(f"failed last{more}", style="bold red"))
         parts += [_cut(f"  {one_line(item, 60)}: {one_line(reason, 300)}") for item, reason in failures]
     return Group(*parts, *tail)
 
@@ -219,14 +221,14 @@ def _running(scene: Scene, most: int, now: float) -> list[RenderableType]:
     parts = {one["item"]: one for one in (scene.work or {}).get("running", ())}
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("running", no_wrap=True, overflow="ellipsis")
-    for name in ("task", "attempt", "for", "silent", *(["done"] if parts else [])):
+    for name in ("log", "attempt", "for", "silent", *(["done"] if parts else [])):
         table.add_column(name, no_wrap=True, justify="right")
     for one in shown:
         part = parts.get(one.item)
         silent = max(0.0, now - _last_sign(scene, one))
         table.add_row(
             Text(one_line(one.item, 200)),
-            str(one.index),
+            f"task_{one.index}",
             str(one.attempt),
             in_words(max(0.0, now - one.since)),
             in_words(silent) if silent >= QUIET_SECONDS else "-",
