@@ -33,8 +33,8 @@ LARGEST_FILE = 512 << 20
 class Emitter:
     """Writes one event a line, each with ts, seq, run_id, phase, component, pid and level, to a file and to stdout.
 
-    stdout gets a copy only where it is no terminal: on a terminal events would mix with the words for people. When it
-    takes no more (read by nobody, on a full disk) `lost` says why, and the file goes on.
+    stdout gets a copy where it was asked for. When it takes no more (read by nobody, on a full disk) `lost` says why,
+    and the file goes on.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Emitter:
         self._always = {"phase": phase, "component": component, "pid": os.getpid(), **always}
         self._lock = threading.Lock()
         self._seq = 0
-        self._to_stdout = to_stdout and not sys.stdout.isatty()
+        self._to_stdout = to_stdout
         self.lost = ""
         self._handle: int | None = None
         if file is not None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
+from trailblazer import schemas
 from trailblazer.dispatch import engine
 from trailblazer.dispatch.admission import dispatch_of
 from trailblazer.dispatch.control import Control
@@ -17,9 +21,10 @@ from trailblazer.dispatch.engine import Closing, closing_for
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.keys import KEYS, Keys
 from trailblazer.dispatch.opening import open_for
-from trailblazer.dispatch.work import Work
-from trailblazer.errors import Trouble
+from trailblazer.dispatch.work import Answer, Work
+from trailblazer.errors import StorageTrouble, Trouble
 from trailblazer.events import Console, Emitter
+from trailblazer.paths import timestamp
 from trailblazer.plain import counted, one_line
 from trailblazer.record import proof
 from trailblazer.record.folder import Record
@@ -30,6 +35,7 @@ from trailblazer.reports.board import Board
 from trailblazer.reports.monitoring import read_work, status_line, status_of
 from trailblazer.reports.progress import Progress, View, in_words
 from trailblazer.reports.summary import Bookkeeper
+from trailblazer.streams import put_out
 
 MOST_RUNNING = 20  # that SIGUSR1 lists
 MOST_NAMED = 3  # unread entries that one warning names
@@ -70,10 +76,29 @@ class _Story:
         )
 
     def run(self) -> int:
+        """Carry out and close, whatever happens; print the answer, and return the exit code."""
+        code = self.run_to_end()
+        show = self.work.show
+        with contextlib.suppress(StorageTrouble):  # nobody reads it: the exit code says it all
+            if show.answer is Answer.JSON:
+                self.put("done", exitCode=code)
+            elif show.answer is Answer.FOLDER and not show.events and not sys.stdout.isatty():
+                put_out(f"{self.record.folder}\n")
+        return code
+
+    def put(self, event: str, **more: str | int) -> None:
+        """Print a line for machines on stdout."""
+        line = {"event": event, "ts": timestamp(), "dispatchId": self.record.dispatch_id, **more}
+        schemas.check_shape("dispatch_line", line, "stdout")
+        put_out(json.dumps(line) + "\n")
+
+    def run_to_end(self) -> int:
         """Carry out and close, whatever happens; return the exit code."""
         closing = Closing(1, "the dispatch did not finish")
         try:
             with Bookkeeper(self.record), Control(self.record.folder, self.door) as control:
+                if self.work.show.answer is Answer.JSON:
+                    self.put("launch", folder=str(self.record.folder), socket=str(control.socket), pid=os.getpid())
                 if control.problem:
                     self.console.say(f"Warning: this dispatch cannot be steered: {control.problem}", "yellow")
                 with self.progress.live(self.make_view):

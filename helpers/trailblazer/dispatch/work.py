@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,13 +20,25 @@ from trailblazer.reports.audience import Audience, Shown
 from trailblazer.reports.progress import Progress
 
 
+class Answer(StrEnum):
+    """What a dispatch prints on stdout as its answer."""
+
+    FOLDER = "folder"  # its folder, at the end, where stdout is no terminal
+    JSON = "json"  # a line first and a line last, for machines
+    OWN = "own"  # what its lane prints
+
+
 @dataclass(frozen=True, slots=True)
 class Show:
-    """What people and machines are shown: `interval` is the seconds between progress lines, and 0 shows none."""
+    """What people and machines are shown: `interval` is the seconds between progress lines, and 0 shows none.
+
+    With `events` they go to stdout too.
+    """
 
     interval: float
     verbose: bool = False
-    events: bool = True
+    events: bool = False
+    answer: Answer = Answer.FOLDER
 
 
 class Work(Protocol):

@@ -127,7 +127,7 @@ def test_a_run_of_many_chunks_moves_while_it_is_embedded(project: Project, servi
     assert 0 == project.run("chunk", "run=large").code
     project.write_plan("large")
     service.behaviour, service.delay, service.well = "slow", 60, 6  # the probe, five batches of two
-    with project.running("dispatch", "plan=list.txt", "progress-every=4") as process:
+    with project.running("dispatch", "plan=list.txt", "progress-every=4", "events=-") as process:
         wait_for(lambda: len(service.requests) >= 7, "the sixth batch is asked for")
         wait_for(lambda: (project.dispatch / "progress.json").is_file(), "progress is written")
         wait_for(lambda: 10 == _status(project)["work"]["done"], "five batches are counted")
@@ -154,7 +154,7 @@ def test_a_run_of_many_chunks_moves_while_it_is_embedded(project: Project, servi
 def test_claims_of_a_plan_are_events(project: Project) -> None:
     """B6: a dispatch of a plan emits runs.claim with run and phase, as a backlog does."""
     project.write_plan("alpha", "bravo")
-    done = project.run("dispatch", "plan=list.txt")
+    done = project.run("dispatch", "plan=list.txt", "events=-")
     claims = [(event["run_id"], event["phase"]) for event in done.events if event["event"] == "runs.claim"]
     assert [("alpha", "embed"), ("bravo", "embed")] == sorted(claims)
 

@@ -42,16 +42,16 @@ class IssuesWork:
         config: Config,
         request: IssuesRequest,
         lane: IssuesLane,
-        selection: Selection | None,
+        show: Show,
+        selection: Selection | None = None,
         *,
         resumes: Path | None = None,
         settles_only: bool = False,
         force: bool = False,
-        verbose: bool = False,
     ) -> None:
         self.config, self.request, self.lane, self.resumes, self.force = config, request, lane, resumes, force
         self._selection, self._settles_only = selection, settles_only
-        self.show = Show(interval=120.0, verbose=verbose, events=False)
+        self.show = show
         candidates = selection.candidates if selection is not None else ()
         self._candidates = candidates[: request.max_dispatch + SPARE]
         self.planned = len(self._candidates)

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from trailblazer.dispatch.engine import Closing
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.lane import Held
 from trailblazer.dispatch.story import preview
-from trailblazer.dispatch.work import Show
+from trailblazer.dispatch.work import Answer, Show
 from trailblazer.errors import Trouble, WordsWrong
 from trailblazer.events import Console
 from trailblazer.lanes.items.chain import read_lineup
@@ -49,7 +49,7 @@ class Batch:
     retry_failed: str | None = None
     dry_run: bool = False
     force: bool = False
-    verbose: bool = False
+    show: Show = field(default_factory=lambda: Show(0))
 
 
 class ItemsWork:
@@ -72,8 +72,9 @@ class ItemsWork:
             )
         self.request = _with_paths(earlier.with_words(batch.said))
         self.force = batch.force
-        results = self.request.results is not None
-        self.show = Show(self.request.monitor_interval, batch.verbose, events=not results)
+        has_own = batch.show.answer is Answer.FOLDER and self.request.results is not None
+        answer = Answer.OWN if has_own else batch.show.answer
+        self.show = dataclasses.replace(batch.show, interval=self.request.monitor_interval, answer=answer)
         asked = self.request.max_workers
         self._workers = self.config["dispatch.workers"] if asked is None else asked
         limits = read_limits(self.request, self._workers)
