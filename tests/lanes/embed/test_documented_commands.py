@@ -40,6 +40,9 @@ TOO_MUCH = (
     "trailblazer providers check ",  # an agent that is named is not installed here
     "trailblazer cron install",  # the machine's own crontab
     "trailblazer cron remove",
+    "trailblazer control ",  # no dispatch runs
+    "trailblazer monitor --wait",
+    "trailblazer log ",  # a run has no output of its own
 )
 ENDLESS = ("--provider claude", "--provider codex", "catalog-scraper")  # they would call an agent
 
