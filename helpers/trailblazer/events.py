@@ -156,10 +156,13 @@ class Console:
             why = error.strerror if isinstance(error, OSError) else error
             tell(f"Warning: {log} is not written any more: {why}\n")
 
-    def say(self, line: str, colour: str = "") -> None:
-        """Say one line; what it holds from outside is made plain."""
+    def say(self, line: str, colour: str = "", *, dated: bool = False) -> None:
+        """Say one line; what it holds from outside is made plain. One that is `dated` begins with the moment, unless
+        it is for a terminal."""
         line = one_line(line, 2000)
         self.log(line)
+        if dated and not sys.stderr.isatty():
+            line = f"{timestamp()} {line}"
         if not is_hushed():
             code = _COLOURS[colour] if self._colourful else ""
             self.out(f"\033[{code}m{line}\033[0m\n" if code else f"{line}\n")

@@ -128,8 +128,12 @@ class Progress:
             self._console.say(progress_line(standing, now - self._started) + self.more + self.waiting)
 
     def say(self, line: str, colour: str = "") -> None:
-        """Say a line; it stands above the live view."""
-        self._console.say(line, colour)
+        """Say what has just happened; it stands above the live view, and elsewhere begins with the date."""
+        self._console.say(line, colour, dated=True)
+
+    def sum_up(self, line: str) -> None:
+        """Say what the whole came to."""
+        self._console.say(line)
 
     def log(self, line: str) -> None:
         """Write a line into the log of words alone."""
@@ -143,4 +147,4 @@ class Progress:
 
     def end(self, standing: Standing) -> None:
         """Show the last line."""
-        self.say(progress_line(standing, time.monotonic() - self._started))
+        self.sum_up(progress_line(standing, time.monotonic() - self._started))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fixtures.embedding_server import EmbeddingServer
-from lanes.embed.project import STOCK, Project, read_json, texts_of, wait_for, write_documents
+from lanes.embed.project import STOCK, Project, read_json, texts_of, wait_for, words_of, write_documents
 
 PRICE = {"embed_prices": '{"openai/tiny": 1000000}'}  # a dollar a token
 RUN_LINE = re.compile(r"^\S+ (?P<words>(?:Queued|Done|Skipped \([a-z]+\)|Error|Interrupted|Not run): .*)$")
@@ -114,11 +114,11 @@ def test_every_run_has_its_line_and_a_terminal_shows_what_needs_a_person(
     ]
     assert len(forms) == len(log)
     assert all(re.fullmatch(form, line) for form, line in zip(forms, log, strict=True)), log
-    shown = [line for line in done.err.splitlines() if line in log]
+    shown = [line for line in words_of(done.err) if line in log]
     assert [log[1], log[5]] == shown, "only what needs a person"
     service.behaviour = "ok"
     loud = project.run(*words[:3], "verbose")
-    assert {"Queued: empty", "Skipped (unchanged): charlie"} <= set(loud.err.splitlines())
+    assert {"Queued: empty", "Skipped (unchanged): charlie"} <= set(words_of(loud.err))
 
 
 def test_a_run_of_many_chunks_moves_while_it_is_embedded(project: Project, service: EmbeddingServer) -> None:

@@ -185,7 +185,7 @@ class ItemsWork:
             except Trouble as trouble:
                 closing = Closing(trouble.exit_code, trouble.what, trouble.hint)
         for line in table_of_failures(record.folder) if record.standing.failed else ():
-            progress.say(line)
+            progress.sum_up(line)
         return closing
 
     def closing_words(self, record: Record) -> Iterable[str]:
