@@ -67,22 +67,21 @@ class Control:
         self.problem = ""
         self._folder, self._door = folder, door
         self._listening: socket.socket | None = None
-        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
     def __enter__(self) -> Control:
         try:
             make_folder(self.socket.parent)
             self._listening = listen_at(self.socket)
-            self._thread.start()
+            threading.Thread(target=self._serve, args=[self._listening], name="control", daemon=True).start()
         except (OSError, Trouble, RuntimeError) as error:
             self.problem = str(error)
+            self._close()
         return self
 
-    def _serve(self) -> None:
-        assert self._listening is not None
+    def _serve(self, listening: socket.socket) -> None:
         while True:
             try:
-                connected, _ = self._listening.accept()
+                connected, _ = listening.accept()
             except OSError:  # it was shut down
                 return
             with connected, contextlib.suppress(OSError):
@@ -106,13 +105,17 @@ class Control:
         except (ValueError, TimeoutError) as error:
             return Answer(name, words, f"the request cannot be read: {error}", exit_code=2)
 
-    def __exit__(self, *_: object) -> None:
-        if self._listening is not None:
+    def _close(self) -> None:
+        listening, self._listening = self._listening, None
+        if listening is not None:
             with contextlib.suppress(OSError):
-                self._listening.shutdown(socket.SHUT_RDWR)
-            self._listening.close()
+                listening.shutdown(socket.SHUT_RDWR)
+            listening.close()
             with contextlib.suppress(OSError):
                 self.socket.unlink()
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
 
 def is_answering(folder: Path) -> bool:

@@ -97,8 +97,10 @@ class LiveView:
 
     def __enter__(self) -> LiveView:
         self._keyboard.__enter__()
-        with contextlib.suppress(RuntimeError):  # the system gives no thread: the words are enough
+        try:
             self._thread.start()
+        except RuntimeError:  # the system gives no thread: the words are enough
+            self._over = True
         return self
 
     def say(self, text: str) -> None:
