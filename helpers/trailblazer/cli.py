@@ -29,7 +29,9 @@ VERBS = {
     "embed": "preflight, plan-preflight, manifest, diff, reembed-if-changed, run",
     "ask": "find the chunks that answer a question",
     "providers": "list and check who can do the work: agents, dx-runner",
+    "control": "steer a dispatch while it runs: pause, drain, cancel, workers, …",
     "monitor": "show how a dispatch is getting on",
+    "log": "print what an item of a dispatch wrote",
     "report": "show what a dispatch came to: html, md, json, junit, prometheus",
     "history": "list all dispatches: what each came to, and what fails again",
     "verify": "prove that a sealed dispatch folder is unchanged",
@@ -126,7 +128,7 @@ def _add_common_words(parser: argparse.ArgumentParser) -> None:
     common = parser.add_argument_group("everywhere")
     common.add_argument("--quiet", action="store_true", help="no words on stderr, except an error")
     common.add_argument("--verbose", action="store_true", help="more words: a line for every item")
-    common.add_argument("--no-color", action="store_true", help="no colour and no live screen (as NO_COLOR=1 has it)")
+    common.add_argument("--no-color", action="store_true", help="no colour, as NO_COLOR=1 has it")
 
 
 def _module(verb: str) -> Any:

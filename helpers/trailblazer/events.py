@@ -34,8 +34,8 @@ LARGEST_FILE = 512 << 20
 class Emitter:
     """Writes one event a line, each with ts, seq, run_id, phase, component, pid and level, to a file and to stdout.
 
-    stdout gets a copy only where it is no terminal: on a terminal events would mix with the words for people. When it
-    takes no more (read by nobody, on a full disk) `lost` says why, and the file goes on.
+    stdout gets a copy where it was asked for. When it takes no more (read by nobody, on a full disk) `lost` says why,
+    and the file goes on.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Emitter:
         self._always = {"phase": phase, "component": component, "pid": os.getpid(), **always}
         self._lock = threading.Lock()
         self._seq = 0
-        self._to_stdout = to_stdout and not sys.stdout.isatty()
+        self._to_stdout = to_stdout
         self.lost = ""
         self._handle: int | None = None
         if file is not None:
@@ -120,9 +120,14 @@ def runs_events(logs: Path, phase: str, *, to_stdout: bool) -> Emitter:
     return Emitter("runs", phase, file, to_stdout=to_stdout)
 
 
+def can_draw(stream: Any) -> bool:
+    """Say whether a view can be drawn on a stream: a terminal that is not dumb. NO_COLOR only takes its colour."""
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
+
+
 def is_colourful(stream: Any) -> bool:
     """Say whether a stream may carry colour: a terminal, NO_COLOR unset, TERM not dumb."""
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return can_draw(stream) and not os.environ.get("NO_COLOR")
 
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "": ""}
@@ -135,6 +140,7 @@ class Console:
         self._colourful = is_colourful(sys.stderr)
         self._log = log
         self._handle: int | None = None
+        self.out = tell  # prints; a live view takes its place while it is drawn
 
     def log(self, line: str) -> None:
         """Write one line into the log alone. A log that cannot be written is said once: the journal has the facts."""
@@ -151,10 +157,13 @@ class Console:
             why = error.strerror if isinstance(error, OSError) else error
             tell(f"Warning: {log} is not written any more: {why}\n")
 
-    def say(self, line: str, colour: str = "") -> None:
-        """Say one line; what it holds from outside is made plain."""
+    def say(self, line: str, colour: str = "", *, dated: bool = False) -> None:
+        """Say one line; what it holds from outside is made plain. One that is `dated` begins with the moment, unless
+        it is for a terminal."""
         line = one_line(line, 2000)
         self.log(line)
+        if dated and not sys.stderr.isatty():
+            line = f"{timestamp()} {line}"
         if not is_hushed():
             code = _COLOURS[colour] if self._colourful else ""
-            tell(f"\033[{code}m{line}\033[0m\n" if code else f"{line}\n")
+            self.out(f"\033[{code}m{line}\033[0m\n" if code else f"{line}\n")

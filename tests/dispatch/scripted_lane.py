@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from trailblazer.dispatch.engine import Closing, carry_out
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.lane import Dispatch, Handle, Held, Lane, OwnedLane, Running
+from trailblazer.dispatch.queue import GivenPlan
 from trailblazer.dispatch.settling import Limits
 from trailblazer.paths import Places
 from trailblazer.record.admission import Switch
@@ -34,7 +35,7 @@ DONE = Outcome(Status.SUCCESS)
 Answer = Outcome | Again | Left
 
 
-class Listed:
+class Listed(GivenPlan):
     """A plan that has all its items from the start."""
 
     def __init__(self, items: Callable[[], Iterator[Item]]) -> None:

@@ -27,6 +27,7 @@ from trailblazer.record.lines import (
     Retried,
     Settled,
     Started,
+    Steered,
     Switched,
     Warned,
 )
@@ -134,6 +135,7 @@ LINES = [
     LeftRunning(item="a", index=0, attempt=3, reason="fire and forget"),
     Settled(item="a", index=0, attempt=4, status="success", usage={"tokens": 3}, details={"exit_code": 0}),
     Warned(reason="odd", item="a"),
+    Steered(action="add", word="more.txt", by="ada", uid=1000, pid=9, answer="2 items added"),
     Closed(status="finished", exit_code=0),
 ]
 

@@ -29,7 +29,7 @@ ALONE = {
     "jsonschema": "schemas",
     "jsonschema_rs": "schemas",
     "yaml": "config",
-    "rich": "reports.monitoring",
+    "rich": "reports.screen",
     "httpx": "pipeline.embedders.service",
     "urllib.request": "cron.ping",
     "cronsim": "cron.lines",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from trailblazer.dispatch.lane import Dispatch, Lane
 from trailblazer.dispatch.settling import Audience
-from trailblazer.record.admission import Room, Switch, To
+from trailblazer.record.admission import WIDE, Room, Switch, To
 from trailblazer.record.folder import Record
 
 LOOK_SECONDS = 0.1
@@ -34,32 +34,36 @@ def note_switch(record: Record, audience: Audience, switch: Switch) -> None:
 
 
 class Admission:
-    """Lets groups begin while the lane has room. `switched` is told once for whom everything waits, and when no more.
+    """Lets groups begin while the lane has room, at most `slots` at once, which may be changed at any time.
 
-    One thread at a time may ask; any thread may say that a group is done.
+    `switched` is told once for whom everything waits, and when no more. One thread at a time may ask; any thread may
+    say that a group is done.
     """
 
-    def __init__(self, lane: Lane, switched: Callable[[Switch], None]) -> None:
-        self._lane, self._switched = lane, switched
+    def __init__(self, lane: Lane, slots: int, switched: Callable[[Switch], None]) -> None:
+        self._lane, self.slots, self._switched = lane, slots, switched
+        self.room = WIDE
         self._change = threading.Condition()
         self._busy = 0
         self._waiting: Room | None = None
 
-    def begin(self, stopping: threading.Event) -> bool:
-        """Wait until one more group may begin, and count it; False when the dispatch stops. Trouble is the lane's."""
-        while not stopping.is_set():
-            room = self._lane.room()
-            if self._busy < room.slots:
-                self._say(None)
-                with self._change:
-                    self._busy += 1
-                return True
-            if room.slots == 0 and room.until is not None:
-                self._say(room)
+    def begin(self) -> bool:
+        """Count one more group if it may begin, and say whether it may. Trouble is the lane's."""
+        self.room = room = self._lane.room()
+        if self._busy < min(room.slots, self.slots):
+            self._say(None)
             with self._change:
-                if self._busy >= room.slots:
-                    self._change.wait(LOOK_SECONDS)
+                self._busy += 1
+            return True
+        if room.slots == 0 and room.until is not None:
+            self._say(room)
         return False
+
+    def wait(self) -> None:
+        """Wait a moment, until a group is done at most."""
+        with self._change:
+            if self._busy >= min(self.room.slots, self.slots):
+                self._change.wait(LOOK_SECONDS)
 
     def end(self) -> None:
         """Count a group as done."""

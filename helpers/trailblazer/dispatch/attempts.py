@@ -10,8 +10,9 @@ from trailblazer.dispatch.queue import Task
 from trailblazer.dispatch.settling import Audience, Settling
 from trailblazer.errors import ServiceDown, StorageTrouble, Trouble
 from trailblazer.record.folder import Record
-from trailblazer.record.outcomes import Outcome, Refused, Status, outcome_of
+from trailblazer.record.outcomes import GOOD, Again, Left, Outcome, Refused, Status, outcome_of
 
+CANCEL_SECONDS = 5.0  # what a cancelled attempt has to end by itself
 Group = dict[int, tuple[Task, Held]]
 
 
@@ -33,6 +34,8 @@ class Attempts:
         self._lane, self._record, self._settling, self._audience = lane, record, settling, audience
         self._lock = threading.Lock()
         self._running: dict[int, Running] = {}
+        self._running_of: dict[int, Running] = {}
+        self._cancelled: dict[int, str] = {}  # why items are cancelled, by their index
         self.grace: float | None = None
 
     def carry(self, tasks: Sequence[Task]) -> None:
@@ -62,6 +65,9 @@ class Attempts:
         self._wait(group, running)
 
     def _is_refused(self, task: Task) -> bool:
+        if self._cancelled and (why := self._cancelled.get(task.item.index)):
+            self._settling.settle(task, 0, Outcome(Status.CANCELLED, why))
+            return True
         try:
             refused = self._lane.gate(task.item)
         except ServiceDown as trouble:
@@ -107,27 +113,65 @@ class Attempts:
         return Held(held.item, number, self._record.attempt_folder(index, number))
 
     def _wait(self, group: Group, running: Running) -> None:
+        indices = list(group)
         with self._lock:
             self._running[id(running)] = running
+            for index in indices:
+                self._running_of[index] = running
+            is_cancelled = not self._cancelled.keys().isdisjoint(indices)
         if self.grace is not None:
             running.end("cancelled", self.grace)
+        elif is_cancelled:
+            running.end("cancelled", CANCEL_SECONDS)
         try:
             for one, answer in running.wait():
                 known = group.pop(one.item.index, None)
                 if known is None:
                     self._record.warn("the lane answered twice, or for an attempt that nobody began", one.item)
                 else:
-                    self._settling.answer(known[0], known[1], answer)
+                    self._settling.answer(known[0], known[1], self._amended(one, answer, indices))
             self._answer_all(group, Outcome(Status.ERROR, "the lane gave no outcome"))
         except Trouble as trouble:
             self._answer_all(group, _outcome_of(trouble))
         finally:
             with self._lock:
                 del self._running[id(running)]
+                for index in indices:
+                    self._running_of.pop(index, None)
+
+    def _amended(self, one: Held, answer: Outcome | Again | Left, together: Sequence[int]) -> Outcome | Again | Left:
+        """Return the answer of an attempt where a person cancelled an item of its group.
+
+        What was cancelled is not retried. What was ended with it goes back to the queue.
+        """
+        if not self._cancelled or isinstance(answer, Left):
+            return answer
+        if why := self._cancelled.get(one.item.index):
+            is_good = isinstance(answer, Outcome) and answer.status in GOOD
+            details = answer.details if isinstance(answer, Outcome) else {}
+            return answer if is_good else Outcome(Status.CANCELLED, why, usage=answer.usage, details=details)
+        is_ended = isinstance(answer, Outcome) and answer.status is Status.CANCELLED and self.grace is None
+        if is_ended and not self._cancelled.keys().isdisjoint(together):
+            return Again(0.0, "its worker was ended with another item that was cancelled", answer.usage)
+        return answer
 
     def _answer_all(self, group: Group, outcome: Outcome) -> None:
         for task, held in group.values():
             self._settling.answer(task, held, outcome)
+
+    def cancel(self, index: int, why: str) -> None:
+        """End the attempt at an item, or let none begin; `why` is the reason of its outcome."""
+        with self._lock:
+            self._cancelled[index] = why
+            running = self._running_of.get(index)
+        if running is not None:
+            running.end("cancelled", CANCEL_SECONDS)
+
+    def forget(self, indices: Sequence[int]) -> None:
+        """Let items that were cancelled be tried again."""
+        with self._lock:
+            for index in indices:
+                self._cancelled.pop(index, None)
 
     def end_all(self, grace: float) -> None:
         """Ask every attempt to end within `grace` seconds, also those that are about to begin."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trailblazer.atomic import write_whole
 from trailblazer.dispatch.admission import Admission, note_switch
 from trailblazer.dispatch.attempts import Attempts
+from trailblazer.dispatch.door import Door
 from trailblazer.dispatch.halting import Verdict
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.lane import Held, Lane, Running
+from trailblazer.dispatch.obeying import Ends, Obeying
 from trailblazer.dispatch.queue import Plan, Queue, Task
 from trailblazer.dispatch.settling import Audience, Limits, Settling
 from trailblazer.errors import StorageTrouble, Trouble
@@ -38,33 +41,49 @@ class Closing:
 
 
 def carry_out(
-    plan: Plan, lane: Lane, record: Record, limits: Limits, audience: Audience, interrupts: Interrupts
+    plan: Plan,
+    lane: Lane,
+    record: Record,
+    limits: Limits,
+    audience: Audience,
+    interrupts: Interrupts,
+    door: Door | None = None,
 ) -> Closing:
     """Gate, claim, begin and settle each item in order, in up to `limits.slots` slots at once; return how it ended.
 
     Items with a good result in the record are skipped. An interrupt stops the dispatch: no item starts any more,
-    attempts are ended and claims released. The journal has every fact before the audience does.
+    attempts are ended and claims released. The journal has every fact before the audience does. Through the door the
+    dispatch is steered while it carries items out.
     """
-    engine = _Engine(plan, lane, record, limits, audience, interrupts)
+    engine = _Engine(plan, lane, record, limits, audience, interrupts, door or Door(record))
     with engine.keeping_claims_alive():
         engine.find_earlier_attempts()
-        engine.watch(engine.start_slots())
+        engine.carry_out()
     engine.cancel_rest()
     return engine.closing()
 
 
 class _Engine:
     def __init__(
-        self, plan: Plan, lane: Lane, record: Record, limits: Limits, audience: Audience, interrupts: Interrupts
+        self,
+        plan: Plan,
+        lane: Lane,
+        record: Record,
+        limits: Limits,
+        audience: Audience,
+        interrupts: Interrupts,
+        door: Door,
     ) -> None:
         self.plan, self.lane, self.record, self.limits, self.audience = plan, lane, record, limits, audience
-        self.interrupts = interrupts
+        self.interrupts, self.door = interrupts, door
         self.stopping = threading.Event()
         self.halted: Closing | None = None
         self.queue = Queue(plan, record.has_good_result)
         self.settling = Settling(lane, record, limits, audience, self.queue, self.is_stopping, self.halt_by)
         self.attempts = Attempts(lane, record, self.settling, audience)
-        self.admission = Admission(lane, functools.partial(note_switch, record, audience))
+        self.admission = Admission(lane, limits.slots, functools.partial(note_switch, record, audience))
+        self.slots: list[threading.Thread] = []
+        self.has_drained = False
         self.found: list[tuple[list[Held], Running]] = []
         self.turn = threading.Lock()
 
@@ -83,38 +102,54 @@ class _Engine:
                 self.record.warn(f"cannot find out what became of an earlier attempt: {trouble.what}", held[0].item)
                 continue
             if running is not None:
-                self.queue.take_away([Task(one.item) for one in held])
+                self.queue.take_away([one.item for one in held])
                 self.found.append((held, running))
 
-    def start_slots(self) -> list[threading.Thread]:
-        """Start as many slots as the limits allow, at most one for each item.
+    def carry_out(self) -> None:
+        """Carry items out until none is left. What a steering added when the slots had ended starts them anew."""
+        obeying = Obeying(
+            self.plan, self.lane, self.record, self.queue, self.admission, self.attempts, self.settling,
+            Ends(self.drain, self.interrupts.stop),
+        )  # fmt: skip
+        with self.door.open(obeying.decide, lambda: self.admission.room):
+            while True:
+                self.start_slots()
+                if not self.watch() or self.door.shut_if(lambda: self.is_stopping() or self.queue.is_over):
+                    return
+
+    @property
+    def wanted(self) -> int:
+        """How many slots there should be; a steering may change it."""
+        return min(self.admission.slots, max(1, self.record.standing.planned))
+
+    def start_slots(self) -> None:
+        """Start as many slots as are wanted, at most one for each item.
 
         When the system refuses another thread, the slots that run do the work.
         """
-        slots: list[threading.Thread] = []
-        for number in range(min(self.limits.slots, max(1, self.record.standing.planned))):
+        self.slots = [slot for slot in self.slots if slot.is_alive()]
+        for number in range(len(self.slots), self.wanted):
             slot = threading.Thread(target=self.work, name=f"slot-{number}", daemon=True)
             try:
                 slot.start()
             except RuntimeError as error:
-                if not slots:
+                if not self.slots:
                     self.halt_for(error)
                 break
-            slots.append(slot)
-        return slots
+            self.slots.append(slot)
 
     def work(self) -> None:
         """Carry items from gate to outcome in one slot, until there are none. The failure of an item is data."""
         try:
             while earlier := self._next_found():
                 self.attempts.follow(*earlier)
-                self.queue.done(len(earlier[0]))
+                self.queue.done([one.item.index for one in earlier[0]])
             while tasks := self._next():
                 try:
                     self.attempts.carry(tasks)
                 finally:
                     self.admission.end()
-                self.queue.done(len(tasks))
+                self.queue.done([task.item.index for task in tasks])
         except BaseException as error:  # noqa: BLE001 - an error in a slot stops the dispatch; it must not vanish
             self.halt_for(error)
 
@@ -126,12 +161,16 @@ class _Engine:
         """Return the next items, or none when no more start. Slots ask one by one, to keep the order of the plan."""
         with self.turn:
             self.limits.throttle.wait(self.stopping)
-            tasks = self.queue.take(max(1, self.lane.group), self.stopping)
-            try:
-                return tasks if tasks and self.admission.begin(self.stopping) else []
-            except Trouble as trouble:  # nobody is there to do the work, or the budget is spent
-                self.halt(closing_for(trouble, self.record), now=False)
-                return []
+            while tasks := self.queue.take(max(1, self.lane.group), self.stopping):
+                try:
+                    if self.admission.begin():
+                        return tasks
+                except Trouble as trouble:  # nobody is there to do the work, or the budget is spent
+                    self.halt(closing_for(trouble, self.record), now=False)
+                    return []
+                self.queue.give_back(tasks)
+                self.admission.wait()
+            return []
 
     # -- stopping ---------------------------------------------------------------------------------------------
 
@@ -155,11 +194,22 @@ class _Engine:
         """Stop everything after an error; the folder keeps the traceback of a bug."""
         self.halt(closing_for(error, self.record), now=True)
 
-    def watch(self, slots: Sequence[threading.Thread]) -> None:
-        """Wait for the slots, notice interrupts and show progress. Abandon work that does not end in time."""
-        deadline, seen = None, 0
-        while alive := [slot for slot in slots if slot.is_alive()]:
+    def drain(self, by: str) -> None:
+        """Start no more items because a person says so; those that run finish."""
+        self.has_drained = True
+        self.halt(Closing(128 + signal.SIGINT, f"drained by {by}: what ran has finished"), now=False)
+
+    def watch(self) -> bool:
+        """Wait for the slots, notice interrupts and show progress; return whether every slot has ended.
+
+        Work that does not end in time is abandoned.
+        """
+        deadline, seen, wanted = None, 0, self.wanted
+        while alive := [slot for slot in self.slots if slot.is_alive()]:
             alive[0].join(TICK_SECONDS)
+            if self.wanted > wanted:
+                self.start_slots()
+            wanted = self.wanted
             if self.interrupts.count > seen:
                 seen = self.interrupts.count
                 grace = 0.0 if seen > 1 else GRACE_SECONDS
@@ -169,8 +219,9 @@ class _Engine:
                 deadline = time.monotonic() + self.attempts.grace + PATIENCE_SECONDS
             if deadline is not None and time.monotonic() > deadline:
                 self.settling.abandon("did not end when it was asked to")
-                return
+                return False
             self._show()
+        return True
 
     def _show(self) -> None:
         try:
@@ -217,11 +268,14 @@ class _Engine:
         """Return how the dispatch ended."""
         if self.interrupts.signal:
             return Closing(128 + self.interrupts.signal, "interrupted")
-        if self.halted:
-            return self.halted
         standing = self.record.standing
+        if self.halted and (not self.has_drained or standing.unrun or standing.counts[Status.CANCELLED]):
+            return self.halted
         if standing.failed:
             return Closing(6, f"{standing.failed} of {counted(standing.planned, 'item')} failed")
+        if cancelled := standing.counts[Status.CANCELLED]:
+            was = "was" if cancelled == 1 else "were"
+            return Closing(6, f"{cancelled} of {counted(standing.planned, 'item')} {was} cancelled")
         refused = standing.refused[Refusal.GATE]
         if refused and not standing.good:
             who = "every item" if refused == standing.planned else f"{refused} of {counted(standing.planned, 'item')}"

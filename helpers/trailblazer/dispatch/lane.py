@@ -84,6 +84,9 @@ class Lane(Protocol):
         One thread asks at a time. A Trouble stops the dispatch: no item starts any more, what runs ends by itself.
         """
 
+    def widen(self, slots: int) -> None:
+        """Take in that the dispatch has another number of slots from now on."""
+
     def gate(self, item: Item) -> Refused | None:
         """Return why an item is refused, or None. A gate costs nothing, writes nothing and claims nothing."""
 
@@ -132,6 +135,9 @@ class OwnedLane:
     def room(self) -> Room:
         """Let every slot be busy."""
         return WIDE
+
+    def widen(self, slots: int) -> None:
+        """Need not know."""
 
     def gate(self, item: Item) -> Refused | None:
         """Refuse nothing."""

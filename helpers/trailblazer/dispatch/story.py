@@ -3,102 +3,49 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from trailblazer import schemas
-from trailblazer.config import Config
 from trailblazer.dispatch import engine
 from trailblazer.dispatch.admission import dispatch_of
+from trailblazer.dispatch.control import Control
+from trailblazer.dispatch.door import Door
 from trailblazer.dispatch.engine import Closing, closing_for
 from trailblazer.dispatch.interrupts import Interrupts
-from trailblazer.dispatch.lane import Lane
-from trailblazer.dispatch.queue import Plan
-from trailblazer.dispatch.settling import Limits
-from trailblazer.errors import ProofBroken, ServiceDown, Trouble
+from trailblazer.dispatch.keys import KEYS, Keys
+from trailblazer.dispatch.opening import open_for
+from trailblazer.dispatch.work import Answer, Work
+from trailblazer.errors import StorageTrouble, Trouble
 from trailblazer.events import Console, Emitter
-from trailblazer.places.local import end_survivors
+from trailblazer.paths import timestamp
 from trailblazer.plain import one_line
 from trailblazer.record import proof
-from trailblazer.record.folder import JOURNAL, Record, hold, open_record, reopen_record
-from trailblazer.record.manifest import MANIFEST, Resource, Seed, read_manifest
-from trailblazer.record.pruning import clean_leftovers
-from trailblazer.record.seals import keep_seal, kept_seal, place_for_seal, withdraw_seal
-from trailblazer.record.standing import read_standing
-from trailblazer.record.verification import verify_folder
-from trailblazer.reports.audience import Audience, Shown
+from trailblazer.record.folder import Record
+from trailblazer.record.manifest import MANIFEST, RUNNING
+from trailblazer.record.seals import keep_seal, place_for_seal
+from trailblazer.reports.audience import Shown
+from trailblazer.reports.board import Board
 from trailblazer.reports.closing import report_at_close
-from trailblazer.reports.progress import Progress
+from trailblazer.reports.monitoring import read_work, status_line, status_of
+from trailblazer.reports.progress import Progress, View, in_words
 from trailblazer.reports.summary import Bookkeeper
+from trailblazer.streams import put_out
 
+MOST_RUNNING = 20  # that SIGUSR1 lists
 MOST_NAMED = 3  # unread entries that one warning names
 TICK_SECONDS = 0.1
 CLOSE_SECONDS = 0.5  # after an interrupt: how long closing the lane, making an index or keeping the seal may take
 KEPT = "kept"
 ARCHIVES = ("plan_preflight", "plan", "retrieval_qc", "inputs", "scenario")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Show:
-    """What people and machines are shown: `interval` is the seconds between progress lines, and 0 shows none."""
-
-    interval: float
-    verbose: bool = False
-    events: bool = True
-
-
-class Work(Protocol):
-    """What a verb asks for: the plan, the lane that carries it out, and the words that differ.
-
-    `command` is the verb, and `retry` its flag that tries again what failed. `resumes` is the folder of the dispatch
-    that is resumed, or None for a new one. A resumed dispatch has its
-    parameters, plan and archive already.
-    """
-
-    noun: str
-    phase: str
-    command: str
-    retry: str
-    schema: str
-    config: Config
-    resumes: Path | None
-    force: bool
-    show: Show
-    limits: Limits
-    planned: int
-
-    @property
-    def lane(self) -> Lane:
-        """The lane that carries the items."""
-
-    def seed(self) -> Seed:
-        """Return the fields of the manifest that say what was asked for (E5)."""
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Return what the manifest keeps for a resume: `lane`, and what the schema named `schema` describes."""
-
-    def archive(self, folder: Path) -> Sequence[Resource]:
-        """Copy what the dispatch works from into its folder, and return the copies (E4)."""
-
-    def opening_words(self, record: Record) -> Iterable[str]:
-        """Yield the lines that open the dispatch on the screen."""
-
-    def plan(self, record: Record, progress: Progress, interrupts: Interrupts) -> Plan:
-        """Return the plan."""
-
-    def audience(self, shown: Shown, record: Record) -> Audience:
-        """Return what shows each item to people and machines."""
-
-    def finish(self, record: Record, closing: Closing, progress: Progress) -> Closing:
-        """Do what is left when every item is settled, and return how the dispatch ends."""
-
-    def closing_words(self, record: Record) -> Iterable[str]:
-        """Yield the lines that close the dispatch, before the paths of its documents."""
 
 
 def carry_out(work: Work) -> int:
@@ -109,75 +56,19 @@ def carry_out(work: Work) -> int:
     work.lane.check()
     console = Console(work.config.places.logs / "dispatcher.out")
     with Interrupts() as interrupts:
-        record = _open(work)
+        record = open_for(work)
         with contextlib.closing(record):
             return _Story(work, record, console, interrupts).run()
-
-
-def _open(work: Work) -> Record:
-    """Return the record of a new dispatch with its archive, or of the one that is resumed."""
-    with contextlib.suppress(OSError):
-        clean_leftovers(work.config.places)
-    if work.resumes is not None:
-        return _reopen(work.resumes, work.config, force=work.force)
-    parameters = dict(work.parameters())
-    schemas.check(work.schema, parameters, MANIFEST)
-    record = open_record(work.config.places, work.seed(), planned=work.planned, parameters=parameters)
-    try:
-        words = {"resume_with": f"{work.command} --resume", "retry_with": f"{work.command} {work.retry}"}
-        record.publish(inputs=tuple(work.archive(record.folder)), **words)
-    except BaseException as error:
-        with contextlib.closing(record), contextlib.suppress(Trouble):  # the error itself must not be hidden
-            closing = closing_for(error, record)
-            record.complete(closing.exit_code, closing.why)
-            record.seal()
-        raise
-    return record
-
-
-def _reopen(folder: Path, config: Config, *, force: bool) -> Record:
-    """Return the record of an earlier dispatch, and end its processes. A changed folder is refused with ProofBroken."""
-    lock = hold(folder)  # first: the processes of a dispatcher that lives must not be ended
-    try:
-        changed = _changes_in(folder, config)
-        if changed and not force:
-            hint = "\n".join([*changed[1:], "`trailblazer verify` shows all of it. To resume all the same: --force."])
-            raise ProofBroken(f"dispatch {folder.name} is not as it was sealed: {changed[0]}", hint)
-        if changed or (folder / proof.SEAL).is_file():
-            _withdraw_seal(folder, config, force=force)
-        standing, _ = read_standing(folder / JOURNAL)
-        ended = end_survivors(folder, [group.handle for group in standing.unfinished() if group.handle])
-    except BaseException:
-        lock.free()
-        raise
-    return reopen_record(folder, lock, ended=ended, changed=changed)
-
-
-def _changes_in(folder: Path, config: Config) -> list[str]:
-    """Return what somebody changed in a sealed folder. A folder that was not closed has no seal, and proves nothing."""
-    if (folder / proof.SEAL).is_file():
-        return verify_folder(folder, *kept_seal(config, folder.name)).findings
-    if read_manifest(folder).seal_kept_in is None or kept_seal(config, folder.name)[0] is None:
-        return []
-    return [f"{proof.SEAL} was removed; the database keeps its digest"]
-
-
-def _withdraw_seal(folder: Path, config: Config, *, force: bool) -> None:
-    """Have the database forget the seal: else the next one would count as forged when it cannot be kept."""
-    if read_manifest(folder).seal_kept_in is None:
-        return
-    try:
-        withdraw_seal(config, folder.name)
-    except ServiceDown as trouble:
-        if not force:
-            hint = "Run the same command again when it answers. To carry on without a proof: --force."
-            raise ServiceDown(f"the seal of {folder.name} cannot be withdrawn: {trouble.what}", hint) from trouble
 
 
 class _Story:
     def __init__(self, work: Work, record: Record, console: Console, interrupts: Interrupts) -> None:
         self.work, self.record, self.console, self.interrupts = work, record, console, interrupts
-        self.progress = Progress(console, interval=work.show.interval)
+        self.door, self.board = Door(record), Board(record.standing)
+        record.listener = self.board.follow
+        self.progress = Progress(
+            console, interval=work.show.interval, asked=lambda: interrupts.asked, state=self.state_lines
+        )
         self.emitter = Emitter(
             work.noun,
             work.phase,
@@ -187,11 +78,33 @@ class _Story:
         )
 
     def run(self) -> int:
+        """Carry out and close, whatever happens; print the answer, and return the exit code."""
+        code = self.run_to_end()
+        show = self.work.show
+        with contextlib.suppress(StorageTrouble):  # nobody reads it: the exit code says it all
+            if show.answer is Answer.JSON:
+                self.put("done", exitCode=code)
+            elif show.answer is Answer.FOLDER and not show.events and not sys.stdout.isatty():
+                put_out(f"{self.record.folder}\n")
+        return code
+
+    def put(self, event: str, **more: str | int) -> None:
+        """Print a line for machines on stdout."""
+        line = {"event": event, "ts": timestamp(), "dispatchId": self.record.dispatch_id, **more}
+        schemas.check_shape("dispatch_line", line, "stdout")
+        put_out(json.dumps(line) + "\n")
+
+    def run_to_end(self) -> int:
         """Carry out and close, whatever happens; return the exit code."""
         closing = Closing(1, "the dispatch did not finish")
         try:
-            with Bookkeeper(self.record):
-                closing = self.carry_out()
+            with Bookkeeper(self.record), Control(self.record.folder, self.door) as control:
+                if self.work.show.answer is Answer.JSON:
+                    self.put("launch", folder=str(self.record.folder), socket=str(control.socket), pid=os.getpid())
+                if control.problem:
+                    self.console.say(f"Warning: this dispatch cannot be steered: {control.problem}", "yellow")
+                with self.progress.live(self.make_view):
+                    closing = self.carry_out()
         except BaseException as error:  # noqa: BLE001 - the record must be closed, whatever it was
             closing = closing_for(error, self.record)
         return self.close(closing)
@@ -206,10 +119,34 @@ class _Story:
             plan = work.plan(record, self.progress, self.interrupts)
             audience = work.audience(Shown(self.progress, self.emitter, work.noun, work.show.verbose), record)
             work.lane.open(dispatch_of(record, audience, self.progress.say))
-            closing = engine.carry_out(plan, work.lane, record, work.limits, audience, self.interrupts)
+            closing = engine.carry_out(plan, work.lane, record, work.limits, audience, self.interrupts, self.door)
         finally:
             self.within_limit(work.lane.close)
         return self.within_limit(lambda: work.finish(record, closing, self.progress)) or closing
+
+    def make_view(self) -> AbstractContextManager[View]:
+        """Return the live view, whose keys steer this dispatch."""
+        from trailblazer.reports.live import LiveView
+        from trailblazer.reports.screen import Scene
+
+        record, slots, began = self.record, self.work.limits.slots, time.time()
+        keys = Keys(self.door, lambda: self.board.slots or slots, self.progress.say)
+
+        def look() -> Scene:
+            work = read_work(record.folder)
+            return Scene(record.folder, self.board, RUNNING, began, slots, self.door.room(), work, KEYS)
+
+        return LiveView(look, keys.press, lambda: self.interrupts.continued)
+
+    def state_lines(self) -> Iterator[str]:
+        """Yield how the dispatch stands, for who asks by SIGUSR1."""
+        record = self.record
+        yield status_line(status_of(record.folder, self.board, record.manifest, read_work(record.folder)))
+        now = time.time()
+        for one in self.board.oldest(MOST_RUNNING):
+            yield f"  {one_line(one.item, 80)} (task_{one.index}) attempt {one.attempt}: {in_words(now - one.since)}"
+        if (more := len(self.board.running) - MOST_RUNNING) > 0:
+            yield f"  … and {more} more that run"
 
     def within_limit(self, last: Callable[[], Result]) -> Result | None:
         """Return what a last step answers. From an interrupt on it may take a second more, then goes on without us."""

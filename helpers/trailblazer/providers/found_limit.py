@@ -20,11 +20,17 @@ class FoundLimit:
     def __init__(self, first: int, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.most = max(1, most)
         self.slots = min(max(1, first), self.most)
-        self.in_use = 0
+        self.in_use = self.limited = 0
         self._clock = clock
         self._most_in_use = self._good = 0
         self._was_limited = False
         self._cut_at = self._paused_at = -CUT_SECONDS
+
+    def resize(self, most: int) -> None:
+        """Allow up to `most` slots. Where as many as allowed were stood until now, so many more are tried at once."""
+        is_full = self.slots == self.most and not self._was_limited
+        self.most = max(1, most)
+        self.slots = self.most if is_full else min(self.slots, self.most)
 
     def begin(self) -> None:
         """Take a slot."""
@@ -49,6 +55,7 @@ class FoundLimit:
     def note_limited(self) -> None:
         """Count an answer 429."""
         self._was_limited = True
+        self.limited += 1
         self._begin_round()
         if self._clock() - self._cut_at >= CUT_SECONDS:
             self._cut_at = self._clock()

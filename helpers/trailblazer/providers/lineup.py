@@ -73,6 +73,12 @@ class Lineup:
         for one in early:
             self._tell(one)
 
+    def widen(self, slots: int) -> None:
+        """Allow so many attempts at once at each provider."""
+        with self._lock:
+            for member in self.members:
+                member.limit.resize(slots)
+
     def close(self) -> None:
         """End a preflight that runs."""
         self._over.set()
@@ -104,7 +110,8 @@ class Lineup:
             if at_work is not None:
                 probes = sum(1 for one in self._in_turn() if one.breaker.closure is not None and one.breaker.is_free)
                 free = 0 if at_work.breaker.closure else max(0, at_work.limit.slots - at_work.limit.in_use)
-                return Room(in_use + probes + free, f"{at_work.name}: {at_work.limit.slots} at once", name=at_work.name)
+                slots, limited = in_use + probes + free, sum(member.limit.limited for member in self.members)
+                return Room(slots, f"{at_work.name}: {at_work.limit.slots} at once", name=at_work.name, limited=limited)
             if in_use:
                 return Room(in_use, "every provider is closed")
             return self._wait_or_stop()

@@ -11,13 +11,14 @@ from enum import StrEnum
 class Room:
     """How many groups of items may be busy at once, and where that is none: whom they wait for, until when, and why.
 
-    `until` is in epoch seconds; None: nobody knows.
+    `until` is in epoch seconds; None: nobody knows. `limited` counts the answers 429 so far.
     """
 
     slots: int
     reason: str = ""
     until: float | None = None
     name: str = ""
+    limited: int = 0
 
 
 WIDE = Room(sys.maxsize)  # as many as there are slots

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from trailblazer.record.lines import (
     Retried,
     Settled,
     Started,
+    Steered,
     Switched,
     Warned,
 )
@@ -37,6 +40,7 @@ from trailblazer.record.outcomes import GOOD, Again, Item, Left, Outcome
 from trailblazer.record.standing import Snapshot, Standing, read_standing
 
 JOURNAL = "journal.ndjson"
+LATEST = "latest"  # a link to the dispatch that was started last
 
 
 class Record:
@@ -48,6 +52,7 @@ class Record:
     def __init__(self, folder: Path, manifest: Manifest, journal: Journal, standing: Standing, lock: Lock) -> None:
         self.folder, self.manifest, self.journal, self.standing = folder, manifest, journal, standing
         self._lock, self._writing, self._is_closed = lock, threading.Lock(), False
+        self.listener: Callable[[Line, float], None] = lambda _line, _moment: None  # hears each line and its moment
 
     @property
     def dispatch_id(self) -> str:
@@ -84,36 +89,19 @@ class Record:
 
     def settle(self, item: Item, attempt: int, outcome: Outcome) -> None:
         """Write the outcome of an item to the journal."""
-        status, refusal = str(outcome.status), str(outcome.refusal)
-        self._write(
-            Settled(
-                item=item.id,
-                index=item.index,
-                attempt=attempt,
-                status=status,
-                reason=outcome.reason,
-                refusal=refusal,
-                phase=item.phase,
-                usage=outcome.usage,
-                details=outcome.details,
-            )
-        )
+        line = Settled(
+            item=item.id, index=item.index, attempt=attempt, status=str(outcome.status), reason=outcome.reason,
+            refusal=str(outcome.refusal), phase=item.phase, usage=outcome.usage, details=outcome.details,
+        )  # fmt: skip
+        self._write(line)
 
     def retry(self, item: Item, attempt: int, outcome: Outcome, after: float) -> None:
         """Write to the journal that an attempt failed and the item is retried after `after` seconds."""
-        status = outcome.status.value
-        self._write(
-            Retried(
-                item=item.id,
-                index=item.index,
-                attempt=attempt,
-                reason=outcome.reason,
-                status=status,
-                after=after,
-                usage=outcome.usage,
-                provider=outcome.details.get("provider", ""),
-            )
-        )
+        line = Retried(
+            item=item.id, index=item.index, attempt=attempt, reason=outcome.reason, status=outcome.status.value,
+            after=after, usage=outcome.usage, provider=outcome.details.get("provider", ""),
+        )  # fmt: skip
+        self._write(line)
 
     def postpone(self, item: Item, attempt: int, again: Again) -> None:
         """Write to the journal that an item goes back to the queue."""
@@ -142,12 +130,17 @@ class Record:
         """Write a warning to the journal. It settles nothing."""
         self._write(Warned(reason=reason, item=item.id if item else None))
 
+    def steer(self, line: Steered) -> None:
+        """Write to the journal that a person steered the dispatch."""
+        self._write(line)
+
     def _write(self, line: Line) -> None:
         """Write a line, unless the last one was written: what a late thread has to say changes nothing any more."""
         with self._writing:
             if not self._is_closed:
                 self.standing.follow(line, self.journal.append(line))
                 self._is_closed = isinstance(line, Closed)
+                self.listener(line, time.time())
 
     def snapshot(self) -> Snapshot:
         """Return the standing of this moment, with the journal's head of the same moment."""
@@ -205,6 +198,10 @@ def open_record(places: Places, seed: Seed, *, planned: int, parameters: Mapping
     record = Record(folder, manifest, Journal(folder / JOURNAL), Standing(), lock)
     record._write(Opened(dispatch=folder.name, planned=planned, host=os.uname().nodename, pid=os.getpid()))
     record.publish()
+    with contextlib.suppress(OSError):  # it only helps people find the folder
+        link = places.dispatches / f".{LATEST}.{folder.name}"
+        link.symlink_to(folder.name)
+        link.replace(places.dispatches / LATEST)
     return record
 
 
@@ -280,7 +277,7 @@ def dispatch_folders(places: Places) -> list[Path]:
     found = []
     for folder in places.dispatches.iterdir():
         moment = schemas.read_moment(folder / MANIFEST, "startedOn") or read_stamp(folder.name)
-        if moment is not None and not folder.name.startswith(".") and _has_manifest(folder):
+        if moment is not None and not folder.name.startswith(".") and folder.name != LATEST and _has_manifest(folder):
             found.append((moment, len(folder.name), folder.name))
     return [places.dispatches / name for _, _, name in sorted(found)]
 

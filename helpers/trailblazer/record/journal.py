@@ -16,8 +16,7 @@ import orjson
 from trailblazer.atomic import cut_torn_tail, sync_folder, write_all
 from trailblazer.errors import DocumentInvalid, storage_trouble
 from trailblazer.paths import timestamp
-from trailblazer.processes.identity import holder_name
-from trailblazer.record.lines import FIELDS, KINDS, Line, Opened, Resumed, Settled, Started
+from trailblazer.record.lines import FIELDS, KINDS, Line, Settled, Started
 
 FIRST = "0" * 64
 # Returns the kind of a line and the values of the fields that are always written, in the order of FIELDS.
@@ -154,15 +153,6 @@ def _read(text: bytes, where: str) -> tuple[Line, str]:
         return line_of(record), previous
     except (ValueError, TypeError, KeyError, AttributeError):
         raise DocumentInvalid(f"{where} is not a journal line", "The journal was damaged.") from None
-
-
-def earlier_holders(journal: Path) -> list[str]:
-    """Return the processes that held a dispatch before the present one, as host/pid.
-
-    All of them have ended: a holder keeps the folder's lock as long as it lives.
-    """
-    lines = [line for line in read_journal(journal) if isinstance(line, Opened | Resumed) and line.host]
-    return [holder_name(line.host, line.pid) for line in lines[:-1]]
 
 
 def line_of(record: dict[str, Any]) -> Line:

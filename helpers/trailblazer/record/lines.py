@@ -152,6 +152,19 @@ class Warned(Line):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Steered(Line):
+    """A person steered the dispatch: what was asked for, by which user and process, and what was answered."""
+
+    kind = "steer"
+    action: str
+    word: str = ""
+    by: str
+    uid: int
+    pid: int
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closed(Line):
     """The dispatch ends."""
 
@@ -175,6 +188,7 @@ KINDS: dict[str, type[Line]] = {
         LeftRunning,
         Settled,
         Warned,
+        Steered,
         Closed,
     )
 }
@@ -186,6 +200,7 @@ _OPTIONAL = (
     "handle",
     "provider",
     "until",
+    "word",
 )  # in the kinds where they have a default
 
 

@@ -59,7 +59,11 @@ def remove(places: Places, path: Path) -> bool:
         path.replace(going)
         remove_tree(going)
         (places.dispatches / ".locks" / f"{path.name}.lock").unlink(missing_ok=True)
+        (places.dispatches / ".control" / f"{path.name}.sock").unlink(missing_ok=True)
         lock.free()
+        latest = places.dispatches / record.LATEST
+        if latest.is_symlink() and not latest.exists():
+            latest.unlink(missing_ok=True)
     except AlreadyRunning:
         return False
     except OSError as error:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from trailblazer.record.journal import read_written
+from trailblazer.processes.identity import holder_name
+from trailblazer.record.journal import read_journal, read_written
 from trailblazer.record.lines import (
     Begun,
     Closed,
@@ -20,6 +21,7 @@ from trailblazer.record.lines import (
     Retried,
     Settled,
     Started,
+    Steered,
     Switched,
 )
 from trailblazer.record.outcomes import Refusal, Status
@@ -68,7 +70,8 @@ class Standing:
         self.refused = dict.fromkeys(Refusal, 0)
         self.usage: dict[str, float] = {}
         self.earlier: dict[int, list[int]] = {}
-        self.resumes = 0
+        self.resumes = self.growths = 0
+        self.is_paused = False
         self.tallies = Tallies()
         self._started: dict[int, int] = {}
         self._begun: dict[int, Unfinished] = {}
@@ -109,8 +112,12 @@ class Standing:
                 self._plan(line.planned)
             case Grown():
                 self._grow(line.planned - self.planned)
+                self.growths += 1
+            case Steered(action="pause" | "resume"):
+                self.is_paused = line.action == "pause"
             case Resumed():
                 self.resumes += 1
+                self.is_paused = False
                 self.tallies.follow(line)
             case Switched() | Closed():
                 self.tallies.follow(line)
@@ -175,6 +182,15 @@ class Standing:
             groups.setdefault(together, Unfinished(left, handle))
         return list(groups.values())
 
+    def runs(self, index: int) -> bool:
+        """Say whether an attempt at an item has begun and has no outcome."""
+        return index in self._started
+
+    @property
+    def waiting(self) -> int:
+        """How many items have no outcome and do not run."""
+        return self.unrun - sum(1 for index in list(self._started) if self.of(index) is None)
+
     @property
     def running(self) -> int:
         """How many attempts have begun and have no outcome."""
@@ -214,6 +230,15 @@ class Standing:
         """Return how many items are planned, have each status, and have none, by the names of the documents."""
         by_status = {status.value: self.counts[status] for status in Status}
         return {"planned": self.planned, **by_status, "unrun": self.unrun}
+
+
+def earlier_holders(journal: Path) -> list[str]:
+    """Return the processes that held a dispatch before the present one, as host/pid.
+
+    All of them have ended: a holder keeps the folder's lock as long as it lives.
+    """
+    lines = [line for line in read_journal(journal) if isinstance(line, Opened | Resumed) and line.host]
+    return [holder_name(line.host, line.pid) for line in lines[:-1]]
 
 
 def read_standing(journal: Path) -> tuple[Standing, str]:

@@ -15,6 +15,8 @@ from trailblazer.record.outcomes import FAILED, Item, Outcome, Refusal, Status
 from trailblazer.record.standing import Standing
 from trailblazer.reports.progress import Progress
 
+LONGEST_WORDS = 1900
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -54,7 +56,9 @@ class Audience:
     def say_outcome(self, item: Item, outcome: Outcome) -> None:
         """Say an outcome that needs a person."""
         if outcome.status in FAILED:
-            self._shown.progress.say(f"{outcome.status.value.capitalize()}: {item.id}: {outcome.reason}", "red")
+            log = f" [task_{item.index}]" if "folder" in outcome.details else ""  # as `trailblazer log` takes it
+            said = f"{outcome.status.value.capitalize()}: {item.id}: {outcome.reason}"
+            self._shown.progress.say(one_line(said, LONGEST_WORDS) + log, "red")
         elif outcome.refusal is Refusal.GATE and outcome.status is Status.SKIPPED:
             self._shown.progress.say(f"Skipped (preflight): {item.id}: {outcome.reason}", "red")
         elif outcome.refusal is Refusal.HELD:

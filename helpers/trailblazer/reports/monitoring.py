@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,14 @@ from trailblazer.errors import DocumentInvalid
 from trailblazer.plain import one_line
 from trailblazer.record.folder import JOURNAL, find_folder
 from trailblazer.record.journal import read_written
-from trailblazer.record.lines import Closed, LeftRunning, Line, Postponed, Resumed, Retried, Settled, Started
 from trailblazer.record.manifest import RUNNING, Manifest, read_manifest
-from trailblazer.record.outcomes import FAILED, Status
+from trailblazer.record.outcomes import Status
 from trailblazer.record.standing import Standing
+from trailblazer.reports.board import Board, progress_of
 from trailblazer.reports.progress import in_words, percent
+from trailblazer.streams import put_out
 
-RECENT = 12
 PROGRESS = "progress.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """An attempt that has begun and not been settled."""
-
-    item: str
-    attempt: int
-    since: datetime
 
 
 class Watch:
@@ -40,88 +31,60 @@ class Watch:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.standing = Standing()
-        self.running: dict[int, Running] = {}
-        self.failures: list[tuple[str, str]] = []
-        self.recent: list[datetime] = []
+        self.board = Board(Standing())
         self.work: dict[str, Any] | None = None
+        self.manifest: Manifest | None = None
         self._position = 0
 
     def read(self) -> dict[str, Any]:
         """Return how the dispatch stands now, as `dispatch --status` prints it."""
-        manifest = read_manifest(self.folder)
+        self.manifest = manifest = read_manifest(self.folder)
         for written in read_written(self.folder / JOURNAL, self._position, head=None):
             self._position = written.place + written.size
-            self.standing.follow(written.line, written.place)
-            self._follow(written.line)
-        self.work = _read_work(self.folder)
-        return self._status(manifest)
-
-    def _follow(self, line: Line) -> None:
-        moment = datetime.fromisoformat(line.at)
-        match line:
-            case Started():
-                self.running[line.index] = Running(line.item, line.attempt, moment)
-            case Resumed() | Closed():
-                self.running.clear()
-            case Retried() | Postponed() | LeftRunning():
-                self.running.pop(line.index, None)
-            case Settled():
-                self.running.pop(line.index, None)
-                outcome = line.outcome
-                if outcome.status is not Status.CANCELLED:
-                    self.recent = [*self.recent[-99:], moment]
-                if outcome.status in FAILED:
-                    self.failures = [*self.failures[1 - RECENT :], (line.item, outcome.reason)]
-
-    def _status(self, manifest: Manifest) -> dict[str, Any]:
-        now = datetime.now(UTC)
-        standing = self.standing
-        started = datetime.fromisoformat(manifest.started_on)
-        ended = datetime.fromisoformat(manifest.finished_on) if manifest.finished_on else now
-        is_running = manifest.status == RUNNING
-        rate = self._rate(now if is_running else ended)
-        oldest = min(self.running.values(), key=lambda running: running.since, default=None)
-        left = standing.unrun / rate if rate else None
-        done, planned, unit = standing.completed, standing.planned, "items"
-        if self.work is not None:
-            done, planned, unit, left = (self.work[name] for name in ("done", "planned", "unit", "etaSeconds"))
-            rate = (self.work["ratePerMinute"] or 0) / 60
-        return {
-            "dispatchId": self.folder.name,
-            "status": "lost" if manifest.is_lost else manifest.status,
-            "planned": standing.planned,
-            "completed": standing.completed,
-            "running": len(self.running),
-            "done": standing.good,
-            "skipped": standing.counts[Status.SKIPPED],
-            "failed": standing.failed,
-            "cancelled": standing.counts[Status.CANCELLED],
-            "waiting": max(0, standing.unrun - len(self.running)),
-            "work": {"unit": unit, "planned": planned, "done": done, "percent": percent(done, planned)},
-            "ratePerMinute": round(60 * rate, 2) if rate else None,
-            "etaSeconds": round(left) if left is not None and is_running else None,
-            "runtimeSeconds": round((ended - started).total_seconds(), 1),
-            "oldestRunning": oldest
-            and {
-                "item": oldest.item,
-                "attempt": oldest.attempt,
-                "seconds": round((now - oldest.since).total_seconds(), 1),
-            },
-            "exitCode": manifest.exit_code,
-            "reason": manifest.reason,
-            "folder": str(self.folder),
-        }
-
-    def _rate(self, now: datetime) -> float | None:
-        """Return items completed a second, over the last hundred; cancelled items do not count."""
-        if not self.recent:
-            return None
-        seconds = (now - self.recent[0]).total_seconds()
-        return len(self.recent) / seconds if seconds > 0 else None
+            self.board.standing.follow(written.line, written.place)
+            self.board.follow(written.line, datetime.fromisoformat(written.line.at).timestamp())
+        self.work = read_work(self.folder)
+        return status_of(self.folder, self.board, manifest, self.work)
 
 
-def _read_work(folder: Path) -> dict[str, Any] | None:
+def status_of(folder: Path, board: Board, manifest: Manifest, work: dict[str, Any] | None) -> dict[str, Any]:
+    """Return how a dispatch stands, as `dispatch --status` and `monitor --json` print it."""
+    now, standing = time.time(), board.standing
+    started = datetime.fromisoformat(manifest.started_on).timestamp()
+    ended = datetime.fromisoformat(manifest.finished_on).timestamp() if manifest.finished_on else now
+    is_running = manifest.status == RUNNING
+    progress = progress_of(board, work, now if is_running else ended)
+    oldest = next(iter(board.oldest(1)), None)
+    return {
+        "dispatchId": folder.name,
+        "status": "lost" if manifest.is_lost else manifest.status,
+        "paused": board.standing.is_paused,
+        "planned": standing.planned,
+        "completed": standing.completed,
+        "running": len(board.running),
+        "done": standing.good,
+        "skipped": standing.counts[Status.SKIPPED],
+        "failed": standing.failed,
+        "cancelled": standing.counts[Status.CANCELLED],
+        "waiting": standing.waiting,
+        "work": {
+            "unit": progress.unit,
+            "planned": progress.planned,
+            "done": progress.done,
+            "percent": percent(progress.done, progress.planned),
+        },
+        "ratePerMinute": round(60 * progress.rate, 2) if progress.rate else None,
+        "etaSeconds": round(progress.left) if progress.left is not None and is_running else None,
+        "runtimeSeconds": round(ended - started, 1),
+        "oldestRunning": oldest
+        and {"item": oldest.item, "attempt": oldest.attempt, "seconds": round(now - oldest.since, 1)},
+        "exitCode": manifest.exit_code,
+        "reason": manifest.reason,
+        "folder": str(folder),
+    }
+
+
+def read_work(folder: Path) -> dict[str, Any] | None:
     """Return what progress.json says of the work behind the items (E11), None where a lane writes none."""
     try:
         document: dict[str, Any] = json.loads((folder / PROGRESS).read_bytes())
@@ -135,7 +98,7 @@ def status_line(status: dict[str, Any]) -> str:
     """Return how a dispatch stands as one line that suits tmux and a log; percent, rate and ETA are of the work."""
     oldest, work = status["oldestRunning"], status["work"]
     parts = [
-        f"{status['dispatchId']} {status['status']}",
+        f"{status['dispatchId']} {status['status']}{' (paused)' if status['paused'] else ''}",
         f"{status['completed']}/{status['planned']} ({work['percent']}%)",
         f"running {status['running']}",
         f"done {status['done']}",
@@ -162,43 +125,24 @@ def print_lines(folder: Path, *, interval: float, once: bool, as_json: bool = Fa
 
 def draw(folder: Path, *, interval: float) -> None:
     """Keep a live screen of the dispatch until it has ended."""
-    from rich.live import Live
+    from trailblazer.reports.screen import Scene, Screen
 
-    watch = Watch(folder)
-    with contextlib.suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
+    watch, screen = Watch(folder), Screen(sys.stdout)
+    with contextlib.suppress(KeyboardInterrupt):
         while True:
             status = watch.read()
-            live.update(_screen(watch, status), refresh=True)
+            assert watch.manifest is not None
+            started = datetime.fromisoformat(watch.manifest.started_on).timestamp()
+            slots = watch.manifest.seed.workers
+            if screen.was_resized():
+                screen.forget()
+                put_out("\033[H\033[2J")
+            screen.draw(Scene(folder, watch.board, status["status"], started, slots=slots, work=watch.work))
             if status["status"] != RUNNING:
-                return
+                break
             time.sleep(interval)
-
-
-def _screen(watch: Watch, status: dict[str, Any]) -> Any:
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-    from rich.text import Text
-
-    head = Text(status_line(status), overflow="ellipsis", no_wrap=True)
-    bar = Padding(
-        ProgressBar(total=max(1, status["work"]["planned"]), completed=status["work"]["done"]), 0
-    )  # a bar alone ends no line
-    now = datetime.now(UTC)
-    parts = {one["item"]: f"{percent(one['done'], one['of'])}%" for one in (watch.work or {}).get("running", ())}
-    running = Table("running", "attempt", "for", "done", box=None, header_style="bold")
-    for one in sorted(watch.running.values(), key=lambda running: running.since)[:RECENT]:
-        running.add_row(
-            Text(one_line(one.item, 80)),
-            str(one.attempt),
-            in_words((now - one.since).total_seconds()),
-            parts.get(one.item, ""),
-        )
-    failed = Table("failed", "reason", box=None, header_style="bold red")
-    for item, reason in watch.failures:
-        failed.add_row(Text(one_line(item, 60)), Text(one_line(reason, 200)))
-    return Group(head, bar, running, *([failed] if watch.failures else []))
+    screen.forget()
+    put_out("\n")
 
 
 def print_status(name: str) -> int:

@@ -1,16 +1,15 @@
-"""How a dispatch is getting on, in single lines: a live one on a terminal, one now and then elsewhere."""
+"""How a dispatch is getting on: a live view on a terminal, and a single line now and then elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
-from trailblazer.events import Console, is_colourful
+from trailblazer.events import Console, can_draw
 from trailblazer.record.outcomes import Status
 from trailblazer.record.standing import Standing
 from trailblazer.streams import is_hushed, tell
@@ -60,30 +59,57 @@ def work_line(work: Mapping[str, Any]) -> str:
     )
 
 
-def _columns() -> int:
-    """Return how wide the terminal is: a live line that is wider would be a new line each time."""
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80
+def has_view(interval: float) -> bool:
+    """Say whether a live view is drawn: on a terminal that can, unless words or progress are not wanted."""
+    return can_draw(sys.stderr) and not is_hushed() and interval > 0
+
+
+class View(Protocol):
+    """A live view that is drawn."""
+
+    def say(self, text: str) -> None:
+        """Print text above the view."""
+
+    def hidden(self) -> AbstractContextManager[None]:
+        """Take the view away while it is entered."""
 
 
 class Progress:
     """Shows how a plan stands: every `interval` seconds (0 is never), and always once at the end.
 
-    On a terminal one line is written over and over between the words. A stall is said once, and again when it recurs.
-    `more` is what a lane adds to the line, `waiting` says for whom everything waits.
+    On a terminal a live view is drawn between the words while `live` is entered. A stall is said once, and again when
+    it recurs. `more` is what a lane adds to the line, `waiting` says for whom everything waits. When `asked` counts
+    more than before, the lines of `state` are said.
     """
 
-    def __init__(self, console: Console, *, interval: float) -> None:
-        self._console = console
-        self._interval = interval
-        self._is_live = sys.stderr.isatty() and is_colourful(sys.stderr) and not is_hushed() and interval > 0
+    def __init__(
+        self,
+        console: Console,
+        *,
+        interval: float,
+        asked: Callable[[], int] = lambda: 0,
+        state: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        self._console, self._interval, self._asked, self._state = console, interval, asked, state
+        self._view: View | None = None
         self._started = self._shown = self._moved = time.monotonic()
         self._settled = -1
-        self._lock = threading.Lock()
+        self._answered = 0
         self._has_stalled = False
         self.more = self.waiting = ""
+
+    @contextlib.contextmanager
+    def live(self, make_view: Callable[[], AbstractContextManager[View]]) -> Iterator[None]:
+        """Draw the live view while it is entered, where there is a terminal."""
+        if not has_view(self._interval):
+            yield
+            return
+        with make_view() as view:
+            self._view, self._console.out = view, view.say
+            try:
+                yield
+            finally:
+                self._view, self._console.out = None, tell
 
     def show(self, standing: Standing) -> None:
         """Show what is due."""
@@ -93,17 +119,21 @@ class Progress:
         elif now - self._moved >= STALL_SECONDS and not self._has_stalled and not self.waiting:
             self._has_stalled = True
             self.say(f"Warning: nothing has completed for {in_words(now - self._moved)}", "yellow")
-        if self._is_live:
-            with self._lock:
-                self._write(progress_line(standing, now - self._started) + self.more + self.waiting)
-        elif self._interval and now - self._shown >= self._interval:
+        if self._asked() > self._answered:
+            self._answered = self._asked()
+            for line in self._state():
+                self.say(line)
+        if self._view is None and self._interval and now - self._shown >= self._interval:
             self._shown = now
             self._console.say(progress_line(standing, now - self._started) + self.more + self.waiting)
 
     def say(self, line: str, colour: str = "") -> None:
-        """Say a line without tearing the live line."""
-        with self.room():
-            self._console.say(line, colour)
+        """Say what has just happened; it stands above the live view, and elsewhere begins with the date."""
+        self._console.say(line, colour, dated=True)
+
+    def sum_up(self, line: str) -> None:
+        """Say what the whole came to."""
+        self._console.say(line)
 
     def log(self, line: str) -> None:
         """Write a line into the log of words alone."""
@@ -111,15 +141,10 @@ class Progress:
 
     @contextlib.contextmanager
     def room(self) -> Iterator[None]:
-        """While it is entered the live line is away, so that something else can be printed."""
-        with self._lock:
-            self._write("")
+        """While it is entered the live view is away, so that something else can be printed, or asked."""
+        with self._view.hidden() if self._view is not None else contextlib.nullcontext():
             yield
 
     def end(self, standing: Standing) -> None:
         """Show the last line."""
-        self.say(progress_line(standing, time.monotonic() - self._started))
-
-    def _write(self, line: str) -> None:
-        if self._is_live:
-            tell(f"\r\033[K{line[: _columns() - 1]}")
+        self.sum_up(progress_line(standing, time.monotonic() - self._started))

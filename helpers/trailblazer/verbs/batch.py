@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 
+from trailblazer.verbs.dispatch import add_answer_words
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trailblazer.lanes.items.work import Batch
@@ -78,7 +80,8 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     seen.add_argument(
         "--monitor-interval", type=float, metavar="S", help="seconds between progress lines (120); 0 is off"
     )
-    seen.add_argument("--results", choices=["json", "csv"], help="the results on stdout, instead of events")
+    seen.add_argument("--results", choices=["json", "csv"], help="the results on stdout")
+    add_answer_words(seen)
     seen.add_argument("--keep-order", action="store_true", default=None, help="the results in the order of the items")
     seen.add_argument(
         "--no-worker-logs", action="store_true", default=None, help="keep no worker.stdout and worker.stderr"
@@ -101,6 +104,7 @@ def run(words: argparse.Namespace) -> int:
 
 def _request(words: argparse.Namespace) -> Batch:
     """Return the words as a request; those that were not said are not in it."""
+    from trailblazer.dispatch.work import Answer, Show
     from trailblazer.lanes.items.work import Batch
 
     said = {
@@ -119,7 +123,7 @@ def _request(words: argparse.Namespace) -> Batch:
         words.retry_failed,
         dry_run=words.dry_run,
         force=words.force,
-        verbose=words.verbose,
+        show=Show(0, words.verbose, words.events is not None, Answer.JSON if words.json else Answer.FOLDER),
     )
 
 

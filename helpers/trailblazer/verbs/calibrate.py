@@ -32,6 +32,8 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--token-budget", type=float, metavar="T", help="past so many tokens no new signal is written")
     seen = parser.add_argument_group("what is shown")
     seen.add_argument("--cost-report", action="store_true", default=None, help="tokens and cost by step and case")
+    seen.add_argument("--events", choices=["-"], help="-: the events on stdout too, as in the folder's events.ndjson")
+    seen.add_argument("--json", action="store_true", help="a line of JSON first (launch) and last (done) on stdout")
     other = parser.add_argument_group("instead")
     other.add_argument("--resume", metavar="DISPATCH", help="carry an earlier one on: its DISPATCH_TS, or: latest")
     other.add_argument("--force", action="store_true", help="resume a folder although somebody changed it")
@@ -49,6 +51,7 @@ def run(words: argparse.Namespace) -> int:
         return 0
     from trailblazer.config import load_config
     from trailblazer.dispatch.story import carry_out
+    from trailblazer.dispatch.work import Answer, Show
     from trailblazer.lanes.signals.request import read_request, stored_request
     from trailblazer.lanes.signals.work import SignalsWork, resumed
     from trailblazer.record.folder import find_folder
@@ -56,11 +59,12 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.reports.preview import preview
 
     config = load_config()
-    apart = {"quiet", "verbose", "resume", "force", "check", "dry_run"}
+    apart = {"quiet", "verbose", "resume", "force", "check", "dry_run", "events", "json"}
     said = {name: value for name, value in vars(words).items() if value is not None and name not in apart}
     folder = find_folder(config.places, words.resume) if words.resume else None
     request = resumed(stored_request(read_manifest(folder)), said) if folder else read_request(config, said)
-    work = SignalsWork(config, request, resumes=folder, force=words.force, verbose=words.verbose)
+    show = Show(120.0, words.verbose, words.events is not None, Answer.JSON if words.json else Answer.OWN)
+    work = SignalsWork(config, request, resumes=folder, force=words.force, show=show)
     if words.dry_run:
         asked = list(work.waiting())
         return preview(iter(asked), len(asked), work.noun, work.scenario.name, Console())

@@ -6,7 +6,7 @@
   trailblazer dispatch plan=backlog           what waits in the table of runs
 
 Without a plan: the newest bundle with a ready.txt, else var/temp_runs_to_embed.txt. Words for people go to stderr and
-var/logs/dispatcher.out, events to stdout unless it is a terminal."""
+var/logs/dispatcher.out. stdout gets the folder of the dispatch at the end, unless it is a terminal."""
 
 from __future__ import annotations
 
@@ -51,7 +51,14 @@ def add_embedding_words(parser: argparse.ArgumentParser, how: argparse._Argument
     seen = parser.add_argument_group("what is shown")
     seen.add_argument("--monitor-interval", type=float, metavar="S", default=10, help="seconds between lines; 0 is off")
     seen.add_argument("--progress-every", type=int, metavar="N", help="chunks between progress events of one run")
+    add_answer_words(seen)
     return seen
+
+
+def add_answer_words(seen: argparse._ArgumentGroup) -> None:
+    """Add the words about stdout, which every verb that dispatches understands."""
+    seen.add_argument("--events", choices=["-"], help="-: the events on stdout too, as in the folder's events.ndjson")
+    seen.add_argument("--json", action="store_true", help="a line of JSON first (launch) and last (done) on stdout")
 
 
 def run(words: argparse.Namespace) -> int:

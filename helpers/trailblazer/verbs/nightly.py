@@ -39,7 +39,9 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     other.add_argument("--force", action="store_true", help="resume a folder although somebody changed it")
     other.add_argument("--collect", action="store_true", help="settle what earlier nights left, and take no issue")
     other.add_argument("--history", action="store_true", help="show what the nights came to")
-    other.add_argument("--json", action="store_true", help="with --history: as one JSON object")
+    seen = parser.add_argument_group("what is shown")
+    seen.add_argument("--events", choices=["-"], help="-: the events on stdout too, as in the folder's events.ndjson")
+    seen.add_argument("--json", action="store_true", help="lines of JSON first and last; with --history: one object")
 
 
 def run(words: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,11 @@ LIMIT = 60.0
 TRAILBLAZER = [sys.executable, "-m", "trailblazer"]
 STOCK = ("alpha", "bravo", "charlie", "delta")
 DOCUMENTS = 6
+
+
+def words_of(said: str) -> list[str]:
+    """Return the lines for people; where there is no terminal, what happens while items run begins with its date."""
+    return [re.sub(r"^\d{4}-\d\d-\d\dT[\d:.]+Z (?=\S)", "", line) for line in said.splitlines()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fixtures.embedding_server import EmbeddingServer
-from lanes.embed.project import STOCK, Project, read_json, texts_of, wait_for, write_documents
+from lanes.embed.project import STOCK, Project, read_json, texts_of, wait_for, words_of, write_documents
 
 PRICE = {"embed_prices": '{"openai/tiny": 1000000}'}  # a dollar a token
 RUN_LINE = re.compile(r"^\S+ (?P<words>(?:Queued|Done|Skipped \([a-z]+\)|Error|Interrupted|Not run): .*)$")
@@ -114,11 +114,11 @@ def test_every_run_has_its_line_and_a_terminal_shows_what_needs_a_person(
     ]
     assert len(forms) == len(log)
     assert all(re.fullmatch(form, line) for form, line in zip(forms, log, strict=True)), log
-    shown = [line for line in done.err.splitlines() if line in log]
+    shown = [line for line in words_of(done.err) if line in log]
     assert [log[1], log[5]] == shown, "only what needs a person"
     service.behaviour = "ok"
     loud = project.run(*words[:3], "verbose")
-    assert {"Queued: empty", "Skipped (unchanged): charlie"} <= set(loud.err.splitlines())
+    assert {"Queued: empty", "Skipped (unchanged): charlie"} <= set(words_of(loud.err))
 
 
 def test_a_run_of_many_chunks_moves_while_it_is_embedded(project: Project, service: EmbeddingServer) -> None:
@@ -127,7 +127,7 @@ def test_a_run_of_many_chunks_moves_while_it_is_embedded(project: Project, servi
     assert 0 == project.run("chunk", "run=large").code
     project.write_plan("large")
     service.behaviour, service.delay, service.well = "slow", 60, 6  # the probe, five batches of two
-    with project.running("dispatch", "plan=list.txt", "progress-every=4") as process:
+    with project.running("dispatch", "plan=list.txt", "progress-every=4", "events=-") as process:
         wait_for(lambda: len(service.requests) >= 7, "the sixth batch is asked for")
         wait_for(lambda: (project.dispatch / "progress.json").is_file(), "progress is written")
         wait_for(lambda: 10 == _status(project)["work"]["done"], "five batches are counted")
@@ -154,7 +154,7 @@ def test_a_run_of_many_chunks_moves_while_it_is_embedded(project: Project, servi
 def test_claims_of_a_plan_are_events(project: Project) -> None:
     """B6: a dispatch of a plan emits runs.claim with run and phase, as a backlog does."""
     project.write_plan("alpha", "bravo")
-    done = project.run("dispatch", "plan=list.txt")
+    done = project.run("dispatch", "plan=list.txt", "events=-")
     claims = [(event["run_id"], event["phase"]) for event in done.events if event["event"] == "runs.claim"]
     assert [("alpha", "embed"), ("bravo", "embed")] == sorted(claims)
 

@@ -100,14 +100,14 @@ def test_the_monitor_draws_a_live_screen_on_a_terminal(project: Project, service
                 env=environment,
                 check=True,
             )
-            wait_for(lambda: re.search(r"alpha +1 +\d+s", screen()), "the table of what runs is drawn", 20)
+            wait_for(lambda: re.search(r"alpha +task_0 +1 +\d+s", screen()), "the table of what runs is drawn", 20)
             drawn = screen()
-            assert re.search(r"running +attempt +for", drawn), drawn
-            assert re.search(r"bravo +1 +\d+s", drawn), drawn
-            assert "running | 0/4 (0%) | running 2 | done 0" in drawn
+            assert re.search(r"running +log +attempt +for", drawn), drawn
+            assert re.search(r"bravo +task_1 +1 +\d+s", drawn), drawn
+            assert "done 0 · failed 0 · skipped 0 · running 2 · waiting 2" in drawn
             service.released.set()
             process.communicate(timeout=60)
-            wait_for(lambda: "finished | 4/4 (100%)" in screen(), "the end is drawn")
+            wait_for(lambda: "finished" in screen() and "100%" in screen(), "the end is drawn")
         finally:
             subprocess.run([*tmux, "kill-server"], check=False, capture_output=True)
 

@@ -45,6 +45,9 @@ TOO_MUCH = (
     "trailblazer cron install",  # the machine's own crontab
     "trailblazer cron remove",
     "trailblazer signals watch",  # it ends when all signals have ended
+    "trailblazer control ",  # no dispatch runs
+    "trailblazer monitor --wait",
+    "trailblazer log ",  # a run has no output of its own
 )
 ENDLESS = ("--provider claude", "--provider codex", "catalog-scraper", "--dispatch")  # they would call an agent
 

@@ -35,7 +35,7 @@ def words(batches: Batches, *flags: str) -> list[str]:
 @poor
 def test_a_batch_says_everything(batches: Batches, environment: dict[str, str]) -> None:
     """Words and events come whole: what cannot be encoded is escaped, and an event is JSON all the same."""
-    done = batches.run(*words(batches, "--verbose"), **environment)
+    done = batches.run(*words(batches, "--verbose", "--events", "-"), **environment)
     assert 6 == done.code, done.err
     assert "Traceback" not in done.err
     settled = [event for event in done.events if event["event"] == "items.settle"]

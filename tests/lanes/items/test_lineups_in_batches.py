@@ -27,7 +27,8 @@ def _chain(folder: Path) -> None:
 def test_a_chain_is_a_word(batches: Batches) -> None:
     """`--provider alpha,beta`: the fallback is on the screen, in the events, in the results and in the summary."""
     _chain(batches.folder)
-    done = batches.run(*_words())
+    batch, run, *rest = _words()
+    done = batches.run(batch, run, "--events", "-", *rest)
     assert 0 == done.code, done.err
     assert "alpha is closed until" in done.err
     assert "beta takes over: fallback (alpha unavailable: spent)" in done.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from lanes.embed.project import words_of
 from lanes.items.batches import Batches
 
 FAILING = 'test "{}" != b && test "{}" != c'
@@ -31,7 +32,7 @@ def test_a_trial_says_what_it_tries_and_why_it_failed(batches: Batches) -> None:
     """P2: the first item is named before it runs; of one that failed its reason is shown, with what it printed."""
     done = batches.batch(["one", "two"], "exit", "3", "what it printed")
     assert 6 == done.code
-    said = done.err.splitlines()
+    said = words_of(done.err)
     shown = ["Pre-flight: trying one alone, before the others", "Pre-flight: one: failed: exit 3: what it printed"]
     assert shown == [line for line in said if line.startswith("Pre-flight")], done.err
     missing = batches.run("batch", "run", "--items", '["one", "two"]', "--", "/no/such/program", "{}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lanes.embed.project import wait_for
+from lanes.embed.project import wait_for, words_of
 from lanes.items.batches import Batches
 from trailblazer.processes.identity import start_ticks
 
@@ -42,7 +42,7 @@ def test_a_failed_first_item_stops_a_batch_without_a_terminal(batches: Batches) 
     """Without a terminal a failed first item stops the batch (exit 6); `--preflight go` runs the others (P2)."""
     done = batches.batch(range(4), "exit", "1", "x" * 900)
     assert 6 == done.code
-    shown = next(line for line in done.err.splitlines() if line.startswith("Pre-flight: 0: failed"))
+    shown = next(line for line in words_of(done.err) if line.startswith("Pre-flight: 0: failed"))
     assert 300 < len(shown) < 600
     assert ["error", "cancelled", "cancelled", "cancelled"] == batches.outcomes
     assert "--preflight go" in done.err

@@ -40,7 +40,7 @@ class RunsAudience(Audience):
 
     def show(self, standing: Standing) -> None:
         """Show progress, with the work behind it (E11)."""
-        document = self._measure.write()
+        document = self._measure.write(is_paused=standing.is_paused)
         if document and document["planned"]:
             self._shown.progress.more = work_line(document)
         super().show(standing)

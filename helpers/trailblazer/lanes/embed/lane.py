@@ -25,8 +25,8 @@ from trailblazer.places.workers import Exchange, Workers, python_module
 from trailblazer.processes.identity import holder_name
 from trailblazer.record.admission import Room
 from trailblazer.record.folder import JOURNAL
-from trailblazer.record.journal import earlier_holders
 from trailblazer.record.outcomes import Item, Outcome, Refusal, Refused, Status
+from trailblazer.record.standing import earlier_holders
 
 Progressed = Callable[[Item, Reply], None]
 
@@ -84,6 +84,10 @@ class EmbedLane(OwnedLane):
     def room(self) -> Room:
         """Return how many groups the embedder's service stands."""
         return self.served.room
+
+    def widen(self, slots: int) -> None:
+        """Allow so many groups at once."""
+        self.served.widen(slots)
 
     def gate(self, item: Item) -> Refused | None:
         """Preflight a run that is to be embedded; and, where asked, see whether anything has changed at all (E7)."""

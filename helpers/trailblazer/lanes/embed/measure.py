@@ -86,7 +86,7 @@ class Measure:
             self._unknown.discard(run)
             self._known[run] = chunks
 
-    def _document(self, *, is_over: bool) -> dict[str, Any]:
+    def _document(self, *, is_over: bool, is_paused: bool) -> dict[str, Any]:
         """Return what progress.json holds. The rate is that of the last minute, at the end that of the whole."""
         now, planned, done = time.monotonic(), self.planned, self.done
         since, through = (self._begun, 0) if is_over else self._samples[0]
@@ -99,6 +99,7 @@ class Measure:
             "done": min(done, planned),
             "ratePerMinute": round(60 * rate, 1) if rate else None,
             "etaSeconds": round(left / rate) if rate and not is_over else None,
+            "paused": is_paused,
             "running": [
                 {"item": run, "done": one.embedded + one.kept, "of": one.chunks}
                 for run, one in sorted(self._running.items())
@@ -106,14 +107,14 @@ class Measure:
             "writtenOn": timestamp(),
         }
 
-    def write(self, *, is_over: bool = False) -> dict[str, Any] | None:
+    def write(self, *, is_over: bool = False, is_paused: bool = False) -> dict[str, Any] | None:
         """Write progress.json when it is due, once a second at most, and return what was written."""
         now = time.monotonic()
         with self._lock:
             if not is_over and now < self._due:
                 return None
             self._due = now + WRITE_SECONDS
-            document = self._document(is_over=is_over)
+            document = self._document(is_over=is_over, is_paused=is_paused)
             self._samples.append((now, self._through))
         if document["planned"]:
             schemas.publish("progress", document, self._file, durable=False, once_per_shape=True)

@@ -56,6 +56,8 @@ class EmbedRequest:
     progress_every: int | None = None
     monitor_interval: float = 10.0
     verbose: bool = False
+    events: str | None = None
+    json: bool = False
 
     @property
     def is_backlog(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -94,7 +95,7 @@ def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool,
     """Let runs wait again and say what that changed; what would delete is refused without a yes (exit 2)."""
     console = Console()
     deletes = scope != "processed"
-    emitter = runs_events(config.places.logs, "reset", to_stdout=True)
+    emitter = runs_events(config.places.logs, "reset", to_stdout=not sys.stdout.isatty())
     try:
         with answering(), connect(config) as connection:
             would_be = backlog.reset(connection, scope, filters, dry_run=True)
@@ -137,7 +138,7 @@ def forget_runs(config: Config, rids: Sequence[str], *, dry_run: bool, is_sure: 
 def fill(config: Config) -> int:
     """Put the runs that lie in var/runs into the table, step by step; unreadable ones are named (exit 6)."""
     console = Console()
-    emitter = runs_events(config.places.logs, "backfill", to_stdout=True)
+    emitter = runs_events(config.places.logs, "backfill", to_stdout=not sys.stdout.isatty())
     try:
         with answering(), connect(config) as connection:
             for step in backfill(connection, config.places):

@@ -12,6 +12,7 @@ import orjson
 
 from trailblazer.atomic import write_lines, write_whole
 from trailblazer.config import Config
+from trailblazer.dispatch.queue import GivenPlan
 from trailblazer.errors import PlanUnusable, ServiceDown
 from trailblazer.record.folder import Record
 from trailblazer.record.outcomes import GOOD, Item, Outcome, Refusal
@@ -50,7 +51,7 @@ def read_steps(folder: Path, phases: Sequence[str] = ("embed",)) -> list[Step]:
         raise PlanUnusable(f"cannot read the plan in {folder}: {error}", "That dispatch cannot be resumed.") from None
 
 
-class RunsPlan:
+class RunsPlan(GivenPlan):
     """The steps of a dispatch. A run is embedded after its chunks are made; with `waits` a held run comes again."""
 
     def __init__(
@@ -96,6 +97,13 @@ class RunsPlan:
                 self._say_once()
                 yield None
         self._link.close()
+
+    def may_start(self, item: Item) -> bool:
+        """Let a step start that no other must come before; what failed before it is tried anew counts as failed."""
+        if not self._is_ready(item):
+            return False
+        self._failed.discard(item.index)
+        return True
 
     def _is_ready(self, item: Item) -> bool:
         before = self._chunk_of.get(item.id) if item.phase == "embed" else None

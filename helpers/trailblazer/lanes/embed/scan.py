@@ -44,7 +44,7 @@ def scan(config: Config, request: EmbedRequest, console: Console) -> Waiting:
         raise WordsWrong(
             f"--limit {request.limit} is out of range", f"From 1 to {MOST}; leave it out for all that waits."
         )
-    emitter = runs_events(config.places.logs, "backlog", to_stdout=True)
+    emitter = runs_events(config.places.logs, "backlog", to_stdout=request.events is not None)
     try:
         emitter.emit("runs.scan.start", "start", phases=list(request.phases))
         key = model_key(config) if "embed" in request.phases else None

@@ -21,7 +21,14 @@ class Served:
         """How many groups may be busy."""
         if self._limit.slots == self._limit.most:
             return WIDE
-        return Room(self._limit.slots, f"{self._provider} answered 429", name=self._provider)
+        return Room(
+            self._limit.slots, f"{self._provider} answered 429", name=self._provider, limited=self._limit.limited
+        )
+
+    def widen(self, most: int) -> None:
+        """Allow so many groups at once."""
+        with self._lock:
+            self._limit.resize(most)
 
     def begin(self) -> None:
         """Count a group that begins."""

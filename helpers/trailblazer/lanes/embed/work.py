@@ -14,7 +14,7 @@ from trailblazer.dispatch.engine import Closing
 from trailblazer.dispatch.halting import Halts, read_rule
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.settling import Limits
-from trailblazer.dispatch.story import Show
+from trailblazer.dispatch.work import Answer, Show
 from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
 from trailblazer.events import Console
 from trailblazer.lanes.embed import plan as plans
@@ -51,7 +51,8 @@ class EmbedWork:
         self.request = request
         self.config = load_config(request.flags())
         self.force = request.force
-        self.show = Show(request.monitor_interval, request.verbose)
+        answer = Answer.JSON if request.json else Answer.FOLDER
+        self.show = Show(request.monitor_interval, request.verbose, request.events is not None, answer)
         self.unreadable: Sequence[str] = ()
         self.resumes: Path | None = None
         self._chosen: plans.Plan | None = None

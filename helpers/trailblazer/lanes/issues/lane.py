@@ -79,6 +79,10 @@ class IssuesLane(OwnedLane):
         """Return how many attempts the providers stand."""
         return WIDE if self._settles_only else self._means.orders.room()
 
+    def widen(self, slots: int) -> None:
+        """Allow so many attempts at once."""
+        self._means.lineup.widen(slots)
+
     def open(self, dispatch: Dispatch) -> None:
         """Take the name for the claims of this dispatch, and make the place where orders run."""
         self._holder = own_holder(dispatch.id)

@@ -11,6 +11,7 @@ from typing import Any
 from trailblazer.atomic import make_folder, write_whole
 from trailblazer.config import Config, load_config
 from trailblazer.dispatch.story import carry_out
+from trailblazer.dispatch.work import Answer, Show
 from trailblazer.errors import GateClosed, PlanUnusable, ServiceDown, Trouble
 from trailblazer.events import Console
 from trailblazer.lanes.issues.earlier import Claims, unsettled
@@ -38,21 +39,25 @@ from trailblazer.record.outcomes import Item, Outcome, Status
 from trailblazer.streams import put_out
 
 PROMPTS = "nightly/prompts"  # below var: where a dry run writes the prompts
-_OPTIONS = frozenset({"quiet", "verbose", "no_color", "dry_run", "resume", "force", "collect", "history", "json"})
+INTERVAL = 120.0  # seconds between progress lines
+_OPTIONS = frozenset(
+    {"quiet", "verbose", "no_color", "dry_run", "resume", "force", "collect", "history", "json", "events"}
+)
 
 
 def carry_out_night(said: Mapping[str, Any]) -> int:
     """Do what the words of `nightly` ask for, and return the exit code of the house."""
     refuse_words_apart(said)
-    verbose, config = bool(said["verbose"]), load_config({"tracker.source": said.get("tracker")})
+    show = Show(INTERVAL, bool(said["verbose"]), "events" in said, Answer.JSON if said["json"] else Answer.OWN)
+    config = load_config({"tracker.source": said.get("tracker")})
     words = {name: value for name, value in said.items() if name not in _OPTIONS}
     if resumed := said.get("resume"):
         folder = _folder_of(config, str(resumed))
         request = replace(
             stored_request(read_manifest(folder)), **{name: words[name] for name in RESUMED & words.keys()}
         )
-        return _Night(request, verbose=verbose, earlier=folder).resume(folder, force=said["force"])
-    night = _Night(read_request(config, words), verbose=verbose)
+        return _Night(request, show, earlier=folder).resume(folder, force=said["force"])
+    night = _Night(read_request(config, words), show)
     if said["collect"]:
         return night.collect()
     assert callable(night.prompt)  # a prompt that cannot be read is refused before anything is settled
@@ -74,10 +79,10 @@ def _folder_of(config: Config, name: str) -> Path:
 class _Night:
     """A night over the tracker of its request."""
 
-    def __init__(self, request: IssuesRequest, *, verbose: bool, earlier: Path | None = None) -> None:
+    def __init__(self, request: IssuesRequest, show: Show, *, earlier: Path | None = None) -> None:
         self._earlier = earlier  # the folder of the night, when it is an earlier one
         self.config = config = load_config({"tracker.source": request.tracker})
-        self.request, self.verbose = request, verbose
+        self.request, self.show = request, show
         self.console = Console(config.places.logs / "dispatcher.out")
         self.rules: IssueRules = read_issue_rules(config, request.issues)
         self.claims = Claims(read_nights(config.places))
@@ -97,7 +102,7 @@ class _Night:
             return self._nothing(selection)
         lineup = self._checked_lineup(selection)
         lane = make_lane(self.config, self.request, self.tracker, self.claims, self.rules, lineup)
-        return carry_out(IssuesWork(self.config, self.request, lane, selection, verbose=self.verbose))
+        return carry_out(IssuesWork(self.config, self.request, lane, self.show, selection))
 
     def preview(self) -> int:
         """Say which issues would be taken, by whom and why, and write their prompts. Nothing is claimed."""
@@ -142,14 +147,14 @@ class _Night:
         """Carry an earlier night on."""
         lineup = read_lineup(self.config, self.request, self.prompt)
         lane = make_lane(self.config, self.request, self.tracker, self.claims, self.rules, lineup)
-        work = IssuesWork(self.config, self.request, lane, None, resumes=folder, force=force, verbose=self.verbose)
+        work = IssuesWork(self.config, self.request, lane, self.show, resumes=folder, force=force)
         return carry_out(work)
 
     def settle(self, folder: Path) -> int:
         """Settle what an earlier night left, and begin nothing."""
         lineup = read_lineup(self.config, self.request, self.prompt)
         lane = make_lane(self.config, self.request, self.tracker, self.claims, self.rules, lineup, settles_only=True)
-        return carry_out(IssuesWork(self.config, self.request, lane, None, resumes=folder, settles_only=True))
+        return carry_out(IssuesWork(self.config, self.request, lane, self.show, resumes=folder, settles_only=True))
 
     # -- what earlier nights left -----------------------------------------------------------------------------
 
@@ -176,7 +181,7 @@ class _Night:
     def _settle(self, folder: Path) -> int:
         try:
             request = stored_request(read_manifest(folder))
-            return _Night(request, verbose=self.verbose, earlier=folder).settle(folder)
+            return _Night(request, self.show, earlier=folder).settle(folder)
         except Trouble as trouble:  # tonight's issues do not wait for it
             self.console.say(f"Warning: night {folder.name} cannot be settled: {trouble.what}", "yellow")
             return trouble.exit_code

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from trailblazer.atomic import write_lines
+from trailblazer.dispatch.queue import GivenPlan
 from trailblazer.lanes.issues.issue import Issue
 from trailblazer.lanes.issues.selection import Candidate, NotTaken
 from trailblazer.record.folder import Record
@@ -39,7 +40,7 @@ def read_candidates(folder: Path) -> Iterator[Candidate]:
         yield Candidate(as_record(Issue, line["issue"]), line["repo"], frozenset(line["conflicts"]))
 
 
-class IssuesPlan:
+class IssuesPlan(GivenPlan):
     """Hands out issues until `most` of them have begun. Two with a conflict key in common never run together.
 
     A resume begins with the issues that an earlier process began. With `settles_only` nothing new begins at all.
@@ -48,6 +49,9 @@ class IssuesPlan:
     def __init__(self, record: Record, most: int, *, settles_only: bool = False) -> None:
         self._record, self._most, self._settles_only = record, most, settles_only
         self._items = [Item(index, one.issue.id, one) for index, one in enumerate(read_candidates(record.folder))]
+        self._running: dict[int, int] = {}
+        self._early: set[int] = set()
+        self._taken_early = 0
 
     def items(self) -> Iterator[Item]:
         """Yield every issue that may be taken."""
@@ -60,22 +64,43 @@ class IssuesPlan:
         begun = {item.index for item in self._items if self._has_begun(item)}
         waiting = [item for item in self._items if item.index in begun and not self._is_good(item)]
         waiting += [item for item in self._items if item.index not in begun]
-        taken, coming, running = len(begun), list[Item](), dict[int, int]()
+        before = {item.index: self._place(item.index) for item in waiting}
+        taken, coming = len(begun), list[Item]()
         while waiting:
-            running = {index: place for index, place in running.items() if self._place(index) == place}
+            # An issue that began out of its turn, or got an outcome before its turn came, has no turn.
+            waiting = [item for item in waiting if item.index not in self._early and self._is_at(item, before)]
             taken += sum(1 for item in coming if self._has_begun(item))
+            running = self._still_running()
             coming = [item for item in coming if item.index in running and not self._has_begun(item)]
             item = _first_free(waiting, [self._items[index] for index in running])
-            is_due = item is not None and (item.index in begun or taken + len(coming) < self._most)
+            all_taken = taken + self._taken_early
+            is_due = item is not None and (item.index in begun or all_taken + len(coming) < self._most)
             if item is not None and is_due:
                 waiting.remove(item)
                 running[item.index] = self._place(item.index)
                 coming += [item] if item.index not in begun else []
                 yield item
-            elif taken >= self._most and not any(item.index in begun for item in waiting):
+            elif all_taken >= self._most and not any(item.index in begun for item in waiting):
                 return
             else:
                 yield None
+
+    def may_start(self, item: Item) -> bool:
+        """Let an issue start that has no conflict key in common with one that runs. It counts as taken."""
+        running = self._still_running()
+        if _first_free([item], [self._items[index] for index in running if index != item.index]) is None:
+            return False
+        self._early.add(item.index)
+        self._taken_early += item.index not in running and not self._has_begun(item)
+        running[item.index] = self._place(item.index)
+        return True
+
+    def _is_at(self, item: Item, places: Mapping[int, int]) -> bool:
+        return self._place(item.index) == places[item.index]
+
+    def _still_running(self) -> dict[int, int]:
+        self._running = {index: place for index, place in self._running.items() if self._place(index) == place}
+        return self._running
 
     def _place(self, index: int) -> int:
         """Return where the journal has the newest outcome of an issue: it changes when the issue is settled."""

@@ -11,7 +11,7 @@ from trailblazer.config import Config
 from trailblazer.dispatch.engine import Closing
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.settling import Limits
-from trailblazer.dispatch.story import Show
+from trailblazer.dispatch.work import Show
 from trailblazer.lanes.issues.audience import IssueAudience
 from trailblazer.lanes.issues.lane import IssuesLane
 from trailblazer.lanes.issues.plan import ISSUES, NOT_TAKEN, SPARE, IssuesPlan, write_candidates
@@ -43,16 +43,16 @@ class IssuesWork:
         config: Config,
         request: IssuesRequest,
         lane: IssuesLane,
-        selection: Selection | None,
+        show: Show,
+        selection: Selection | None = None,
         *,
         resumes: Path | None = None,
         settles_only: bool = False,
         force: bool = False,
-        verbose: bool = False,
     ) -> None:
         self.config, self.request, self.lane, self.resumes, self.force = config, request, lane, resumes, force
         self._selection, self._settles_only = selection, settles_only
-        self.show = Show(interval=120.0, verbose=verbose, events=False)
+        self.show = show
         candidates = selection.candidates if selection is not None else ()
         self._candidates = candidates[: request.max_dispatch + SPARE]
         self.planned = len(self._candidates)

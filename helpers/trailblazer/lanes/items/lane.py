@@ -19,7 +19,7 @@ class ItemsLane(OwnedLane):
     """Runs an order of a lineup for each item."""
 
     def __init__(self, lineup: Lineup, limit: TimeLimit) -> None:
-        self._orders = Orders(lineup, limit)
+        self._lineup, self._orders = lineup, Orders(lineup, limit)
 
     def check(self) -> None:
         """Refuse a batch that no provider can do."""
@@ -32,6 +32,10 @@ class ItemsLane(OwnedLane):
     def room(self) -> Room:
         """Return how many attempts the provider stands."""
         return self._orders.room()
+
+    def widen(self, slots: int) -> None:
+        """Allow so many attempts at once."""
+        self._lineup.widen(slots)
 
     def begin(self, held: Sequence[Held]) -> Running:
         """Start the order of one item."""

@@ -5,16 +5,33 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from trailblazer.atomic import whole_file
-from trailblazer.errors import PlanUnusable
+from trailblazer.errors import PlanUnusable, WordsWrong
 from trailblazer.schemas import DEEPEST, parse_json, refuse_deep
 
 _BY_SUFFIX = {".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
 _PIECE = 1 << 16
+
+
+def spool_from(items: str | None, form: str, target: Path) -> tuple[int, str]:
+    """Write the items to `target`, and return how many there are and where they come from."""
+    if items is not None and items.lstrip()[:1] == "[":
+        return spool_items(io.BytesIO(items.encode("utf-8", "surrogateescape")), "--items", "json", target), "--items"
+    if items in (None, "-"):
+        if sys.stdin.isatty():
+            raise WordsWrong("there are no items", 'Give --items FILE, --items \'["a", "b"]\', or a list on stdin.')
+        return spool_items(sys.stdin.buffer, "stdin", form, target), "stdin"
+    file = Path(items).expanduser()
+    try:
+        with file.open("rb") as opened:
+            return spool_items(opened, str(file), form, target), str(file)
+    except OSError as error:
+        raise PlanUnusable(f"cannot read the items {file}: {error.strerror}", "Look at that path.") from error
 
 
 def spool_items(opened: IO[bytes], name: str, form: str, target: Path) -> int:

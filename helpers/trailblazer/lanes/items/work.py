@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,15 @@ from trailblazer.config import Config, load_config
 from trailblazer.dispatch.engine import Closing
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.lane import Held
-from trailblazer.dispatch.story import Show
-from trailblazer.errors import PlanUnusable, Trouble, WordsWrong
+from trailblazer.dispatch.work import Answer, Show
+from trailblazer.errors import Trouble, WordsWrong
 from trailblazer.events import Console
 from trailblazer.lanes.items.chain import read_lineup
 from trailblazer.lanes.items.lane import ItemsLane, order_for
-from trailblazer.lanes.items.plan import ITEMS, ItemsPlan, name_of
+from trailblazer.lanes.items.plan import ITEMS, ItemsPlan, name_of, read_items
 from trailblazer.lanes.items.request import ItemsRequest, stored_request
 from trailblazer.lanes.items.results import ItemAudience
-from trailblazer.lanes.items.source import read_spooled, spool_items
+from trailblazer.lanes.items.source import read_spooled, spool_from
 from trailblazer.lanes.items.trial import Trial
 from trailblazer.lanes.items.words import read_limits, read_time_limit
 from trailblazer.plain import counted
@@ -49,7 +48,7 @@ class Batch:
     retry_failed: str | None = None
     dry_run: bool = False
     force: bool = False
-    verbose: bool = False
+    show: Show = field(default_factory=lambda: Show(0))
 
 
 class ItemsWork:
@@ -73,8 +72,9 @@ class ItemsWork:
             )
         self.request = _with_paths(earlier.with_words(batch.said))
         self.force = batch.force
-        results = self.request.results is not None
-        self.show = Show(self.request.monitor_interval, batch.verbose, events=not results)
+        has_own = batch.show.answer is Answer.FOLDER and self.request.results is not None
+        answer = Answer.OWN if has_own else batch.show.answer
+        self.show = dataclasses.replace(batch.show, interval=self.request.monitor_interval, answer=answer)
         asked = self.request.max_workers
         self._workers = self.config["dispatch.workers"] if asked is None else asked
         limits = read_limits(self.request, self._workers)
@@ -89,14 +89,13 @@ class ItemsWork:
             self._draft = (
                 make_folder(self.config.places.dispatches) / f".items-{os.uname().nodename}-{os.getpid()}.ndjson"
             )
-            self.planned, self._source = _spool(batch.items, self.request.format, self._draft)
+            self.planned, self._source = spool_from(batch.items, self.request.format, self._draft)
 
     def preview(self, console: Console) -> int:
         """Print the command of each item that would run, and run nothing."""
-        file = self.resumes / ITEMS if self.resumes else self._draft
-        waiting = list(self._waiting()) if self.resumes else None
+        waiting = set(self._waiting()) if self.resumes else None
         try:
-            commands = (self._command(index, value) for index, value in enumerate(read_spooled(file))
+            commands = (self._command(index, value) for index, value in enumerate(self._values())
                         if waiting is None or index in waiting)  # fmt: skip
             source = f"batch {self.resumes.name}" if self.resumes else self._source
             planned = self.planned if waiting is None else len(waiting)
@@ -104,6 +103,11 @@ class ItemsWork:
         finally:
             if self.resumes is None:
                 self._draft.unlink(missing_ok=True)
+
+    def _values(self) -> Iterator[Any]:
+        if self.resumes is None:
+            return read_spooled(self._draft)
+        return read_items(self.resumes, read_standing(self.resumes / JOURNAL)[0])
 
     def _waiting(self) -> Iterator[int]:
         assert self.resumes is not None
@@ -185,24 +189,6 @@ class ItemsWork:
     def closing_words(self, record: Record) -> Iterable[str]:
         """Say what each provider did."""
         yield from record.standing.tallies.lines()
-
-
-def _spool(items: str | None, form: str, target: Path) -> tuple[int, str]:
-    """Write the items to `target`, and return how many there are and where they come from."""
-    if items is not None and items.lstrip()[:1] == "[":
-        import io
-
-        return spool_items(io.BytesIO(items.encode("utf-8", "surrogateescape")), "--items", "json", target), "--items"
-    if items in (None, "-"):
-        if sys.stdin.isatty():
-            raise WordsWrong("there are no items", 'Give --items FILE, --items \'["a", "b"]\', or a list on stdin.')
-        return spool_items(sys.stdin.buffer, "stdin", form, target), "stdin"
-    file = Path(items).expanduser()
-    try:
-        with file.open("rb") as opened:
-            return spool_items(opened, str(file), form, target), str(file)
-    except OSError as error:
-        raise PlanUnusable(f"cannot read the items {file}: {error.strerror}", "Look at that path.") from error
 
 
 def _with_paths(request: ItemsRequest) -> ItemsRequest:

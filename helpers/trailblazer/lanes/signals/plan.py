@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trailblazer.atomic import write_lines
+from trailblazer.dispatch.queue import GivenPlan
 from trailblazer.errors import DocumentInvalid
 from trailblazer.lanes.signals.answers import (
     INVESTIGATE,
@@ -53,7 +54,7 @@ def read_chosen(folder: Path) -> Iterator[Chosen]:
         yield from (as_record(Chosen, line) for line in read_lines(file))
 
 
-class SignalsPlan:
+class SignalsPlan(GivenPlan):
     """Hands out the triage of each case. When all of them have an outcome it grows by an item for each cluster.
 
     A resume tries again what failed. A cluster that was chosen keeps its representative: cases that are triaged later

@@ -12,7 +12,7 @@ from trailblazer.database.connection import connect
 from trailblazer.dispatch.engine import Closing
 from trailblazer.dispatch.interrupts import Interrupts
 from trailblazer.dispatch.settling import Limits
-from trailblazer.dispatch.story import Show
+from trailblazer.dispatch.work import Answer, Show
 from trailblazer.lanes.items.chain import read_lineup
 from trailblazer.lanes.items.request import ItemsRequest
 from trailblazer.lanes.orders import Orders, TimeLimit
@@ -56,14 +56,14 @@ class SignalsWork:
         config: Config,
         request: SignalsRequest,
         *,
+        show: Show,
         resumes: Path | None = None,
         force: bool = False,
-        verbose: bool = False,
     ) -> None:
         self.config, self.request, self.resumes, self.force = config, request, resumes, force
         self.scenario: Scenario = read_scenario(str(resumes / ARCHIVED) if resumes else request.scenario)
         self.planned = len(self.scenario.cases)
-        self.show = Show(interval=120.0, verbose=verbose, events=False)
+        self.show = show
         self.limits = Limits(
             request.slots, request.retries, retry_failures=True, probe_after=config["dispatch.probe_after"]
         )
@@ -142,8 +142,12 @@ class SignalsWork:
         )
         scorecard.publish(record.folder / SCORECARD)
         lines = [*scorecard.lines(), *(cost_lines(record.folder) if self.request.cost_report else ())]
-        with progress.room():
-            put_out("".join(f"{line}\n" for line in lines))
+        if self.show.answer is Answer.OWN:
+            with progress.room():
+                put_out("".join(f"{line}\n" for line in lines))
+        else:
+            for line in lines:
+                progress.sum_up(line)
         if closing.exit_code or scorecard.passed:
             return closing
         metrics = counted(len(scorecard.metrics), "metric")

@@ -59,7 +59,7 @@ def test_what_cannot_be_read_is_named_and_is_not_a_good_end(project: Project) ->
 
 def test_a_run_without_scope_does_all_that_waits(project: Project) -> None:
     """B3, B6: the banner says what waits; all is chunked, embedded and in the events; a second run finds nothing."""
-    done = project.run("run")
+    done = project.run("run", "--events", "-")
     assert 0 == done.code, done.err
     assert dict.fromkeys(RUNS, "embedded") == _states(project)
     assert {rid: project.chunks(rid) for rid in RUNS} == project.vectors()

@@ -58,11 +58,11 @@ def test_progress_of_one_run_is_an_event(project: Project) -> None:
     """B4, B6: --progress-every N emits runs.progress with run_id and the percent of that run, and 0 emits none."""
     write_documents(project.folder, "large", texts_of("large", 30))
     settings = {"embed_batch_size": "5"}
-    done = project.run("run", "runs=large", "--progress-every", "10", **settings)
+    done = project.run("run", "runs=large", "--progress-every", "10", "events=-", **settings)
     assert 0 == done.code, done.err
     found = [(e["run_id"], e["percent"]) for e in done.events if e["event"] == "runs.progress"]
     assert [("large", 33), ("large", 67), ("large", 100)] == found
-    quiet = project.run("run", f"runs={RUNS[0]}", "progress-every=0", **settings)
+    quiet = project.run("run", f"runs={RUNS[0]}", "progress-every=0", "events=-", **settings)
     assert [] == [event for event in quiet.events if event["event"] == "runs.progress"]
 
 
