@@ -28,8 +28,9 @@ def in_words(seconds: float) -> str:
 
 
 def percent(part: int, whole: int) -> int:
-    """Return a share in whole percent, rounded half up; nothing of nothing is 0."""
-    return (200 * part + whole) // (2 * whole) if whole else 0
+    """Return a share in whole percent, rounded half up; nothing of nothing is 0, and 100 is all of it."""
+    rounded = (200 * part + whole) // (2 * whole) if whole else 0
+    return min(rounded, 99) if part < whole else rounded
 
 
 def progress_line(standing: Standing, seconds: float) -> str:
