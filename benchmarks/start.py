@@ -6,15 +6,12 @@ Run as `python benchmarks/start.py`. The ratios are those of whole processes.
 from __future__ import annotations
 
 import gc
-import random
-import shutil
 import sys
-import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from _turns import Compared, compare, seconds_of
-
-from trailblazer.cli import VERBS
+if TYPE_CHECKING:
+    from _turns import Compared
 
 ROUNDS = 15
 IDS = 100_000
@@ -25,6 +22,13 @@ def main() -> None:
     if sys.argv[1:2] == ["--plan"]:
         _open_dispatch(Path(sys.argv[2]))
         return
+    # Here and not above: the process that is measured needs none of it.
+    import random
+    import shutil
+    import tempfile
+
+    from trailblazer.cli import VERBS
+
     python = sys.executable
     program = str(Path(python).with_name("trailblazer"))
     bare = [python, "-c", "pass"]
@@ -43,6 +47,8 @@ def main() -> None:
 
 def against(ours: list[str], theirs: list[str]) -> Compared:
     """Compare two commands, as whole processes."""
+    from _turns import compare, seconds_of
+
     return compare(lambda: seconds_of(ours), lambda: seconds_of(theirs), ROUNDS)
 
 
