@@ -304,4 +304,4 @@ def test_a_batch_ends_with_its_wrapper(project: JobProject, number: signal.Signa
         project.run("true")
     assert (143 if number == signal.SIGTERM else -9) == wrapper.returncode
     assert start_ticks(pid) is None
-    assert 1 == len(list((project.folder / "var" / "logs" / "dispatch").glob("*/SHA256SUMS")))
+    assert 1 == len(list((project.folder / "var" / "logs" / "dispatch").glob("2*/SHA256SUMS")))

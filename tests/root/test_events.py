@@ -155,9 +155,10 @@ def test_colour_is_for_terminals_that_want_it(environment: dict[str, str], said:
     assert (said, "runs.claim") == (seen, json.loads(out)["event"])
 
 
-def test_events_stay_off_a_terminal() -> None:
-    """G2: where stdout is a terminal no event is written to it; words elsewhere carry no colour."""
-    assert ("", "", "so it is\n") == _on_a_terminal("stdout", TERM="xterm")
+def test_events_go_where_they_are_asked_for() -> None:
+    """Who asks for events on stdout gets them there, also on a terminal; words elsewhere carry no colour."""
+    seen, out, err = _on_a_terminal("stdout", TERM="xterm")
+    assert ("runs.claim", "", "so it is\n") == (json.loads(seen)["event"], out, err)
 
 
 def test_the_log_has_the_moment_and_no_colour(
