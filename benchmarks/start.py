@@ -27,7 +27,7 @@ def main() -> None:
     import shutil
     import tempfile
 
-    from trailblazer.cli import VERBS
+    from trailblazer.words.grammar import VERBS
 
     python = sys.executable
     program = str(Path(python).with_name("trailblazer"))

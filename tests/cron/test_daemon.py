@@ -46,7 +46,7 @@ def test_lines_of_03_17(project: JobProject, tmp_path: Path) -> None:
     assert {f"PATH={home}/bin:/usr/bin:/bin", f"BEADS_DIR={home}/beads"} <= set(environment)
     assert '"state": "good"' in ends[0].read_text()
     assert '"exitCode": 2' in ends[1].read_text()
-    assert "invalid choice: '50%'" in (project.jobs / "bad.log").read_text()
+    assert "'50%' is not an action" in (project.jobs / "bad.log").read_text()
     assert not (project.jobs / "never.json").exists()
 
 

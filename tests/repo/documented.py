@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from repo.tree import CHECKOUT
-from trailblazer.cli import VERBS, parser_for
+from trailblazer.words.grammar import VERBS
+from trailblazer.words.parsers import parser_for
 
 _FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _CRON = re.compile(r"^[\d*]+ [\d*]+ \* \* \*  ")

@@ -13,6 +13,7 @@ FLOORS: list[set[str]] = [
     {"__main__"},
     {"cli"},
     {"verbs"},
+    {"words"},
     {"lanes"},
     {"dispatch"},
     {"reports"},

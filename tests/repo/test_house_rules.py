@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repo.tree import CHECKOUT, parsed, project_files, python_files, shell_files, shown
-from trailblazer.cli import VERBS
+from trailblazer.words.grammar import VERBS
 
 # Written in pieces, so that this file does not hold what it looks for.
 MACHINE = re.compile("|".join(["/ro" + r"ot\b", "/wo" + "rk/", r"/ho" + r"me/\w", "/Us" + r"ers/\w", "/o" + r"pt/\w"]))

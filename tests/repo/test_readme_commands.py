@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from repo.tree import BINARIES, CHECKOUT, project_files, shown
-from trailblazer.cli import VERBS, parser_for
+from trailblazer.words.grammar import VERBS
+from trailblazer.words.parsers import parser_for
 
 WISHES = CHECKOUT / "docs" / "requirements.md"  # it also names what is not built yet
 DOCUMENTS = [file for file in project_files() if file.suffix == ".md" and not file.is_relative_to(CHECKOUT / "tests")]

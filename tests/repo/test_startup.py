@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from trailblazer.cli import VERBS, parser_for
+from trailblazer.words.grammar import VERBS
+from trailblazer.words.parsers import parser_for
 
 HEAVY = {"psycopg", "plumbum", "jsonschema", "numpy", "yaml", "rich", "httpx", "asyncio", "splintr"}
 

@@ -15,7 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from trailblazer.cli import VERBS, as_flags, main, parser_for
+from trailblazer.cli import main
+from trailblazer.words.grammar import VERBS, as_flags
+from trailblazer.words.parsers import parser_for
 
 TRAILBLAZER = [sys.executable, "-m", "trailblazer"]
 ASKED = """
@@ -161,7 +163,7 @@ def _on_a_terminal(words: list[str], environment: dict[str, str]) -> str:
         (["dispatch", "workers=many"], "dispatch: argument --workers: invalid int value: 'many'", "--help"),
         (["run", "dry-rnu"], "run: unrecognized arguments: --dry-rnu", "Did you mean --dry-run?"),
         (["dispatch", "resume=latest", "plan=x"], "dispatch: a resumed dispatch has its plan already", "Leave out"),
-        (["logs"], "logs: the following arguments are required: ACTION", "Try: trailblazer logs --help"),
+        (["logs"], "logs: an action is needed", "prune  delete what is older"),
         (["embed", "preflight", "--run", "../x"], "embed: '../x' is not a run id", "no '/'"),
         (["normalize"], "normalize: name either a PATH or --sample", "trailblazer normalize"),
     ],

@@ -1,9 +1,11 @@
 """Give the cases of a scenario to agents, and score what they answer.
 
-  trailblazer calibrate --scenario ptp-mock --adapter stub --dispatch batch-file --parallel 4 --batch-size 4
-  trailblazer calibrate --scenario ptp-mock --dispatch file         whoever watches the folder answers
-  trailblazer calibrate --scenario ptp-mock --provider claude       an agent is started for each signal
-  trailblazer calibrate --check my-scenario                         is that scenario good?
+  trailblazer calibrate scenario=ptp-mock adapter=stub dispatch=batch-file
+  trailblazer calibrate --scenario ptp-mock --dispatch file
+  trailblazer calibrate --scenario ptp-mock --provider claude
+  trailblazer calibrate --check my-scenario      is that scenario good?
+
+With --dispatch file whoever watches the folder answers. With --provider an agent is started for each signal.
 
 Each case is triaged, equal symptoms make clusters, and one case of each cluster is investigated. An agent gets each
 of these as a signal: files that it reads, and one that it writes (`trailblazer signals`). The scorecard of 20 metrics

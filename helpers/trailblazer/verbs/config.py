@@ -1,4 +1,6 @@
-"""Show what applies in this folder and where each value came from."""
+"""Show what applies in this folder and where each value came from.
+
+trailblazer config show"""
 
 from __future__ import annotations
 
@@ -7,8 +9,9 @@ import argparse
 
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add `show` and its flags."""
-    parser.add_argument("action", choices=["show"], help="print every key, its value and its origin")
-    parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = actions.add_parser("show", help="print every key, its value and its origin")
+    show.add_argument("--json", action="store_true", help="the same as one JSON object")
 
 
 def run(words: argparse.Namespace) -> int:

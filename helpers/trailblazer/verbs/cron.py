@@ -1,8 +1,8 @@
 """Start a verb as cron should, and put the lines of config/crontab into this user's crontab.
 
-  trailblazer cron run -- dispatch plan=latest    start a verb: environment, lock, log, time limit, alerts
-  trailblazer cron show                           the lines of this project, and how its jobs ended last
-  trailblazer cron install                        put the lines into the crontab; other lines stay as they are
+  trailblazer cron run -- dispatch plan=latest    start a verb as a job
+  trailblazer cron show                           the lines, and the jobs' ends
+  trailblazer cron install                        put the lines into the crontab
   trailblazer cron remove                         take them out again
 
 `run` ends with the exit code of the verb, with 124 when the verb reached cron.limit_minutes, and with 7 when the job
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the four actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    run = actions.add_parser("run", help="start a verb with an environment, a lock, a log, a time limit and alerts")
+    run = actions.add_parser("run", help="start a verb with a lock, a log, a time limit and alerts")
     run.add_argument(
         "--name", metavar="NAME", help="the job's name (default: the verb); jobs of one name never overlap"
     )

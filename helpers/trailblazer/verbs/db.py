@@ -1,8 +1,14 @@
 """Start, stop, status, doctor, migrate, url and psql of the database.
 
-trailblazer db psql                                   the right psql, on the right database
-trailblazer db psql 'SELECT count(*) FROM chunks'     carry out a statement
-trailblazer db psql -- -At -f report.sql              psql with options of its own"""
+trailblazer db start
+trailblazer db stop                                 it starts again by itself
+trailblazer db status
+trailblazer db doctor                               what is missing?
+trailblazer db migrate
+trailblazer db url                                  the password is in it
+trailblazer db psql                                 the right psql
+trailblazer db psql 'SELECT count(*) FROM chunks'   carry out a statement
+trailblazer db psql -- -At -f report.sql            psql with its own options"""
 
 from __future__ import annotations
 
@@ -17,11 +23,11 @@ if TYPE_CHECKING:
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the seven actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("start", help="start the embedded server unless it runs, and bring its tables up to date")
-    actions.add_parser("stop", help="stop the embedded server; it starts again when a command needs it")
-    status = actions.add_parser("status", help="say whether the database answers; exit 8 when it should and does not")
+    actions.add_parser("start", help="start the embedded server, and bring its tables up to date")
+    actions.add_parser("stop", help="stop the embedded server until a command needs it")
+    status = actions.add_parser("status", help="does the database answer? exit 8 when it should and does not")
     status.add_argument("--json", action="store_true", help="the same as one JSON object")
-    doctor = actions.add_parser("doctor", help="name what is missing and what to do; exit 0 when all is well, else 8")
+    doctor = actions.add_parser("doctor", help="name what is missing and what to do; exit 8 when something is")
     doctor.add_argument("--json", action="store_true", help="the same as one JSON object")
     actions.add_parser("migrate", help="apply what is pending; a second time changes nothing")
     actions.add_parser("url", help="print an address that psql takes, password included")

@@ -1,19 +1,19 @@
 """Embedding, one run at a time or planned: each action works alone, as the dispatcher uses it.
 
-preflight            0 ready, 5 blocked (the reasons are on stdout and in preflight.json)
-plan-preflight       0 some run is ready, 5 none is
-manifest             0; prints what the run's vectors would be made from now
-diff                 0 nothing changed, 6 something did (the reasons are on stdout and in embed/diff.json)
-reembed-if-changed   0 embedded what changed, or nothing had; prints which
-run                  0 embedded"""
+trailblazer embed preflight run=RID            0 ready, 5 blocked: the reasons
+trailblazer embed plan-preflight               0 some run is ready, 5 none is
+trailblazer embed manifest run=RID             what vectors would be made from
+trailblazer embed diff run=RID                 0 nothing changed, 6 something
+trailblazer embed reembed-if-changed run=RID   0 done, or nothing had changed
+trailblazer embed run run=RID                  0 embedded"""
 
 from __future__ import annotations
 
 import argparse
 
 ACTIONS = {
-    "preflight": "ask what is free to ask about a run, and write preflight.json",
-    "plan-preflight": "preflight all runs, or those of a plan, and write a bundle",
+    "preflight": "ask what is free to ask about a run; write preflight.json",
+    "plan-preflight": "preflight all runs or those of a plan; write a bundle",
     "manifest": "fingerprint what goes into a run's vectors",
     "diff": "say what changed since a run was embedded, and why",
     "reembed-if-changed": "embed what changed, and nothing else",
@@ -25,7 +25,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, summary in ACTIONS.items():
-        action = actions.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        action = actions.add_parser(name, help=summary)
         if name == "plan-preflight":
             action.add_argument("plan", nargs="?", help="a list of run ids; without it, all runs")
         else:

@@ -1,7 +1,7 @@
 """Show a dispatch until it ends: a live screen on a terminal, single lines elsewhere.
 
-  trailblazer monitor                          the dispatch that runs, else the newest
-  trailblazer monitor --wait                   the next one that starts or is resumed
+  trailblazer monitor                          the one that runs, else the newest
+  trailblazer monitor --wait                   the next one that starts
   trailblazer monitor --json --interval 60     a JSON object a minute
 
 Without any dispatch it waits for the first one, for half a minute at most."""

@@ -1,9 +1,9 @@
 """Take issues from a tracker, give each to an agent, and say what came of it.
 
-  trailblazer nightly --dry-run                which issues, which provider, and why; claims nothing
+  trailblazer nightly --dry-run          which issues, which provider, and why
   trailblazer nightly max-dispatch=3
-  trailblazer nightly bd-12 bd-17              these issues, whatever earlier nights came to
-  trailblazer nightly --history                what the nights came to
+  trailblazer nightly bd-12 bd-17        these, whatever earlier nights came to
+  trailblazer nightly --history          what the nights came to
 
 The issues come from the tracker of the configuration (bd, or a JSON or YAML file). Each is claimed there, and worked
 on by the first provider of the chain that can work. stdout gets one line for each outcome: DISPATCH_SUCCESS beads=…

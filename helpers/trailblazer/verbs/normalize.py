@@ -1,4 +1,7 @@
-"""Turn md, txt, rst and html files into runs: var/runs/RID/normalize/normalized.ndjson."""
+"""Turn md, txt, rst and html files into runs: var/runs/RID/normalize/normalized.ndjson.
+
+trailblazer normalize docs/ --run handbook
+trailblazer normalize --sample"""
 
 from __future__ import annotations
 

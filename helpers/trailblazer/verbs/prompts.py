@@ -1,7 +1,9 @@
 """Keep prompts/ in order: each prompt is NNN_slug.md, and prompts/README.md is the index.
 
-trailblazer prompts index       write the index
-trailblazer prompts archive     move files with other names to var/archive/prompts/<TS>/; nothing is deleted"""
+  trailblazer prompts index       write the index
+  trailblazer prompts archive     move files with other names away
+
+They go to var/archive/prompts/<TS>/. Nothing is deleted."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Say which providers there are, and which of them can work now.
 
-  trailblazer providers list                  names, kinds, versions; asks nobody
+  trailblazer providers list                  asks nobody
   trailblazer providers check                 every provider, and who would work
   trailblazer providers check claude codex    these two, in place of the chain
   trailblazer providers check opencode --model anthropic/claude-sonnet-5 --paid

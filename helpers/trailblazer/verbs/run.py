@@ -1,8 +1,10 @@
 """Work through everything that is normalised and unprocessed: chunk it, embed it.
 
-  trailblazer run                             all that waits, shared with every other `trailblazer run`
+  trailblazer run                             all that waits
   trailblazer run runs='2026-*' limit=100     some of it
   trailblazer run dry-run                     how many, and the first ten
+
+Every other `trailblazer run` shares the work.
 
 It is a dispatch with the backlog as its plan: same folder, journal and proof. A run that another process holds waits
 until the end: it is done by then, or taken over when the claim has expired (backlog.claim_ttl_minutes)."""

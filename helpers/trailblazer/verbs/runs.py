@@ -1,9 +1,11 @@
 """Show and change the table of runs: the state of each run, who holds it, and what waits again.
 
-trailblazer runs status                                    totals, and who holds which run since when
+trailblazer runs status                          totals, and who holds what
 trailblazer runs list status=failed runs='2026-*'
+trailblazer runs show 2026-11-20
 trailblazer runs reset scope=embeddings runs='2026-*' dry-run
-trailblazer runs forget 2026-11-20 yes                     a run whose folder is gone"""
+trailblazer runs forget 2026-11-20 yes           a run whose folder is gone
+trailblazer runs backfill                        what lies in var/runs"""
 
 from __future__ import annotations
 
@@ -23,10 +25,10 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="everything that is known about one run")
     show.add_argument("run", metavar="RID", help="the run")
     show.add_argument("--json", action="store_true", help="print one JSON object")
-    status = actions.add_parser("status", help="the number of runs in each state, and who holds which run since when")
+    status = actions.add_parser("status", help="the number of runs in each state, and who holds which run")
     _add_filters(status)
     status.add_argument("--json", action="store_true", help="print one JSON object")
-    reset = actions.add_parser("reset", help="make runs wait again; can delete their vectors or all of their rows")
+    reset = actions.add_parser("reset", help="make runs wait again; can delete their vectors or rows")
     reset.add_argument(
         "--scope",
         required=True,
@@ -36,7 +38,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     _add_filters(reset)
     reset.add_argument("--dry-run", action="store_true", help="say what would be deleted, and change nothing")
     reset.add_argument("--yes", action="store_true", help="delete; without it nothing is deleted")
-    forget = actions.add_parser("forget", help="forget a run that is gone: its row, and with --yes all that is stored")
+    forget = actions.add_parser("forget", help="forget a run that is gone: its row, with --yes all of it")
     forget.add_argument("run", metavar="RID", nargs="+", help="the run")
     forget.add_argument("--dry-run", action="store_true", help="say what would be deleted, and change nothing")
     forget.add_argument("--yes", action="store_true", help="delete its vectors, chunks and documents too")

@@ -1,9 +1,9 @@
 """The agent's side of signals: take work that waits in a suite, answer it, or say why not.
 
-  trailblazer signals next --wait 60            take a signal; prints its prompt, and where to answer
-  trailblazer signals submit 12 answer.json     answer signal 12; - reads the answer from stdin
+  trailblazer signals next --wait 60            take one; prints its prompt
+  trailblazer signals submit 12 answer.json     answer signal 12; - is stdin
   trailblazer signals fail 13 'the log is empty'
-  trailblazer signals watch                     what becomes of the signals, a line for each change
+  trailblazer signals watch                     a line for each change
 
 The suite is the newest one in which a signal is open, unless --suite names one. An agent that writes the files
 itself needs none of this: docs/parallel-architecture.md."""

@@ -1,5 +1,8 @@
 """Prove that a sealed dispatch folder is unchanged: no file changed, added or removed, and the counts add up.
 
+  trailblazer verify
+  trailblazer verify latest json
+
 The exit code is 0 when nothing is broken, and 6 when anything is. `sha256sum -c SHA256SUMS` in the folder
 proves the bytes without trailblazer."""
 

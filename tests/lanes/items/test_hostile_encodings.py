@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from lanes.items.batches import HOSTILE, Batches
-from trailblazer.cli import VERBS
+from trailblazer.words.grammar import VERBS
 
 pytestmark = pytest.mark.proof
 
