@@ -126,6 +126,12 @@ cron-install *words:
 cron-remove *words:
     @trailblazer cron remove "$@"
 
+# Install what Tab completes in bash and zsh, and `man trailblazer`: just completions dry-run
+[group("develop")]
+[no-cd]
+completions *words:
+    @trailblazer completions install "$@"
+
 # Run every test in four processes, or those of one name: just test NAME
 [group("develop")]
 test *words:

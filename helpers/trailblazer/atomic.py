@@ -14,10 +14,21 @@ from pathlib import Path
 from typing import IO, Any
 
 from trailblazer.errors import StorageTrouble, storage_trouble
+from trailblazer.plain import plain
+from trailblazer.streams import is_hushed, tell
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 _DRAFT = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
+
+
+_told_when_made: dict[Path, str] = {}
+
+
+def tell_when_made(folder: Path, line: str) -> None:
+    """Have this process tell people a line when it makes a folder that is not there yet; {} in it is the folder."""
+    if not is_hushed() and not folder.exists():
+        _told_when_made[folder] = line.format(plain(str(folder)))
 
 
 def make_folder(folder: Path, *, exist_ok: bool = True) -> Path:
@@ -27,7 +38,8 @@ def make_folder(folder: Path, *, exist_ok: bool = True) -> Path:
         while missing:
             try:
                 missing[-1].mkdir(mode=PRIVATE_FOLDER, exist_ok=exist_ok or len(missing) > 1)
-                missing.pop()
+                if line := _told_when_made.pop(missing.pop(), ""):
+                    tell(f"{line}\n")
             except FileNotFoundError:
                 if missing[-1].parent == missing[-1]:
                     raise

@@ -10,7 +10,7 @@ import sys
 from trailblazer.errors import Trouble, WordsWrong, storage_trouble
 from trailblazer.streams import drop, hold_streams, hush, tell
 from trailblazer.words.grammar import VERBS, as_flags, nearest
-from trailblazer.words.parsers import list_verbs, module_of, parser_for
+from trailblazer.words.parsers import carry_out, list_verbs, parser_for, takes_text
 
 TYPE_CHECKING = False  # `typing` itself takes a tenth of the time a start may take
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Carry out the words of a command line and return the exit code; troubles are printed here and nowhere else."""
+    if {"_ARGCOMPLETE", "COMP_LINE"} <= os.environ.keys():  # Tab was pressed
+        from trailblazer.words.completing import complete
+
+        complete()
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["help"] and len(words) > 1:  # `help runs list` is `runs list --help`
         words = [*words[1:], "--help"]
@@ -55,16 +59,31 @@ def _terminated(number: int, _frame: object) -> NoReturn:
 def _run(verb: str, words: list[str]) -> int:
     if not verb:
         return _without_verb(words)
-    module, parser = module_of(verb), parser_for(verb)
+    parser = parser_for(verb)
     try:
-        parsed = parser.parse_args(words[1:] if getattr(module, "FREE_TEXT", False) else as_flags(words[1:], parser))
+        parsed = parser.parse_args(words[1:] if takes_text(verb) else as_flags(words[1:], parser))
     except SystemExit:  # argparse leaves like this after --help only
         return 0
     if vars(parsed).pop("no_color", False):
         os.environ["NO_COLOR"] = "1"
     hush(is_quiet=getattr(parsed, "quiet", False))
-    answer: int = module.run(parsed)
-    return answer
+    _watch_for_state()
+    return carry_out(verb, parsed)
+
+
+def _watch_for_state() -> None:
+    """Have people told when ./var appears where no project is."""
+    from pathlib import Path
+
+    from trailblazer.atomic import tell_when_made
+    from trailblazer.paths import find_root
+
+    try:
+        here = Path.cwd()
+    except OSError:  # the folder is gone: the verb says so when it needs it
+        return
+    if "TRAILBLAZER_PATHS_VAR" not in os.environ and find_root(here) is None:
+        tell_when_made(here / "var", "This is no project: state goes to {}. `trailblazer init` makes a project.")
 
 
 def _without_verb(words: list[str]) -> int:

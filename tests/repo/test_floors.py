@@ -33,6 +33,7 @@ ALONE = {
     "rich": "reports.screen",
     "httpx": "pipeline.embedders.service",
     "urllib.request": "cron.ping",
+    "argcomplete": "words.completing",
     "cronsim": "cron.lines",
     "apprise": "cron.telling",
     "inotify_simple": "signals.mailbox",

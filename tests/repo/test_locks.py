@@ -64,8 +64,8 @@ def test_what_builds_the_checkout_is_locked() -> None:
     """The build backend and what it imports are in the lock, since the checkout is built without isolation."""
     build = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["build-system"]["requires"]
     pins = pins_of("requirements.lock")
-    assert {"hatchling"} == {Requirement(text).name for text in build}
-    assert {"hatchling", "editables", "packaging", "pathspec", "pluggy", "trove-classifiers"} <= pins.keys()
+    assert {"argcomplete", "hatchling"} == {Requirement(text).name for text in build}
+    assert {"argcomplete", "hatchling", "editables", "packaging", "pathspec", "pluggy", "trove-classifiers"} <= pins.keys()
 
 
 def test_the_stamp_is_not_in_the_repository() -> None:

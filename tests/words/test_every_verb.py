@@ -72,7 +72,7 @@ def test_help_has_an_example(words: str) -> None:
 
 
 @pytest.mark.parametrize("words", EVERY)
-def test_help_has_the_defaults(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_has_the_defaults(words: str) -> None:
     """The default of a flag stands in its help; one that the configuration has is the name of a key."""
     formatter = EVERY[words]._get_formatter()
     for action in options_of(words):

@@ -37,7 +37,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def add_embedder_words(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Add the words that choose the embedder, the same in every verb."""
-    parser.add_argument("--provider", help="local, minilm or openai")
+    parser.add_argument("--provider", metavar="EMBEDDER", help="local, minilm or openai")
     parser.add_argument("--model", help="the provider's model")
     parser.add_argument("--dimension", type=int, metavar="N", help="numbers in a vector")
 

@@ -19,7 +19,7 @@ from trailblazer.verbs.dispatch import add_embedding_words, carry_out_request
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the words of a run through the backlog."""
     what = parser.add_argument_group("which runs")
-    what.add_argument("--phases", metavar="P,P", default="chunk,embed", help="chunk, embed or both (both)")
+    what.add_argument("--phases", metavar="P,P", default="chunk,embed", help="chunk, embed or both")
     what.add_argument("--runs", metavar="GLOB", help="only runs whose id matches: runs='2026-*'")
     what.add_argument("--source", metavar="S", help="only runs of this source")
     what.add_argument("--limit", type=int, metavar="N", help="only the first N")

@@ -1,4 +1,4 @@
-"""What Tab completes. argcomplete speaks with the shells; it knows no bare words, so what is offered comes from here."""
+"""What Tab completes. argcomplete speaks with the shells; it knows no bare words, so what it offers is ours."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from argcomplete.finders import CompletionFinder
 from argcomplete.shell_integration import shellcode
 
 from trailblazer.words.grammar import VERBS, as_flags, below, is_handed_on
-from trailblazer.words.parsers import module_of, parser_for, summaries_of
+from trailblazer.words.parsers import parser_for, summaries_of, takes_text
 from trailblazer.words.sources import values_of
 
 PROGRAM = "trailblazer"
-MARK = "_ARGCOMPLETE"  # the script of a shell sets it when Tab was pressed
 
 
 class _Finder(CompletionFinder):
@@ -44,14 +43,11 @@ def candidates(words: list[str], prefix: str) -> dict[str, str]:
 
     `words` stand before it, without the name of the program.
     """
+    found: dict[str, str] = {}
     if not words or words[0] == "help":
         found = _after_help(words[1:]) if words else {**VERBS, "help": "explain a verb", "--version": "the version"}
-    elif words[0] in VERBS and "--" in words and not _hands_on(words):
-        found = {}
-    elif words[0] in VERBS:
+    elif words[0] in VERBS and ("--" not in words or _hands_on(words)):
         found = _in_verb(words, prefix)
-    else:
-        found = {}
     return {word: line for word, line in found.items() if word.startswith(prefix)}
 
 
@@ -68,13 +64,13 @@ def _hands_on(words: list[str]) -> bool:
 def _in_verb(words: list[str], prefix: str) -> dict[str, str]:
     """Return what could come next behind a verb and its words."""
     parser = parser_for(words[0])
-    is_text = bool(getattr(module_of(words[0]), "FREE_TEXT", False))
+    is_text = takes_text(words[0])
     flags = words[1:] if is_text else as_flags(words[1:], parser)
     while flags and flags[0] in below(parser):
         parser, flags = below(parser)[flags[0]], flags[1:]
     if below(parser):
         return summaries_of(parser)
-    at = _Place(parser, flags)
+    at = _place(parser, flags)
     if is_handed_on(parser) and at.positionals:
         inner = [word for word in at.positionals if word != "--"]
         return candidates(inner, prefix) if _hands_on(words) else {}
@@ -88,14 +84,14 @@ def _in_verb(words: list[str], prefix: str) -> dict[str, str]:
     option = parser._option_string_actions.get(name if name.startswith("-") else f"--{name}")
     if separator and option is not None and option.nargs != 0:
         return {f"{name}={found}": "" for found in values_of(option, value)}
-    free = at.next_positional()
+    free = at.next_positional(parser)
     values = dict.fromkeys(values_of(free, prefix), free.help or "") if free is not None else {}
     return values | ({} if is_text and not prefix.startswith("-") else _flags(parser, at.said, prefix))
 
 
-def _flags(parser: argparse.ArgumentParser, said: set[str], prefix: str) -> dict[str, str]:
+def _flags(parser: argparse.ArgumentParser, said: frozenset[str], prefix: str) -> dict[str, str]:
     """Return the flags that were not said yet: with dashes behind a dash, else as bare words."""
-    found = {}
+    found: dict[str, str] = {}
     for action in parser._actions:
         name = next((name for name in action.option_strings if name.startswith("--")), "")
         is_again = action.dest in said and not isinstance(action, argparse._AppendAction)
@@ -107,37 +103,39 @@ def _flags(parser: argparse.ArgumentParser, said: set[str], prefix: str) -> dict
     return found
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in the words of a verb the next one stands: which flags were said, and which of them awaits its value."""
+    """Where the next word stands: which flags were said, what has no name, and which flag awaits its value."""
 
-    parser: argparse.ArgumentParser
-    said: set[str]
-    positionals: list[str]
+    said: frozenset[str]
+    positionals: tuple[str, ...]
     awaits: argparse.Action | None
 
-    def __init__(self, parser: argparse.ArgumentParser, flags: list[str]) -> None:
-        said, positionals, awaits = set[str](), list[str](), None
-        for position, word in enumerate(flags):
-            if not word.startswith("-") or word == "--":
-                if is_handed_on(parser) and awaits is None:
-                    positionals += flags[position:]
-                    break
-                positionals += [word] if awaits is None else []
-                awaits = None
-                continue
-            option = parser._option_string_actions.get(word.split("=", 1)[0])
-            said |= {option.dest} if option is not None else set()
-            awaits = option if option is not None and option.nargs != 0 and "=" not in word else None
-        for name, value in (("parser", parser), ("said", said), ("positionals", positionals), ("awaits", awaits)):
-            object.__setattr__(self, name, value)
-
-    def next_positional(self) -> argparse.Action | None:
-        """Return the positional word that could come next, or None when all are there."""
+    def next_positional(self, parser: argparse.ArgumentParser) -> argparse.Action | None:
+        """Return the word without a name that could come next, or None when all are there."""
         left = len(self.positionals)
-        for action in self.parser._actions:
+        for action in parser._actions:
             if not action.option_strings:
                 if action.nargs in {"*", "+"} or left == 0:
                     return action
                 left -= 1
         return None
+
+
+def _place(parser: argparse.ArgumentParser, flags: list[str]) -> _Place:
+    """Return where the word behind some flags stands."""
+    said, positionals = set[str](), list[str]()
+    awaits: argparse.Action | None = None
+    for position, word in enumerate(flags):
+        if word.startswith("-") and word != "--":
+            option = parser._option_string_actions.get(word.split("=", 1)[0])
+            said |= {option.dest} if option is not None else set()
+            awaits = option if option is not None and option.nargs != 0 and "=" not in word else None
+        elif awaits is not None:
+            awaits = None
+        elif is_handed_on(parser):
+            positionals += flags[position:]
+            break
+        else:
+            positionals.append(word)
+    return _Place(frozenset(said), tuple(positionals), awaits)

@@ -128,14 +128,24 @@ def _number(text: str) -> float:
     return number
 
 
-def module_of(verb: str) -> Any:
-    """Return the module of a verb: its add_words, its run, its FREE_TEXT."""
+def _module(verb: str) -> Any:
     return importlib.import_module(f"trailblazer.verbs.{verb}")
+
+
+def takes_text(verb: str) -> bool:
+    """Say whether the bare words of a verb are text, and never flags (`ask`)."""
+    return bool(getattr(_module(verb), "FREE_TEXT", False))
+
+
+def carry_out(verb: str, words: argparse.Namespace) -> int:
+    """Have a verb do what its words say, and return its exit code."""
+    answer: int = _module(verb).run(words)
+    return answer
 
 
 def parser_for(verb: str) -> argparse.ArgumentParser:
     """Return the parser of one verb, with its words added."""
-    module = module_of(verb)
+    module = _module(verb)
     parser = Parser(prog=f"trailblazer {verb}", description=module.__doc__, epilog=EXIT_CODES)
     module.add_words(parser)
     summaries = summaries_of(parser)

@@ -44,8 +44,11 @@ def _var() -> Path:
 
 
 def _names(folder: Path, prefix: str) -> list[str]:
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(prefix) and entry.is_dir()]
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.startswith(prefix) and entry.is_dir()]
+    except OSError:
+        return []
     return sorted(names)[-_MOST:]
 
 

@@ -17,11 +17,11 @@ from lanes.embed.project import LIMIT, Project, write_documents
 from lanes.servers import database_of
 from repo.documented import documented
 from repo.tree import BINARIES, CHECKOUT
-from trailblazer.words.grammar import as_flags
-from trailblazer.words.parsers import parser_for
 from trailblazer.lanes.signals.scenario import read_scenario
 from trailblazer.lanes.signals.stub import stub_answer
 from trailblazer.signals import Context, FileDispatcher
+from trailblazer.words.grammar import as_flags
+from trailblazer.words.parsers import parser_for
 
 pytestmark = pytest.mark.proof
 
