@@ -146,15 +146,21 @@ def carry_out(verb: str, words: argparse.Namespace) -> int:
 def parser_for(verb: str) -> argparse.ArgumentParser:
     """Return the parser of one verb, with its words added."""
     module = _module(verb)
-    parser = Parser(prog=f"trailblazer {verb}", description=module.__doc__, epilog=EXIT_CODES)
+    text = _with_examples(module.__doc__)
+    parser = Parser(prog=f"trailblazer {verb}", description=text, epilog=EXIT_CODES)
     module.add_words(parser)
     summaries = summaries_of(parser)
     for name, action in below(parser).items():
-        action.description = action.description or _about(name, summaries.get(name, ""), module.__doc__, action.prog)
+        action.description = action.description or _about(name, summaries.get(name, ""), text, action.prog)
         _add_common_words(action)
     if not summaries:
         _add_common_words(parser)
     return parser
+
+
+def _with_examples(text: str) -> str:
+    """Return the text of a verb with its examples indented, which its module's docstring may have at the margin."""
+    return "\n".join(f"  {line}" if line.startswith("trailblazer ") else line for line in text.splitlines())
 
 
 def _about(name: str, summary: str, text: str, prog: str) -> str:
