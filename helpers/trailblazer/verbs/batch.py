@@ -1,9 +1,9 @@
 """Run one command, or one agent, over a list of items, and know within minutes if it is going wrong.
 
-  trailblazer batch run --items urls.txt timeout=10m -- ./scrape.sh '{{ item }}'
-  trailblazer batch run items=items.json provider=claude template=scrape.md
+  trailblazer batch run items=urls.txt timeout=10m -- ./scrape.sh '{{ item }}'
+  trailblazer batch run items=ids provider=claude prompt='Scrape {{ item }}'
   trailblazer batch run catalog-scraper '["url1", "url2"]' 'Scrape {{ item }}'
-  cat ids | trailblazer batch run -- work.py '{{ item.id }}' '{{ output_file }}'
+  cat ids | trailblazer batch run -- python work.py --out '{{ output_file }}'
   trailblazer batch summary latest
 
 Items are a JSON array, NDJSON, CSV with a header, lines, or NUL-separated. Words are Jinja2 and become argv, never a

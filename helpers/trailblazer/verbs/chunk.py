@@ -1,7 +1,7 @@
 """Cut the documents of runs into chunks under the hard token cap: var/runs/RID/chunk/chunks.ndjson.
 
 trailblazer chunk
-trailblazer chunk --run handbook"""
+trailblazer chunk run=RID"""
 
 from __future__ import annotations
 

@@ -45,12 +45,13 @@ TOO_MUCH = (
     "trailblazer providers check ",  # an agent that is named is not installed here
     "trailblazer cron install",  # the machine's own crontab
     "trailblazer cron remove",
+    "trailblazer db stop",  # the server is the one of all tests
     "trailblazer signals watch",  # it ends when all signals have ended
     "trailblazer control ",  # no dispatch runs
     "trailblazer monitor --wait",
     "trailblazer log ",  # a run has no output of its own
 )
-ENDLESS = ("--provider claude", "--provider codex", "catalog-scraper", "--dispatch")  # they would call an agent
+ENDLESS = ("--provider claude", "provider=claude", "--provider codex", "catalog-scraper", "--dispatch")  # they would call an agent
 
 
 def _recorded(folder: Path, shell: str, line: str) -> list[list[str]]:
@@ -149,7 +150,7 @@ def _prepare(project: Project) -> None:
         ("report.sql", "SELECT 1\n"),
         ("licence.json", '{"type": "object"}'),
         ("config/crontab", "17 2 * * * scripts/cron.sh run\n"),
-        ("work.py", "import sys\nopen(sys.argv[4], 'w').write(sys.argv[2])\n"),
+        ("work.py", "import sys\nopen(sys.argv[-1], 'w').write(sys.argv[2])\n"),
         ("scrape.sh", "#!/bin/sh\necho $1\n"),
         ("answer.json", json.dumps(stub_answer(read_scenario("ptp-mock"), "triage", "case-01"))),
     ):
@@ -172,6 +173,7 @@ def test_every_command_works_when_it_is_typed(typed_in: Project, where: str, she
         JUST_JUSTFILE=str(CHECKOUT / "justfile"),
         TRAILBLAZER_PROVIDERS_CHAIN="command",
         TRAILBLAZER_TRACKER_SOURCE="issues.json",
+        XDG_DATA_HOME=str(typed_in.folder / "share"),
     )
     for line in LINES[where]:
         if line.startswith(TOO_MUCH) or line == "make":
