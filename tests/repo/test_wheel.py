@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,3 +55,70 @@ def test_scenarios_and_prompts_of_a_wheel(wheel: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     scenarios = "ptp-mock: 12 cases, 5 clusters expected; ptp-mock-30: 30 cases, 9 clusters expected"
     assert f"{scenarios}; # Triage one failed test\n" == done.stdout
+
+
+Typed = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def typed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Typed:
+    """Types a command where the wheel is installed: in an environment of its own, with the packages of the lock."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    venv.create(folder / "venv", symlinks=True, with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    packages = next((folder / "venv" / "lib").glob("python*")) / "site-packages"
+    (packages / "lock.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    words: list[str | Path] = [python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel]
+    subprocess.run(words, check=True, capture_output=True, timeout=300)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TRAILBLAZER_")}
+
+    def answer(*words: str, into: Path = folder) -> subprocess.CompletedProcess[str]:
+        command: list[str | Path] = [folder / "venv" / "bin" / "trailblazer", *words]
+        return subprocess.run(
+            command, cwd=into, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    return answer
+
+
+def test_a_wheel_works_outside_the_checkout(typed: Typed, tmp_path: Path) -> None:
+    """Installed elsewhere, `init` makes a project in which a batch and a night work; the checkout is not needed."""
+    made = typed("init", str(tmp_path / "project"))
+    assert (0, True) == (made.returncode, "Next:" in made.stderr), made.stderr
+    project = tmp_path / "project"
+    (project / "items").write_text("one\ntwo\n")
+    done = typed("batch", "run", "items=items", "results=json", "--", "echo", "{}", into=project)
+    assert 0 == done.returncode, done.stderr
+    assert [0, 1] == sorted(json.loads(line)["index"] for line in done.stdout.splitlines())
+    (project / "issues.json").write_text('[{"id": "t-1", "title": "It is broken", "status": "open"}]')
+    configuration = project / "config" / ".trailblazer.yaml"
+    agent = "agents: {parrot: {command: [cat], output: text}}"
+    configuration.write_text(configuration.read_text().replace("agents: {}", agent))
+    night = typed("nightly", "dry-run", "tracker=issues.json", "provider=parrot", into=project)
+    assert 0 == night.returncode, night.stderr
+    assert "t-1" in night.stdout + night.stderr
+    assert typed("config", "show", into=project).stdout.startswith("paths.var")
+
+
+def test_a_wheel_has_the_files_of_the_shells(typed: Typed, wheel: Path, tmp_path: Path) -> None:
+    """The completions and the manual page are in the share/ of the wheel, and they are those that `install` writes."""
+    kept = [name for name in zipfile.ZipFile(wheel).namelist() if ".data/data/share/" in name]
+    places = {name.split(".data/data/share/")[1] for name in kept}
+    assert {
+        "bash-completion/completions/trailblazer",
+        "zsh/site-functions/_trailblazer",
+        "man/man1/trailblazer.1",
+    } == places
+    script = zipfile.ZipFile(wheel).read(next(name for name in kept if "bash-completion" in name)).decode()
+    assert script == typed("completions", "script", into=tmp_path).stdout
+
+
+@pytest.mark.proof
+def test_a_wheel_calibrates(typed: Typed, tmp_path: Path) -> None:
+    """Installed elsewhere, a calibration finds its scenario, its prompts and its database."""
+    assert 0 == typed("init", ".", into=tmp_path).returncode
+    try:
+        done = typed("calibrate", "scenario=ptp-mock", "adapter=stub", into=tmp_path)
+        assert (0, True) == (done.returncode, "12 cases, 5 clusters" in done.stdout), done.stderr
+    finally:
+        typed("db", "stop", into=tmp_path)

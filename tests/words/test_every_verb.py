@@ -14,8 +14,17 @@ from trailblazer.words.grammar import VERBS, as_flags, below, is_handed_on
 from trailblazer.words.parsers import WIDEST, parser_for, summaries_of
 
 MOST_UNGROUPED = 8
-# What has no answer on stdout: it works, or it becomes another program.
-WITHOUT_ANSWER = {"cron run": "the job has its own stdout", "db psql": "psql has its own stdout"}
+# What has no answer on stdout that would be JSON.
+WITHOUT_ANSWER = {
+    "cron run": "the job has its own stdout",
+    "db psql": "psql has its own stdout",
+    "completions script": "a shell reads it",
+    "completions man": "man reads it",
+    "dispatch": "its events are JSON already",
+    "run": "its events are JSON already",
+    "batch run": "its events are JSON already, or its --results",
+    "batch summary": "it prints the path of a JSON document",
+}
 
 
 def parsers_of(verb: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:

@@ -37,7 +37,7 @@ def test_init_leaves_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "mine\n" == (tmp_path / ".gitignore").read_text()
     assert f"{tmp_path / '.gitignore'} is there already" in err
     second = json.loads(out[out.index("{\n") :])
-    assert ([], True) == (second["made"], "config/.trailblazer.yaml" in second["left"])
+    assert ("unchanged", []) == (second["state"], second["paths"])
 
 
 def test_init_dry_run_makes_nothing(tmp_path: Path) -> None:

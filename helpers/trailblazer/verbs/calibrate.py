@@ -47,9 +47,14 @@ def run(words: argparse.Namespace) -> int:
     """Carry a calibration out and return the exit code of the house."""
     from trailblazer.events import Console
     from trailblazer.lanes.signals.scenario import read_scenario
+    from trailblazer.reports.answers import print_answer
 
     if words.check:
-        print(read_scenario(words.check).headline())
+        scenario = read_scenario(words.check)
+        if words.json:
+            print_answer("calibrate", "ready", [scenario.folder], {"cases": len(scenario.cases)})
+        else:
+            print(scenario.headline())
         return 0
     from trailblazer.config import load_config
     from trailblazer.dispatch.story import carry_out

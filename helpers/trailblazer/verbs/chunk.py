@@ -21,6 +21,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlap", type=int, metavar="N", help="tokens that a chunk repeats of the one before (chunk.overlap)"
     )
+    parser.add_argument("--json", action="store_true", help="one JSON object a run")
     parser.add_argument("--force", action="store_true", help="also cut runs that are unchanged")
 
 
@@ -29,6 +30,9 @@ def run(words: argparse.Namespace) -> int:
 
     A run that fails (6) or that somebody else holds (7) does not stop the others; a database that is away (8) does.
     """
+    import json
+    from dataclasses import asdict
+
     from trailblazer.config import load_config
     from trailblazer.errors import AlreadyRunning, PlanUnusable, ServiceDown, StorageTrouble, Trouble
     from trailblazer.events import Console
@@ -53,6 +57,8 @@ def run(words: argparse.Namespace) -> int:
                 say(f"chunk: {rid}: {trouble.what}", "red")
             else:
                 say(_line_of(report))
+                if words.json:
+                    print(json.dumps(asdict(report), ensure_ascii=False))
     return min(codes, default=0)
 
 

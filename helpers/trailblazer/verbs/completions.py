@@ -24,11 +24,11 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def run(words: argparse.Namespace) -> int:
     """Carry out one action: paths, script and page go to stdout, what is left to do to stderr."""
-    import json
     from importlib.metadata import version
 
     from trailblazer.events import Console
     from trailblazer.paths import timestamp
+    from trailblazer.reports.answers import print_answer
     from trailblazer.words.shells import install, pieces, share
 
     found = pieces(version("trailblazer"), timestamp()[:10])
@@ -38,7 +38,7 @@ def run(words: argparse.Namespace) -> int:
     folder = share()
     written = [folder / piece.place for piece in found] if words.dry_run else install(found, folder)
     if words.json:
-        print(json.dumps({"files": [str(path) for path in written], "written": not words.dry_run}, indent=2))
+        print_answer("completions install", "would change" if words.dry_run else "done", written)
     else:
         print(*written, sep="\n")
     say = Console().say

@@ -33,6 +33,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     for name, what in (("install", "put the lines into this user's crontab"), ("remove", "take the lines out again")):
         action = actions.add_parser(name, help=f"{what}; other lines stay as they are")
         action.add_argument("--dry-run", action="store_true", help="say what would be done and change nothing")
+        action.add_argument("--json", action="store_true", help="the answer as one JSON object")
 
 
 def run(words: argparse.Namespace) -> int:
@@ -44,7 +45,7 @@ def run(words: argparse.Namespace) -> int:
         return _run(config, words.name, words.given)
     if words.action == "show":
         return _show(config, as_json=words.json)
-    return _change(config, is_install=words.action == "install", dry_run=words.dry_run)
+    return _change(config, is_install=words.action == "install", dry_run=words.dry_run, as_json=words.json)
 
 
 def _run(config: Config, name: str | None, given: list[str]) -> int:
@@ -122,12 +123,13 @@ def _standing(job: Job) -> str:
     return f"{job.name}: {end}{streak}; {job.good_ends} of {job.starts} starts were good"
 
 
-def _change(config: Config, *, is_install: bool, dry_run: bool) -> int:
+def _change(config: Config, *, is_install: bool, dry_run: bool, as_json: bool) -> int:
     from trailblazer.cron.crontab import Block, read_crontab, write_crontab
     from trailblazer.cron.lines import read_lines
     from trailblazer.errors import PlanUnusable
     from trailblazer.events import Console
     from trailblazer.plain import counted
+    from trailblazer.reports.answers import print_answer
 
     say = Console().say
     block = Block(config.places.root)
@@ -144,7 +146,11 @@ def _change(config: Config, *, is_install: bool, dry_run: bool) -> int:
     else:
         write_crontab(after)
         say(f"{done[0].upper()}{done[1:]}.")
-    if dry_run or (is_install and after != before):
+    if as_json:
+        state = "unchanged" if after == before else "would change" if dry_run else "done"
+        verb = f"cron {'install' if is_install else 'remove'}"
+        print_answer(verb, state, (), {"lines": len(lines)})
+    elif dry_run or (is_install and after != before):
         sys.stdout.flush()
         sys.stdout.buffer.write(after if dry_run else block.render(lines))
         sys.stdout.flush()

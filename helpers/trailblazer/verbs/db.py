@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the seven actions and their flags."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("start", help="start the embedded server, and bring its tables up to date")
-    actions.add_parser("stop", help="stop the embedded server until a command needs it")
+    start = actions.add_parser("start", help="start the embedded server, and bring its tables up to date")
+    stop = actions.add_parser("stop", help="stop the embedded server until a command needs it")
     status = actions.add_parser("status", help="does the database answer? exit 8 when it should and does not")
     status.add_argument("--json", action="store_true", help="the same as one JSON object")
     doctor = actions.add_parser("doctor", help="name what is missing and what to do; exit 8 when something is")
     doctor.add_argument("--json", action="store_true", help="the same as one JSON object")
-    actions.add_parser("migrate", help="apply what is pending; a second time changes nothing")
-    actions.add_parser("url", help="print an address that psql takes, password included")
+    migrate = actions.add_parser("migrate", help="apply what is pending; a second time changes nothing")
+    url = actions.add_parser("url", help="print an address that psql takes, password included")
+    for action in (start, stop, migrate, url):
+        action.add_argument("--json", action="store_true", help="the answer as one JSON object")
     psql = actions.add_parser("psql", help="open psql on the database, or have it carry out what is given")
     psql.add_argument("given", nargs=argparse.REMAINDER, metavar="...", help="statements, or -- and psql's options")
 
@@ -52,21 +54,22 @@ def run(words: argparse.Namespace) -> int:
     return actions[words.action](config, words)
 
 
-def _start(config: Config, _words: argparse.Namespace) -> int:
+def _start(config: Config, words: argparse.Namespace) -> int:
     from trailblazer.database.connection import connect
     from trailblazer.database.vitals import address, base_of, is_alive
 
     ran = is_alive(base_of(config.places))
     connect(config).close()
     if config["db.url"]:
+        _answer(words, "unchanged", [])
         _say("The configured server answers; it is not ours to start.")
     else:
         _say("It ran already." if ran else "Started.")
-        print(address(base_of(config.places)))
+        _answer(words, "unchanged" if ran else "done", [address(base_of(config.places)) or ""])
     return 0
 
 
-def _stop(config: Config, _words: argparse.Namespace) -> int:
+def _stop(config: Config, words: argparse.Namespace) -> int:
     from trailblazer.database import server
     from trailblazer.database.vitals import base_of
     from trailblazer.errors import ConfigWrong
@@ -76,7 +79,9 @@ def _stop(config: Config, _words: argparse.Namespace) -> int:
             f"{config.settings['db.url'].origin}: db.url names a server that is not ours to stop",
             "Unset db.url to stop the embedded one.",
         )
-    _say("Stopped." if server.stop(base_of(config.places)) else "No server ran.")
+    ran = server.stop(base_of(config.places))
+    _answer(words, "done" if ran else "unchanged", [])
+    _say("Stopped." if ran else "No server ran.")
     return 0
 
 
@@ -128,24 +133,23 @@ def _doctor(config: Config, words: argparse.Namespace) -> int:
     return 0 if well else 8
 
 
-def _migrate(config: Config, _words: argparse.Namespace) -> int:
+def _migrate(config: Config, words: argparse.Namespace) -> int:
     from trailblazer.database.connection import answering, open_connection
     from trailblazer.database.migrating import bring_up_to_date
 
     with open_connection(config) as connection, answering():
         done = bring_up_to_date(connection)
-    for migration in done:
-        print(f"{migration.number:03} {migration.slug}")
+    _answer(words, "done" if done else "unchanged", [f"{one.number:03} {one.slug}" for one in done])
     _say(f"{len(done)} applied." if done else "Nothing was pending.")
     return 0
 
 
-def _url(config: Config, _words: argparse.Namespace) -> int:
+def _url(config: Config, words: argparse.Namespace) -> int:
     from trailblazer.database.connection import connect
     from trailblazer.database.vitals import address, base_of
 
     connect(config).close()
-    print(config["db.url"] or address(base_of(config.places)))
+    _answer(words, "done", [config["db.url"] or address(base_of(config.places)) or ""])
     if sys.stdout.isatty():
         from trailblazer.database.server import find_binaries
 
@@ -172,6 +176,17 @@ def _psql(config: Config, words: argparse.Namespace) -> int:
         given = [word for sql in given for word in ("-c", sql)]
     sys.stdout.flush()
     os.execve(program, [program, "-d", dsn, *given], {**os.environ, **secrets})  # noqa: S606 - it is psql that was asked for
+
+
+def _answer(words: argparse.Namespace, state: str, lines: list[str]) -> None:
+    """Print the lines of an answer, or the answer as JSON."""
+    if words.json:
+        from trailblazer.reports.answers import print_answer
+
+        print_answer(f"db {words.action}", state, lines)
+        return
+    for line in lines:
+        print(line)
 
 
 def _say(line: str) -> None:

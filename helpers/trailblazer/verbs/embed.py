@@ -33,6 +33,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         if name == "reembed-if-changed":
             action.add_argument("--force", action="store_true", help="embed all the same")
         add_embedder_words(action)
+        action.add_argument("--json", action="store_true", help="the answer as one JSON object")
 
 
 def add_embedder_words(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
@@ -54,12 +55,12 @@ def run(words: argparse.Namespace) -> int:
 
     flags = embedder_flags(words)
     if words.action == "plan-preflight":
-        return single_runs.plan_preflight(flags, words.plan, verbose=words.verbose)
+        return single_runs.plan_preflight(flags, words.plan, verbose=words.verbose, as_json=words.json)
     if words.action == "preflight":
-        return single_runs.preflight(flags, words.run)
+        return single_runs.preflight(flags, words.run, as_json=words.json)
     if words.action == "manifest":
         return single_runs.manifest(flags, words.run)
     if words.action == "diff":
-        return single_runs.diff(flags, words.run)
-    is_conditional = words.action == "reembed-if-changed"
-    return single_runs.embed(flags, words.run, only_changed=is_conditional and not words.force)
+        return single_runs.diff(flags, words.run, as_json=words.json)
+    only_changed = words.action == "reembed-if-changed" and not words.force
+    return single_runs.embed(flags, words.run, only_changed=only_changed, as_json=words.json)

@@ -20,19 +20,20 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def run(words: argparse.Namespace) -> int:
     """Write what is not there yet. The paths that were made go to stdout, what is next to stderr."""
-    import json
     from pathlib import Path
 
     from trailblazer.events import Console
     from trailblazer.lanes.project import find_missing, make_project
+    from trailblazer.reports.answers import print_answer
 
     folder = Path(words.folder).expanduser().absolute()
     missing, there = find_missing(folder)
     if not words.dry_run:
         make_project(folder, missing)
     if words.json:
-        shown = {"folder": str(folder), "made": list(missing), "left": there, "dry_run": words.dry_run}
-        print(json.dumps(shown, indent=2))
+        state = "unchanged" if not missing else "would change" if words.dry_run else "done"
+        counts = {"made": len(missing), "left": len(there)}
+        print_answer("init", state, [folder / name for name in missing], counts)
     else:
         for name in missing:
             print(folder / name)

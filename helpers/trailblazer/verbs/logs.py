@@ -19,6 +19,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     )
     prune.add_argument("--dry-run", action="store_true", help="only list it, whatever else is said")
     prune.add_argument("--yes", action="store_true", help="delete; without it nothing is deleted")
+    prune.add_argument("--json", action="store_true", help="the answer as one JSON object")
 
 
 def run(words: argparse.Namespace) -> int:
@@ -27,16 +28,24 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.events import Console
     from trailblazer.plain import counted
     from trailblazer.record.pruning import clean_leftovers, find_old, remove
+    from trailblazer.reports.answers import print_answer
 
     places = load_config().places
     old = find_old(places, words.days)
-    for path in old:
-        print(path)
-    if words.dry_run or not words.yes:
+    only_looks = words.dry_run or not words.yes
+    if not words.json:
+        for path in old:
+            print(path)
+    elif only_looks:
+        print_answer("logs prune", "would change" if old else "unchanged", old, {"old": len(old)})
+    if only_looks:
         hint = ": add --yes to delete" if old and not words.dry_run else ""
         Console().say(f"Older than {words.days:g} days: {len(old)}; nothing was deleted{hint}")
         return 0
     gone = sum(remove(places, path) for path in old)
+    if words.json:
+        counts = {"old": len(old), "deleted": gone}
+        print_answer("logs prune", "done" if gone else "unchanged", old, counts)
     if left := clean_leftovers(places):
         Console().say(f"Deleted: {counted(left, 'file')} of processes that are gone", "green")
     Console().say(f"Deleted: {gone} of {len(old)}", "green")

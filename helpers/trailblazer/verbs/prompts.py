@@ -13,9 +13,11 @@ import argparse
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the two actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("index", help="write prompts/README.md")
+    index = actions.add_parser("index", help="write prompts/README.md")
     archive = actions.add_parser("archive", help="move files with other names to var/archive/prompts/<TS>/")
     archive.add_argument("--dry-run", action="store_true", help="say what would be moved, and move nothing")
+    for action in (index, archive):
+        action.add_argument("--json", action="store_true", help="the answer as one JSON object")
 
 
 def run(words: argparse.Namespace) -> int:
@@ -23,10 +25,15 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.config import load_config
     from trailblazer.events import Console
     from trailblazer.providers import prompt_files
+    from trailblazer.reports.answers import print_answer
 
     places, say = load_config().places, Console().say
     if words.action == "index":
-        print(prompt_files.write_index(places))
+        index = prompt_files.write_index(places)
+        if words.json:
+            print_answer("prompts index", "done", [index])
+        else:
+            print(index)
         return 0
     paths = prompt_files.find_nonconforming(places)
     target = prompt_files.archive(places, paths) if paths and not words.dry_run else None
@@ -34,6 +41,9 @@ def run(words: argparse.Namespace) -> int:
         say(f"prompts: {path.name} is not named NNN_slug.md: {'would be archived' if words.dry_run else 'archived'}")
     if not paths:
         say("prompts: every file conforms")
-    if target is not None:
+    if words.json:
+        state = "unchanged" if not paths else "would change" if words.dry_run else "done"
+        print_answer("prompts archive", state, [target] if target else [], {"files": len(paths)})
+    elif target is not None:
         print(target)
     return 0

@@ -42,10 +42,13 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     forget.add_argument("run", metavar="RID", nargs="+", help="the run")
     forget.add_argument("--dry-run", action="store_true", help="say what would be deleted, and change nothing")
     forget.add_argument("--yes", action="store_true", help="delete its vectors, chunks and documents too")
-    actions.add_parser("backfill", help="enter the runs of var/runs that the table does not know")
+    backfill = actions.add_parser("backfill", help="enter the runs of var/runs that the table does not know")
+    for action in (reset, forget, backfill):
+        action.add_argument("--json", action="store_true", help="the answer as one JSON object")
 
 
-def _add_filters(parser: argparse.ArgumentParser) -> None:
+def _add_filters(action: argparse.ArgumentParser) -> None:
+    parser = action.add_argument_group("which runs")
     parser.add_argument("--source", metavar="S", help="only runs of this source")
     parser.add_argument("--runs", metavar="GLOB", help="only runs whose id matches: runs='2026-*'")
     parser.add_argument("--since", metavar="WHEN", help="only runs normalized at or after this date or time (UTC)")
@@ -59,9 +62,9 @@ def run(words: argparse.Namespace) -> int:
 
     config = load_config()
     if words.action == "backfill":
-        return run_table.fill(config)
+        return run_table.fill(config, as_json=words.json)
     if words.action == "forget":
-        return run_table.forget_runs(config, words.run, dry_run=words.dry_run, is_sure=words.yes)
+        return run_table.forget_runs(config, words.run, dry_run=words.dry_run, is_sure=words.yes, as_json=words.json)
     if words.action == "show":
         return run_table.show(config, words.run, as_json=words.json)
     filters = run_table.read_filters(words.source, words.runs, words.since, words.until)
@@ -69,4 +72,6 @@ def run(words: argparse.Namespace) -> int:
         return run_table.print_list(config, filters, words.status, words.limit, as_json=words.json)
     if words.action == "status":
         return run_table.print_status(config, filters, as_json=words.json)
-    return run_table.reset_runs(config, words.scope, filters, dry_run=words.dry_run, is_sure=words.yes)
+    return run_table.reset_runs(
+        config, words.scope, filters, dry_run=words.dry_run, is_sure=words.yes, as_json=words.json
+    )

@@ -31,6 +31,8 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     fail = actions.add_parser("fail", help="say why a signal has no answer")
     fail.add_argument("signal", type=int, metavar="SIGNAL", help="its number")
     fail.add_argument("reason", metavar="WHY", help="one line")
+    for action in (submit, fail):
+        action.add_argument("--json", action="store_true", help="the answer as one JSON object")
     watch = actions.add_parser("watch", help="show the signals, and what becomes of them, until all have ended")
     watch.add_argument("--json", action="store_true", help="a JSON object for each change")
     for action in (next_, submit, fail, watch):
@@ -48,6 +50,7 @@ def run(words: argparse.Namespace) -> int:
         return _next(suite, words)
     if words.action == "watch":
         return _watch(suite, as_json=words.json)
+    from trailblazer.reports.answers import print_answer
     from trailblazer.signals.agents import fail, find_signal, submit
 
     found = find_signal(suite, words.signal)
@@ -55,6 +58,8 @@ def run(words: argparse.Namespace) -> int:
         fail(found, words.reason)
     else:
         submit(found, _answer(found, words.answer))
+    if words.json:
+        print_answer(f"signals {words.action}", "done", [found.artifact], {"signal": found.number})
     Console().say(f"signal {found.number} of suite {suite.folder.name}: {words.action}: published", "green")
     return 0
 

@@ -51,7 +51,14 @@ TOO_MUCH = (
     "trailblazer monitor --wait",
     "trailblazer log ",  # a run has no output of its own
 )
-ENDLESS = ("--provider claude", "provider=claude", "--provider codex", "catalog-scraper", "--dispatch")  # they would call an agent
+# They would call an agent.
+ENDLESS = (
+    "--provider claude",
+    "provider=claude",
+    "--provider codex",
+    "catalog-scraper",
+    "--dispatch",
+)
 
 
 def _recorded(folder: Path, shell: str, line: str) -> list[list[str]]:

@@ -18,6 +18,7 @@ from trailblazer.errors import PlanUnusable, WordsWrong
 from trailblazer.events import Console, runs_events
 from trailblazer.paths import is_id
 from trailblazer.plain import counted, one_line
+from trailblazer.reports.answers import print_answer
 
 WORKING = ("chunking", "embedding")
 
@@ -91,11 +92,11 @@ def print_status(config: Config, filters: Filters, *, as_json: bool) -> int:
     return 0
 
 
-def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool, is_sure: bool) -> int:
+def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool, is_sure: bool, as_json: bool) -> int:
     """Let runs wait again and say what that changed; what would delete is refused without a yes (exit 2)."""
     console = Console()
     deletes = scope != "processed"
-    emitter = runs_events(config.places.logs, "reset", to_stdout=not sys.stdout.isatty())
+    emitter = runs_events(config.places.logs, "reset", to_stdout=not as_json and not sys.stdout.isatty())
     try:
         with answering(), connect(config) as connection:
             would_be = backlog.reset(connection, scope, filters, dry_run=True)
@@ -106,6 +107,8 @@ def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool,
             emitter.emit("runs.reset.complete", "complete", **about, counts=asdict(done or ResetCounts(0, 0, 0, 0)))
     finally:
         emitter.close()
+    if as_json:
+        print_answer("runs reset", "done" if done else "would change", (), asdict(done or would_be))
     if done is not None:
         console.say(f"Reset {_counted(done)}", "green")
         return 0
@@ -115,7 +118,7 @@ def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool,
     raise WordsWrong("nothing was deleted: --yes is missing", "Look at the numbers above, then say it again with yes.")
 
 
-def forget_runs(config: Config, rids: Sequence[str], *, dry_run: bool, is_sure: bool) -> int:
+def forget_runs(config: Config, rids: Sequence[str], *, dry_run: bool, is_sure: bool, as_json: bool) -> int:
     """Delete all that the database has of runs. Where more than their rows would go, a yes is needed (exit 2)."""
     console = Console()
     with answering(), connect(config) as connection:
@@ -124,21 +127,26 @@ def forget_runs(config: Config, rids: Sequence[str], *, dry_run: bool, is_sure: 
             raise PlanUnusable(f"the database knows no run {', '.join(rids)}", "See: trailblazer runs list")
         deletes = would_be.embeddings or would_be.chunks or would_be.documents
         if dry_run or (deletes and not is_sure):
+            if as_json:
+                print_answer("runs forget", "would change", rids, asdict(would_be))
             console.say(f"This would forget {_counted(would_be)}; nothing was changed", "yellow")
             if dry_run:
                 return 0
             raise WordsWrong("nothing was deleted: --yes is missing", "Look at the numbers above, then add yes.")
-        console.say(f"Forgotten: {_counted(backlog.forget(connection, rids))}", "green")
+        done = backlog.forget(connection, rids)
+        if as_json:
+            print_answer("runs forget", "done", rids, asdict(done))
+        console.say(f"Forgotten: {_counted(done)}", "green")
     for rid in rids:
         if is_id(rid) and config.places.run(rid).is_dir():
             console.say(f"{config.places.run(rid)} is still there: the next `trailblazer run` finds it again", "yellow")
     return 0
 
 
-def fill(config: Config) -> int:
+def fill(config: Config, *, as_json: bool) -> int:
     """Put the runs that lie in var/runs into the table, step by step; unreadable ones are named (exit 6)."""
     console = Console()
-    emitter = runs_events(config.places.logs, "backfill", to_stdout=not sys.stdout.isatty())
+    emitter = runs_events(config.places.logs, "backfill", to_stdout=not as_json and not sys.stdout.isatty())
     try:
         with answering(), connect(config) as connection:
             for step in backfill(connection, config.places):
@@ -147,6 +155,10 @@ def fill(config: Config) -> int:
                 emitter.emit(f"runs.backfill.{action}", action, **counts)
     finally:
         emitter.close()
+    if as_json:
+        state = "failed" if step.unreadable else "done" if step.added else "unchanged"
+        counts = {"found": step.found, "added": step.added, "unreadable": len(step.unreadable)}
+        print_answer("runs backfill", state, (), counts, step.unreadable)
     for name in step.unreadable:
         console.say(f"Not readable: {name}", "red")
     console.say(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,26 @@ from trailblazer.pipeline.fingerprint import publish_diff
 from trailblazer.pipeline.indexes import build_index
 from trailblazer.pipeline.preflight import examine_run, publish_preflight
 from trailblazer.plain import counted
+from trailblazer.reports.answers import print_answer
 
 
-def preflight(flags: Mapping[str, Any], rid: str) -> int:
+def preflight(flags: Mapping[str, Any], rid: str, *, as_json: bool) -> int:
     """Print whether a run is ready, or why it is blocked (exit 5)."""
     config = load_config(flags)
     learn_dimension(config)
     found = examine_run(config.places, config, rid)
     publish_preflight(config.places, config, found)
-    print("READY" if found.is_ready else f"BLOCKED {found.why}")
+    if as_json:
+        counts: dict[str, float] = {
+            "documents": found.documents,
+            "embeddable": found.embeddable,
+            "chunks": found.chunks,
+        }
+        counts |= {"tokens": found.tokens, "cost_usd": found.cost}
+        reasons = [] if found.is_ready else [found.why]
+        print_answer("embed preflight", "ready" if found.is_ready else "blocked", [rid], counts, reasons)
+    else:
+        print("READY" if found.is_ready else f"BLOCKED {found.why}")
     advice = f"; advice: {found.advice}" if found.advice else ""
     Console().say(
         f"{rid}: {found.embeddable} of {found.documents} documents, {found.chunks} chunks, {found.tokens} tokens, "
@@ -37,7 +49,7 @@ def preflight(flags: Mapping[str, Any], rid: str) -> int:
     return 0 if found.is_ready else GateClosed.exit_code
 
 
-def plan_preflight(flags: Mapping[str, Any], plan: str | None, *, verbose: bool) -> int:
+def plan_preflight(flags: Mapping[str, Any], plan: str | None, *, verbose: bool, as_json: bool) -> int:
     """Write a bundle over all runs or those of a plan, print its folder; exit 5 when no run is ready.
 
     The screen shows each distinct reason once, with `verbose` each run; log.out has a line for each run.
@@ -58,8 +70,14 @@ def plan_preflight(flags: Mapping[str, Any], plan: str | None, *, verbose: bool)
         config.places, config, rids, source=plan or "all runs", say=console.say if verbose else _say_nothing
     )
     totals = bundle.totals
-    print(bundle.folder)
-    for reason, runs in group_reasons(blocked_of(bundle.folder)).items():
+    blocked = group_reasons(blocked_of(bundle.folder))
+    if as_json:
+        counts = {"ready": totals.ready, "blocked": totals.blocked, "tokens": totals.tokens, "cost_usd": totals.cost}
+        state = "ready" if bundle.ready else "blocked"
+        print_answer("embed plan-preflight", state, [bundle.folder], counts, list(blocked))
+    else:
+        print(bundle.folder)
+    for reason, runs in blocked.items():
         named = ", ".join(runs[:3]) + (", …" if len(runs) > 3 else "")
         console.say(f"Blocked: {counted(len(runs), 'run')} ({named}): {reason}", "red")
     console.say(
@@ -84,7 +102,7 @@ def manifest(flags: Mapping[str, Any], rid: str) -> int:
     return 0
 
 
-def diff(flags: Mapping[str, Any], rid: str) -> int:
+def diff(flags: Mapping[str, Any], rid: str, *, as_json: bool) -> int:
     """Print what changed since the run was embedded, and write embed/diff.json; exit 6 when anything has."""
     embedding = Embedding(flags)
     try:
@@ -92,12 +110,15 @@ def diff(flags: Mapping[str, Any], rid: str) -> int:
     finally:
         embedding.close()
     target = publish_diff(embedding.config.places, found)
-    print("changed: " + ", ".join(found.reasons) if found.changed else "unchanged")
+    if as_json:
+        print_answer("embed diff", "changed" if found.changed else "unchanged", [target], {}, found.reasons)
+    else:
+        print("changed: " + ", ".join(found.reasons) if found.changed else "unchanged")
     Console().say(f"Diff: {target}")
     return 6 if found.changed else 0
 
 
-def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool) -> int:
+def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool, as_json: bool) -> int:
     """Embed a run under a claim, or only what changed of it; what somebody else holds is refused (exit 7)."""
     config = load_config(flags)
     learn_dimension(config)
@@ -111,7 +132,10 @@ def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool) -> int:
     )
     try:
         if only_changed and not embedding.diff(rid)[1].changed:
-            print("unchanged")
+            if as_json:
+                print_answer("embed", "unchanged", [rid])
+            else:
+                print("unchanged")
             return 0
         claim = holdings.take([rid], "embed", again=True)[rid]
         if isinstance(claim, HeldBy):
@@ -133,6 +157,9 @@ def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool) -> int:
     finally:
         embedding.close()
         holdings.close()
+    if as_json:
+        print_answer("embed", "done", [rid], {**asdict(done.stored), "cost_usd": done.cost})
+        return 0
     print(
         f"embedded {done.stored.embedded} of {done.stored.chunks} chunks, kept {done.stored.kept}, "
         f"{done.stored.tokens} tokens, US$ {done.cost:.4f}"
