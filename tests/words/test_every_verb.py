@@ -20,10 +20,9 @@ WITHOUT_ANSWER = {
     "db psql": "psql has its own stdout",
     "completions script": "a shell reads it",
     "completions man": "man reads it",
-    "dispatch": "its events are JSON already",
-    "run": "its events are JSON already",
-    "batch run": "its events are JSON already, or its --results",
     "batch summary": "it prints the path of a JSON document",
+    "report": "it has --format json",
+    "log": "it is what the item wrote",
 }
 
 

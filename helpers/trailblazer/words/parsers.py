@@ -77,7 +77,7 @@ class _Help(argparse.HelpFormatter):
         super().__init__(prog, width=min(_columns() - 2, WIDEST))
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        """Wrap the prose; a line that begins with a space (an example, a table) stays as it is."""
+        """Wrap the prose. An example (a line that begins with a space) stays, or its comment goes to the next line."""
         return "\n".join(indent + line for line in _wrapped(text, width))
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
@@ -101,7 +101,11 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
         if prose:
             yield from textwrap.wrap(" ".join(prose), width, break_long_words=False, break_on_hyphens=False)
             prose = []
-        yield line
+        command, gap, comment = line.strip().partition("   ")
+        if gap and len(line) > width:
+            yield from (f"  {command}", f"      {comment.strip()}")
+        else:
+            yield line
 
 
 def _columns() -> int:
