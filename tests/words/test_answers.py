@@ -49,9 +49,10 @@ def test_the_answer_is_one_object(words: str, state: str, count: int, capsys: py
 
 
 def test_what_is_old_is_named_and_then_deleted(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`logs prune json` names the folders that `logs prune json yes` deletes, and counts both."""
-    old = project / "var" / "logs" / "dispatch" / "20200101T000000Z"
-    old.mkdir(parents=True)
+    """`logs prune json` names the files that `logs prune json yes` deletes, and counts both."""
+    old = project / "var" / "logs" / "runs_events.1.ndjson"
+    old.parent.mkdir(parents=True)
+    old.touch()
     os.utime(old, (0, 0))
     assert 0 == main(["logs", "prune", "json"])
     looked = json.loads(capsys.readouterr().out)

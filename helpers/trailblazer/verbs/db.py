@@ -8,7 +8,7 @@ trailblazer db migrate
 trailblazer db url                                  the password is in it
 trailblazer db psql                                 the right psql
 trailblazer db psql 'SELECT count(*) FROM chunks'   carry out a statement
-trailblazer db psql -- -At -f report.sql            psql with its own options"""
+trailblazer db psql -- -At -f report.sql            with options of it"""
 
 from __future__ import annotations
 
