@@ -1,7 +1,7 @@
 """Start, stop, status, doctor, migrate, url and psql of the database.
 
 trailblazer db start
-trailblazer db stop                                 it starts again by itself
+trailblazer db stop                                 until it is needed
 trailblazer db status
 trailblazer db doctor                               what is missing?
 trailblazer db migrate
