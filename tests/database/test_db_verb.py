@@ -86,7 +86,9 @@ def without_vector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Externa
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working folder with a var/ of its own."""
+    """A project folder with a var/ of its own."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / ".trailblazer.yaml").touch()
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     server.stop(tmp_path / "var" / "postgres")
