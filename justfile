@@ -151,6 +151,11 @@ lint:
 fmt:
     @scripts/bootstrap.sh && scripts/fmt.sh
 
+# Draw the pictures of the README anew; needs scripts/bootstrap.sh browser
+[group("develop")]
+pictures:
+    @scripts/bootstrap.sh && PYTHONPATH=tests python -m reports.pictures
+
 # Measure what the README promises: just bench [NAME]
 [group("develop")]
 bench *words:
