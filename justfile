@@ -156,7 +156,7 @@ fmt:
 pictures:
     @scripts/bootstrap.sh && PYTHONPATH=tests python -m reports.pictures
 
-# Measure what the README promises: just bench [NAME]
+# Measure what docs/numbers.md promises: just bench [NAME]
 [group("develop")]
 bench *words:
     @scripts/bootstrap.sh && scripts/bench.sh "$@"

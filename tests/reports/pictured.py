@@ -7,6 +7,7 @@ import heapq
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from dispatch.scripted_lane import SEED
 from reports.recorded import BEGIN, at, attempt, write_dispatch
@@ -44,11 +45,11 @@ def lines_with_seconds() -> Iterator[tuple[float, Line]]:
         if index == SLOW:
             ended, status, reason = begun + 90, "timeout", "ended after 90 s"
         if index == RETRIED:
-            again = "exit 1: 503 from the model"
+            who: dict[str, Any] = {"item": item, "index": index, "attempt": 1, "provider": provider}
             lines += [
                 (begun, Started(item=item, index=index, attempt=1, at=at(begun))),
-                (begun + 6, Retried(item=item, index=index, attempt=1, reason=again, after=2, provider=provider, at=at(begun + 6))),
-            ]  # fmt: skip
+                (begun + 6, Retried(**who, reason="exit 1: 503 from the model", after=2, at=at(begun + 6))),
+            ]
             number, begun, ended = 2, begun + 8, ended + 8
         more = {"usage": usage, "details": {"provider": provider}, "reason": reason, "item": item}
         start, settle = attempt(index, number, begun, ended, status, **more)

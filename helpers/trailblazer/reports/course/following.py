@@ -209,8 +209,8 @@ def _words(line: Mapping[str, Any]) -> str:
         case "again":
             return f"attempt {line['attempt']} put back: {line['reason']}"
         case "switch":
-            said = datetime.fromisoformat(line["at"]).timestamp()
-            until = f" until {clock_time(line['until'], said)}" if line.get("until") else ""
+            written = datetime.fromisoformat(line["at"]).timestamp()
+            until = f" until {clock_time(line['until'], written)}" if line.get("until") else ""
             return f"{line['provider']} {line['to']}{until}: {line['reason']}".removesuffix(": ")
         case "open" | "grow":
             return f"{line['planned']} items planned"
