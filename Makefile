@@ -48,7 +48,7 @@ fmt: ## format Python, shell scripts and the justfile
 	@scripts/bootstrap.sh
 	@scripts/fmt.sh
 
-bench: ## measure what the README promises, and print tables
+bench: ## measure what docs/numbers.md promises, and print tables
 	@scripts/bootstrap.sh
 	@scripts/bench.sh $(args)
 

@@ -157,7 +157,12 @@ lint:
 fmt:
     @scripts/bootstrap.sh && scripts/fmt.sh
 
-# Measure what the README promises: just bench [NAME]
+# Draw the pictures of the README anew; needs scripts/bootstrap.sh browser
+[group("develop")]
+pictures:
+    @scripts/bootstrap.sh && PYTHONPATH=tests python -m reports.pictures
+
+# Measure what docs/numbers.md promises: just bench [NAME]
 [group("develop")]
 bench *words:
     @scripts/bootstrap.sh && scripts/bench.sh "$@"

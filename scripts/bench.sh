@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: scripts/bench.sh [NAME [words]]
-# Summary: Measure what the README promises: every benchmark in benchmarks/, or the one called NAME.
+# Summary: Measure what docs/numbers.md promises: every benchmark in benchmarks/, or the one called NAME.
 
 set -euo pipefail
 export PAGER=cat LESS=-RFX

@@ -113,8 +113,8 @@ def switch_line(switch: Switch) -> str:
             return f"{switch.provider} is closed{until or ' for the rest of this dispatch'}: {reason}"
 
 
-def clock_time(moment: float) -> str:
-    """Return a moment (epoch seconds) as HH:MM of this place, with the date when it is another day."""
+def clock_time(moment: float, now: float | None = None) -> str:
+    """Return a moment (epoch seconds) as HH:MM of this place, with the date when `now` is another day."""
     then = time.localtime(moment)
-    is_today = time.strftime("%F", then) == time.strftime("%F")
+    is_today = time.strftime("%F", then) == time.strftime("%F", time.localtime(now))
     return time.strftime("%H:%M" if is_today else "%F %H:%M", then)

@@ -111,7 +111,7 @@ def view_of(scene: Scene, width: int, height: int, now: float) -> RenderableType
     board = scene.board
     head = [
         _head(scene, now), _bar(scene, now, width), _counts(board),
-        *([_pace(scene, now)]), *_limits(scene),
+        *([_pace(scene, now)]), *_limits(scene, now),
     ]  # fmt: skip
     tail = [Text(scene.keys, style="dim", no_wrap=True, overflow="ellipsis")] if scene.keys else []
     left = height - 1 - len(head) - len(tail)
@@ -141,7 +141,7 @@ def _head(scene: Scene, now: float) -> Text:
     elif state != "running":
         style = "bold"
     moment = read_stamp(scene.folder.name)
-    began = f" since {clock_time(moment.timestamp())}" if moment else ""
+    began = f" since {clock_time(moment.timestamp(), now)}" if moment else ""
     text = _cut("")
     text.append(scene.folder.name, "bold").append("  ").append(state, style)
     return text.append(f"{began}, {in_words(max(0.0, now - scene.started))}")
@@ -188,7 +188,7 @@ def _pace(scene: Scene, now: float) -> Text:
     return _cut(" · ".join(parts))
 
 
-def _limits(scene: Scene) -> list[Text]:
+def _limits(scene: Scene, now: float) -> list[Text]:
     """Return what keeps items from starting: slots, 429s, a quota, closed providers."""
     board, lines = scene.board, list[Text]()
     slots = board.slots or scene.slots
@@ -201,13 +201,13 @@ def _limits(scene: Scene) -> list[Text]:
     if parts:
         lines.append(_cut(" · ".join(parts)))
     if board.waiting is not None:
-        until = f" until {clock_time(board.waiting.until)}" if board.waiting.until is not None else ""
+        until = f" until {clock_time(board.waiting.until, now)}" if board.waiting.until is not None else ""
         lines.append(
             _cut(f"waiting for {board.waiting.provider}{until}: {one_line(board.waiting.reason, 200)}", "yellow")
         )
     for name, line in list(board.closed.items()):
         if board.waiting is None or board.waiting.provider != name:
-            until = f" until {clock_time(line.until)}" if line.until is not None else ""
+            until = f" until {clock_time(line.until, now)}" if line.until is not None else ""
             lines.append(_cut(f"{name} is closed{until}: {one_line(line.reason, 200)}", "yellow"))
     return lines
 

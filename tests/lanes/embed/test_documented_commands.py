@@ -1,4 +1,4 @@
-"""Every command of the README and of the help works when it is typed, in bash and in zsh."""
+"""Every command of the README, of docs/ and of the help works when it is typed, in bash and in zsh."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from lanes.embed.project import LIMIT, Project, write_documents
 from lanes.servers import database_of
-from repo.documented import documented
+from repo.documented import PAGES, documented
 from repo.tree import BINARIES, CHECKOUT
 from trailblazer.lanes.signals.scenario import read_scenario
 from trailblazer.lanes.signals.stub import stub_answer
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.proof
 _NUMBERS = itertools.count(1)
 LINES = documented()
 SHELLS = [shell for shell in ("bash", "zsh") if subprocess.run(["which", shell], capture_output=True).returncode == 0]
+OF_CI = {"GITHUB_STEP_SUMMARY": "summary.md"}  # what a CI job finds in its environment
 RECORDER = """#!/bin/sh
 [ "${0##*/}" = cat ] || printf '%s\\0' "${0##*/}" "$@" "" >>"$RECORD"
 """
@@ -40,17 +41,22 @@ TOO_MUCH = (
     "just test",
     "just lint",
     "just fmt",
+    "just pictures",
     "scripts/bootstrap.sh",
     "scripts/test.sh",
     "trailblazer providers check ",  # an agent that is named is not installed here
     "trailblazer cron install",  # the machine's own crontab
     "trailblazer cron remove",
     "trailblazer db stop",  # the server is the one of all tests
+    "just cron-install",
+    "just cron-remove",
     "trailblazer signals watch",  # it ends when all signals have ended
-    "trailblazer control ",  # no dispatch runs
+    "trailblazer control",  # no dispatch runs
     "trailblazer monitor --wait",
     "trailblazer log ",  # a run has no output of its own
+    "trailblazer report 2026",  # the dispatches of this project have other names
 )
+NAMES = {"make", "scripts/cron.sh"}  # a sentence speaks of these; nobody types them alone
 # They would call an agent.
 ENDLESS = (
     "--provider claude",
@@ -69,7 +75,7 @@ def _recorded(folder: Path, shell: str, line: str) -> list[list[str]]:
     done = subprocess.run(
         [shell, "-c", line],
         cwd=folder,
-        env={"PATH": path, "RECORD": str(record), "HOME": str(folder)},
+        env={"PATH": path, "RECORD": str(record), "HOME": str(folder), **OF_CI},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -159,10 +165,12 @@ def _prepare(project: Project) -> None:
         ("config/crontab", "17 2 * * * scripts/cron.sh run\n"),
         ("work.py", "import sys\nopen(sys.argv[-1], 'w').write(sys.argv[2])\n"),
         ("scrape.sh", "#!/bin/sh\necho $1\n"),
+        ("check_link.sh", "#!/bin/sh\necho $1\n"),
         ("answer.json", json.dumps(stub_answer(read_scenario("ptp-mock"), "triage", "case-01"))),
     ):
         (folder / name).write_text(text)
-    (folder / "scrape.sh").chmod(0o755)
+    for script in ("scrape.sh", "check_link.sh"):
+        (folder / script).chmod(0o755)
     shutil.copytree(read_scenario("ptp-mock").folder, folder / "my-scenario")
     FileDispatcher(project.var / "calibrate" / "20261121T003642Z").post([Context("case-01", "triage", "Look.")] * 13)
     assert 0 == project.run("runs", "backfill").code
@@ -172,7 +180,7 @@ def _prepare(project: Project) -> None:
     assert 0 == project.run("dispatch", "plan=latest").code
 
 
-@pytest.mark.parametrize(("where", "shell"), [(where, SHELLS[-(where == "README")]) for where in sorted(LINES)])
+@pytest.mark.parametrize(("where", "shell"), [(where, SHELLS[-(where in PAGES)]) for where in sorted(LINES)])
 def test_every_command_works_when_it_is_typed(typed_in: Project, where: str, shell: str) -> None:
     """In a project that has what they speak of all commands end with 0; what would call an agent is a dry run."""
     environment = typed_in.settings(
@@ -181,9 +189,10 @@ def test_every_command_works_when_it_is_typed(typed_in: Project, where: str, she
         TRAILBLAZER_PROVIDERS_CHAIN="command",
         TRAILBLAZER_TRACKER_SOURCE="issues.json",
         XDG_DATA_HOME=str(typed_in.folder / "share"),
+        **OF_CI,
     )
     for line in LINES[where]:
-        if line.startswith(TOO_MUCH) or line == "make":
+        if line.startswith(TOO_MUCH) or line in NAMES:
             continue
         line = line.replace("scripts/", f"{CHECKOUT}/scripts/")
         typed = line + " --dry-run" if any(word in line for word in ENDLESS) else line

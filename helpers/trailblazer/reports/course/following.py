@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from trailblazer.record.admission import To
@@ -208,7 +209,8 @@ def _words(line: Mapping[str, Any]) -> str:
         case "again":
             return f"attempt {line['attempt']} put back: {line['reason']}"
         case "switch":
-            until = f" until {clock_time(line['until'])}" if line.get("until") else ""
+            written = datetime.fromisoformat(line["at"]).timestamp()
+            until = f" until {clock_time(line['until'], written)}" if line.get("until") else ""
             return f"{line['provider']} {line['to']}{until}: {line['reason']}".removesuffix(": ")
         case "open" | "grow":
             return f"{line['planned']} items planned"
