@@ -65,6 +65,9 @@ VALUE = some.text(max_size=8).filter(lambda text: not text.startswith("-"))
         ("batch", "run --resume dry-run", "run --resume --dry-run"),
         ("batch", "run --resume latest dry-run", "run --resume latest --dry-run"),
         ("batch", "run skill [1] say=x timeout=9", "run skill [1] say=x --timeout=9"),
+        ("signals", "submit 2 --suite S a.json", "submit --suite S -- 2 a.json"),
+        ("signals", "submit 2 suite=S -", "submit --suite=S -- 2 -"),
+        ("nightly", "bd-1 dry-run bd-2", "--dry-run -- bd-1 bd-2"),
     ],
 )
 def test_bare_words_are_flags_in_every_verb(verb: str, words: str, flags: str) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 VERBS = {
     "init": "make a project folder: its configuration, its prompts",
     "dispatch": "carry out a plan of embedding runs: gate, claim, run, prove",
@@ -67,31 +71,54 @@ def as_flags(words: list[str], parser: argparse.ArgumentParser) -> list[str]:
 
     A bare word after a flag that takes a value is that value (`--plan latest`). Where a parser takes words without a
     name (a path, a dispatch), only its own flags are meant, and what can only be a slip of one (`wrokers=3`).
-    Everything after `--` is left alone, and what a parser hands on.
+    Everything after `--` is left alone, and what a parser hands on. When a flag stands between words without a name,
+    these come last, behind `--`: argparse would end with the first of them.
     """
+    own: list[tuple[str, bool]] = []
+    for position, (word, kind) in enumerate(zip(words, _kinds(words, parser), strict=False)):
+        if kind == "action":
+            return [*_in_order(own), word, *as_flags(words[position + 1 :], below(parser)[word])]
+        if kind == "rest":
+            return _in_order(own, words[position:])
+        own.append((f"--{word}" if kind == "bare flag" else word, kind != "unnamed"))
+    return _in_order(own)
+
+
+def _kinds(words: list[str], parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield what each word is: an action, a flag, a bare flag, the value of one, unnamed, or where the rest begins."""
     options, actions = parser._option_string_actions, below(parser)
     has_names_only = all(action.option_strings for action in parser._actions)
-    flags: list[str] = []
     takes_value = may_take_value = False
-    for position, word in enumerate(words):
+    for word in words:
         if word == "--":
-            return flags + words[position:]
+            yield "rest"
         if word in actions and not takes_value:
-            return [*flags, word, *as_flags(words[position + 1 :], actions[word])]
-        option = options.get(("" if word.startswith("-") else "--") + word.split("=", 1)[0])
-        is_alone = "=" not in word
-        if word.startswith("-"):
-            flags.append(word)
+            yield "action"
+        is_alone, is_dashed = "=" not in word, word.startswith("-") and word != "-"
+        option = options.get(("" if is_dashed else "--") + word.split("=", 1)[0])
+        if is_dashed:
             takes_value = is_alone and (option is None or option.nargs != 0)
             may_take_value = option is not None and option.nargs == "?"
+            yield "flag"
             continue
         is_value = takes_value and is_alone and not (may_take_value and option is not None)
         takes_value = False
         is_flag = has_names_only or (option is not None and (not is_alone or option.nargs in {0, "?"}))
-        if is_handed_on(parser) and not is_flag and not is_value:
-            return flags + words[position:]
-        flags.append("--" + word if (is_flag or _is_slip(word, options)) and not is_value else word)
-    return flags
+        if is_value:
+            yield "value"
+        elif is_handed_on(parser) and not is_flag:
+            yield "rest"
+        else:
+            yield "bare flag" if is_flag or _is_slip(word, options) else "unnamed"
+
+
+def _in_order(own: list[tuple[str, bool]], rest: Sequence[str] = ()) -> list[str]:
+    """Return words, of which some are flags and their values, in an order that argparse understands, and the rest."""
+    places = [place for place, (_, is_named) in enumerate(own) if not is_named]
+    if not places or places[-1] - places[0] + 1 == len(places):
+        return [*(word for word, _ in own), *rest]
+    flags = [word for word, is_named in own if is_named]
+    return [*flags, "--", *(own[place][0] for place in places), *(rest[1:] if rest[:1] == ["--"] else rest)]
 
 
 def _is_slip(word: str, options: dict[str, argparse.Action]) -> bool:
