@@ -18,6 +18,7 @@ from configured import config_of
 from trailblazer.database import server, vitals
 from trailblazer.database.connection import connect
 from trailblazer.errors import ServiceDown
+from trailblazer.paths import CONFIG_NAME
 
 START = "import sys, pathlib; from trailblazer.database import server; print(server.start(pathlib.Path(sys.argv[1])))"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has other accounts to choose from")
@@ -25,8 +26,10 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has other acco
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every account can enter."""
+    """A project that every account can enter."""
     folder = Path(tempfile.mkdtemp(prefix="trailblazer-open-"))
+    (folder / CONFIG_NAME).parent.mkdir()
+    (folder / CONFIG_NAME).touch()
     folder.chmod(0o777)
     yield folder
     server.stop(folder / "var" / "postgres")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from dispatch.scripted_lane import DONE, ScriptedLane, carry, opened_for
 from dispatch.steered import HeldLane, SteeredDispatch, wait_for
+from trailblazer.dispatch.lane import Held, Running
 from trailblazer.dispatch.settling import Limits
 from trailblazer.dispatch.steering import ACTIONS, Refusal, Steering, read_steering, words_of
 from trailblazer.errors import PlanUnusable, WordsWrong
@@ -133,6 +135,30 @@ def test_more_workers_start_at_once(begin: Begin) -> None:
         assert "3 at once instead of 1" == dispatch.steer("workers", "3")
         dispatch.wait_begun(0, 1, 2)
         assert [3] == dispatch.lane.widened
+
+
+class HastyLane(HeldLane):
+    """A lane whose first attempt has the dispatch steered while its slots are being started."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.haste: Callable[[], object] = lambda: None
+
+    def begin(self, held: Sequence[Held]) -> Running:
+        """Steer, then begin."""
+        haste, self.haste = self.haste, lambda: None
+        haste()
+        return super().begin(held)
+
+
+def test_more_workers_start_however_early_they_are_asked_for(places: Places) -> None:
+    """A steering that comes while the first slot is being started counts as well: twenty times."""
+    for _ in range(20):
+        lane = HastyLane()
+        dispatch = SteeredDispatch(opened_for(places, 3), lane, Limits(1))
+        lane.haste = functools.partial(dispatch.steer, "workers", "3")
+        with dispatch:
+            dispatch.wait_begun(0, 1, 2)
 
 
 def test_fewer_workers_finish_what_they_have(begin: Begin) -> None:

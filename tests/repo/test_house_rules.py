@@ -119,3 +119,9 @@ def test_ignored_files_stay_out() -> None:
     kept = {shown(file).split("/")[0] for file in project_files()}
     assert set() == kept & {"var", ".venv"}
     assert (CHECKOUT / ".gitignore").is_file()
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """pytest imports test files by their names alone: of two with one name it takes the first."""
+    names = [file.name for file in python_files("tests") if file.name.startswith("test_")]
+    assert [] == sorted({name for name in names if names.count(name) > 1})

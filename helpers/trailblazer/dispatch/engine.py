@@ -83,6 +83,7 @@ class _Engine:
         self.attempts = Attempts(lane, record, self.settling, audience)
         self.admission = Admission(lane, limits.slots, functools.partial(note_switch, record, audience))
         self.slots: list[threading.Thread] = []
+        self.started = 0  # how many slots were wanted when some were started last, or fewer since then
         self.has_drained = False
         self.found: list[tuple[list[Held], Running]] = []
         self.turn = threading.Lock()
@@ -128,7 +129,8 @@ class _Engine:
         When the system refuses another thread, the slots that run do the work.
         """
         self.slots = [slot for slot in self.slots if slot.is_alive()]
-        for number in range(len(self.slots), self.wanted):
+        self.started = self.wanted  # before they start: a steering may change it meanwhile
+        for number in range(len(self.slots), self.started):
             slot = threading.Thread(target=self.work, name=f"slot-{number}", daemon=True)
             try:
                 slot.start()
@@ -204,12 +206,12 @@ class _Engine:
 
         Work that does not end in time is abandoned.
         """
-        deadline, seen, wanted = None, 0, self.wanted
+        deadline, seen = None, 0
         while alive := [slot for slot in self.slots if slot.is_alive()]:
             alive[0].join(TICK_SECONDS)
-            if self.wanted > wanted:
+            if self.wanted > self.started:
                 self.start_slots()
-            wanted = self.wanted
+            self.started = min(self.started, self.wanted)
             if self.interrupts.count > seen:
                 seen = self.interrupts.count
                 grace = 0.0 if seen > 1 else GRACE_SECONDS
