@@ -11,6 +11,8 @@ import pytest
 
 from repo.tree import CHECKOUT
 
+pytestmark = pytest.mark.proof
+
 LIMIT = 1800.0
 
 

@@ -16,6 +16,8 @@ from trailblazer import schemas
 from trailblazer.paths import CONFIG_NAME
 from trailblazer.signals import BatchFileDispatcher, FileDispatcher
 
+pytestmark = pytest.mark.proof
+
 PAGE = (CHECKOUT / "docs" / "parallel-architecture.md").read_text()
 
 

@@ -7,6 +7,8 @@ import json
 from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import STOCK, Project, wait_for
 
+pytestmark = pytest.mark.proof
+
 
 def states(project: Project) -> dict[str, str]:
     """Return the state of each run in the table."""

@@ -7,6 +7,8 @@ import json
 from dispatch.steered import wait_for
 from lanes.issues.nights import Nights, issue
 
+pytestmark = pytest.mark.proof
+
 
 def test_a_night_is_paused_and_drained(nights: Nights) -> None:
     """A paused night takes no further issue; a drained one settles what runs, and a resume takes the rest."""

@@ -18,6 +18,8 @@ from lanes.items.batches import Batches
 from lanes.items.held import HOLD, held
 from trailblazer import schemas
 
+pytestmark = pytest.mark.proof
+
 
 def test_every_word_answers_and_is_journalled(batches: Batches) -> None:
     """Each word answers in one line what it did; the journal says who, what and when, and the folder verifies."""

@@ -52,6 +52,7 @@ def test_the_whole_history_is_in_the_events(calibrations: Calibrations) -> None:
     assert [["waiting", "done"]] * 17 == list(signals.values())
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_way_has_the_same_results(calibrations: Calibrations, scenario: str) -> None:
     """The stub, single signals at 1 and at 4, batches that overlap, and stdin: the same bytes (S5, S6)."""
@@ -82,6 +83,7 @@ def test_every_way_has_the_same_results(calibrations: Calibrations, scenario: st
     assert expected == calibrations.results
 
 
+@pytest.mark.proof
 def test_one_time_out_in_a_batch_of_four(calibrations: Calibrations) -> None:
     """Three results and one error; the manifest ends done with both counts, and a retry is a signal of its own (S3)."""
     answer = right_answers()
@@ -204,6 +206,7 @@ def test_a_case_that_is_triaged_later_joins(calibrations: Calibrations) -> None:
     assert "case-01" != joined["representative"]
 
 
+@pytest.mark.proof
 def test_several_dispatchers_share_a_suite(calibrations: Calibrations) -> None:
     """Their numbers never meet: every signal and batch of the suite has one of its own (S7)."""
     words = ["calibrate", "--scenario", "ptp-mock", "--adapter", "stub", *BATCHES, "--suite", "shared"]

@@ -24,6 +24,8 @@ from trailblazer.paths import CONFIG_NAME
 from trailblazer.signals.agents import signals_of, submit
 from trailblazer.signals.documents import State
 
+pytestmark = pytest.mark.proof
+
 TESTS = Path(__file__).resolve().parents[2]
 AGENT = TESTS / "fixtures" / "signal_agent.py"
 CASES = ("one", "two", "three", "four")
