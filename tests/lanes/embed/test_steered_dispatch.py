@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import STOCK, Project, wait_for
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from dispatch.steered import wait_for
 from lanes.issues.nights import Nights, issue
 
