@@ -16,6 +16,6 @@ from lanes.items.conftest import batches as batches
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the two minutes of chaos begin before every other test, which run beside them in other processes."""
-    first = Path(__file__).with_name("test_chaos.py")
-    items.sort(key=lambda item: item.path != first)
+    """Have the longest tests begin before every other one, which run beside them in other processes."""
+    first = {"test_chaos.py", "test_signals.py"}
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent or item.path.name not in first)

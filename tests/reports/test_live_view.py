@@ -18,7 +18,10 @@ from lanes.embed.project import TRAILBLAZER
 from lanes.items.batches import Batches
 from trailblazer.paths import CONFIG_NAME
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux, which makes terminals, is not installed")
+pytestmark = [
+    pytest.mark.proof,
+    pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux, which makes terminals, is not installed"),
+]
 KEYS = "p pause · r resume · d drain · + - workers · ? keys"
 HELD = ["sh", "-c", "echo begun; while [ ! -e go ]; do sleep 0.05; done"]
 

@@ -11,6 +11,8 @@ from lanes.issues.nights import Nights, issue
 from lanes.issues.trackers import BD, OLD, VERSIONS, dead_holder
 from stand_ins.beads_store import Store, make_store
 
+pytestmark = pytest.mark.proof
+
 TEN = [issue(number) for number in range(1, 11)]
 
 

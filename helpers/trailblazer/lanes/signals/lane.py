@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,16 +50,13 @@ class SignalsLane(OwnedLane):
         self._means, self._request = means, request
         self.group = request.group
         self.tell: Tell = tell_nobody
-        self._lock = threading.Lock()
+        self._opened = contextlib.ExitStack()
 
     def check(self) -> None:
         """Ask once, for free, whether anybody can answer, and whether the store does."""
         self._means.adapter.check()
-        store = self._means.open_store("")
-        try:
+        with contextlib.closing(self._means.open_store("")) as store:
             store.knowledge()
-        finally:
-            store.close()
 
     def open(self, dispatch: Dispatch) -> None:
         """Open the suite, its store, and the way to the agents."""
@@ -67,6 +64,8 @@ class SignalsLane(OwnedLane):
         self._store = self._means.open_store(self._suite.folder.name)
         self.costs = Costs(dispatch.folder, dispatch.spent, self._means.scenario.prices)
         self._way = Way(self._suite, self._request, self._brief, self._changed)
+        for one in (self.costs, self._store, self._way):
+            self._opened.callback(one.close)
         self._means.adapter.open(dispatch)
         self._way.open()
 
@@ -166,11 +165,8 @@ class SignalsLane(OwnedLane):
 
     def close(self) -> None:
         """End what still runs, and put aside what came too late."""
-        self._means.adapter.close()
-        if hasattr(self, "_way"):
-            self._way.close()
-            self._store.close()
-            self.costs.close()
+        with self._opened:
+            self._means.adapter.close()
 
 
 class _Waiting:

@@ -16,6 +16,8 @@ from trailblazer.config import load_config
 from trailblazer.database import claims
 from trailblazer.database.connection import connect
 
+pytestmark = pytest.mark.proof
+
 MANY = 1500
 
 
