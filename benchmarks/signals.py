@@ -35,6 +35,7 @@ import json, os, sys, time
 folder, agent, agents, total = sys.argv[1], *map(int, sys.argv[2:])
 done = 0
 seen = set()
+os.makedirs(f"{folder}/batches", exist_ok=True)
 print("ready", flush=True)
 while done < total:
     time.sleep(0.001)

@@ -28,11 +28,15 @@ def slow(service: EmbeddingServer) -> Iterator[EmbeddingServer]:
 
 
 def _finish(project: Project, service: EmbeddingServer) -> None:
-    """Resume, and hold what is there then against what must be."""
+    """Resume, and hold what is there then against what must be.
+
+    A run is unchanged for the second try when the database went away behind its completion, before it answered.
+    """
     service.released.set()
     done = project.run("dispatch", "--resume", "latest")
     assert 0 == done.code, done.err
-    assert dict.fromkeys(STOCK, "success") == project.statuses
+    assert sorted(STOCK) == sorted(project.statuses)
+    assert {"success", "unchanged"} >= set(project.statuses.values())
     assert {rid: project.chunks(rid) for rid in STOCK} == project.vectors()
     assert [(len(STOCK) * DOCUMENTS,) * 2] == project.query(
         "SELECT count(*), count(DISTINCT (run_id, chunk_id)) FROM chunk_embeddings"
