@@ -9,7 +9,7 @@ from dataclasses import replace
 from trailblazer.atomic import write_whole
 from trailblazer.errors import DocumentInvalid
 from trailblazer.paths import timestamp
-from trailblazer.signals.dispatcher import Context, SignalFailed
+from trailblazer.signals.dispatcher import Context
 from trailblazer.signals.documents import (
     IN_BATCH,
     BatchManifest,
@@ -46,9 +46,7 @@ class BatchFileDispatcher:
     def dispatch(self, context: Context) -> bytes:
         """Dispatch a batch of one signal and return its artifact as it was written."""
         (result,) = self.dispatch_batch([context])
-        if result.status != State.DONE:
-            raise SignalFailed(f"{context.case_id}: {result.error}", status=result.status)
-        return result.artifact
+        return result.accepted()
 
     def dispatch_batch(self, contexts: Sequence[Context]) -> list[Result]:
         """Dispatch a batch and return the results in the order of the contexts; a failure is the result of its own."""

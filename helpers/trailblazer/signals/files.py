@@ -52,6 +52,12 @@ class Result:
     error: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
 
+    def accepted(self) -> bytes:
+        """Return the artifact as it was written; SignalFailed when there is none."""
+        if self.status != State.DONE:
+            raise SignalFailed(f"{self.context.case_id}: {self.error}", status=self.status)
+        return self.artifact
+
 
 class FileDispatcher:
     """Writes signals into the folder of a suite, and waits for their artifacts. Any number of threads may use it.
@@ -68,9 +74,7 @@ class FileDispatcher:
     def dispatch(self, context: Context) -> bytes:
         """Write a signal, wait for its artifact, and return the bytes as the agent wrote them."""
         (result,) = self.post([context]).results()
-        if result.status != State.DONE:
-            raise SignalFailed(f"{context.case_id}: {result.error}", status=result.status)
-        return result.artifact
+        return result.accepted()
 
     def post(self, contexts: Sequence[Context], tell: Tell | None = None) -> Post:
         """Write a signal for each context, and return them, to wait for."""

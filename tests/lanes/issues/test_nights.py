@@ -199,8 +199,8 @@ def test_a_resume_takes_up_all_that_an_earlier_process_began(nights: Nights) -> 
     assert (resumed.code, resumed.out.count("DISPATCH_SUCCESS")) == (0, 3), resumed.err
 
 
-def test_a_killed_night_is_settled_by_the_next(nights: Nights) -> None:
-    """Its agent is ended, its folder is sealed, its claim is taken back, and the issue is taken again."""
+def kill_a_night(nights: Nights) -> None:
+    """Kill a night whose agent is at work on its one issue."""
     nights.configure("stub", issues=[issue(1)])
     nights.script(rest={"seconds": 600})
     with nights.running("nightly") as process:
@@ -208,6 +208,11 @@ def test_a_killed_night_is_settled_by_the_next(nights: Nights) -> None:
         wait_for(lambda: any(line["kind"] == "begun" for line in nights.journal), "the journal has its handle")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def test_a_killed_night_is_settled_by_the_next(nights: Nights) -> None:
+    """Its agent is ended, its folder is sealed, its claim is taken back, and the issue is taken again."""
+    kill_a_night(nights)
     killed = nights.dispatch
     nights.script()
     night = nights.night()
@@ -221,13 +226,7 @@ def test_a_killed_night_is_settled_by_the_next(nights: Nights) -> None:
 
 def test_a_claim_is_not_over_while_the_agent_of_a_killed_night_lives(nights: Nights) -> None:
     """Another night would give the issue to a second agent beside the first one."""
-    nights.configure("stub", issues=[issue(1)])
-    nights.script(rest={"seconds": 600})
-    with nights.running("nightly") as process:
-        wait_for(lambda: nights.ran, "an agent runs")
-        wait_for(lambda: any(line["kind"] == "begun" for line in nights.journal), "the journal has its handle")
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    kill_a_night(nights)
     (claim,) = (nights.folder / "var" / "claims").glob("*/t-1.json")
     claims = Claims(read_nights(load_config(start=nights.folder).places))
     holder = read_json(claim)["holder"]

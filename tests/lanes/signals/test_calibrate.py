@@ -181,6 +181,16 @@ def test_the_token_budget_stops_new_signals(calibrations: Calibrations) -> None:
     assert 0 == again.code, again.err
 
 
+def test_a_resume_reads_records_that_a_full_disk_has_torn(calibrations: Calibrations) -> None:
+    """Half a line of tokens.ndjson is cut off before the next one is written."""
+    assert 6 == calibrations.calibrate("--adapter", "stub", "--parallel", "1", "--token-budget", "1500").code
+    tokens = calibrations.dispatch / "tokens.ndjson"
+    tokens.write_bytes(tokens.read_bytes() + b'{"dispatch_id": 3, "sta')
+    resumed = calibrations.run("calibrate", "--resume", "latest", "--token-budget", "1000000", "--force")
+    assert 0 == resumed.code, resumed.err
+    assert "20 of 20" in resumed.out
+
+
 def test_a_case_that_is_triaged_later_joins(calibrations: Calibrations) -> None:
     """A resume triages what failed; its cluster keeps the case that was investigated, and nothing runs again."""
     answer = right_answers()

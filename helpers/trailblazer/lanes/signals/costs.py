@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from trailblazer import schemas
-from trailblazer.atomic import write_all
+from trailblazer.atomic import cut_torn_tail, write_all
 from trailblazer.errors import storage_trouble
 from trailblazer.lanes.signals.measures import Spent
 from trailblazer.lanes.signals.scenario import Prices
@@ -51,8 +51,7 @@ class Costs:
             self.tokens += ended.prompt_tokens + ended.artifact_tokens
             try:
                 if self._handle is None:
-                    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-                    self._handle = os.open(self._file, flags, 0o600)
+                    self._handle = _opened(self._file)
                 write_all(self._handle, orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
             except OSError as error:
                 error.filename = str(self._file)
@@ -70,6 +69,14 @@ class Costs:
             if self._handle is not None:
                 os.close(self._handle)
                 self._handle = None
+
+
+def _opened(file: Path) -> int:
+    """Open the records to append to them; half a line of a process that was killed, or of a full disk, is cut off."""
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with open(handle, "r+b", buffering=0, closefd=False) as opened:
+        cut_torn_tail(opened)
+    return handle
 
 
 def read_records(folder: Path) -> Iterator[dict[str, Any]]:
