@@ -178,7 +178,7 @@ def _measure(what: str, folder: Path, rids: list[str], batch: int) -> None:
             who = holder_name()
             claim = claims.take(connection, [rid], claims.Terms("embed", who, 600, again=True))[rid]
             assert isinstance(claim, claims.Claim)
-            embedding.embed(claim, None)
+            embedding.embed([claim], None)
         else:
             for place in range(0, len(known), batch):
                 embedder.embed(known[place : place + batch])

@@ -20,7 +20,7 @@ def main() -> None:
     config = load_config(flags)
     claim = Holdings(lambda: connect(config), 600, 3).take([run_id], "embed", again=False)[run_id]
     assert isinstance(claim, Claim), claim
-    print(json.dumps(asdict(Embedding(flags).embed(claim, None).stored)), flush=True)
+    print(json.dumps(asdict(Embedding(flags).embed([claim], None)[0].stored)), flush=True)
     time.sleep(600)
 
 

@@ -103,7 +103,7 @@ def test_a_stale_attempt_changes_nothing(connection: Connection, deed: str) -> N
     deeds: dict[str, Callable[[], object]] = {
         "complete": lambda: complete(connection, [stale]),
         "fail": lambda: claims.fail(connection, stale, "late"),
-        "fence": lambda: claims.fence(connection, stale, TTL),
+        "fence": lambda: claims.fence(connection, [stale], TTL),
     }
     with pytest.raises(StaleClaim, match="alive/2") as refused:
         deeds[deed]()
@@ -267,7 +267,7 @@ def test_a_fence_keeps_others_away_and_lets_heartbeats_pass(connection: Connecti
     expire(connection)
     with connect(config) as dispatcher, connection.transaction():
         dispatcher.execute("SET lock_timeout = '10s'")
-        claims.fence(connection, claim, TTL)
+        claims.fence(connection, [claim], TTL)
         claims.heartbeat(dispatcher, [claim], TTL)
         assert [] == take(dispatcher, "chunk")
     complete(connection, [claim])

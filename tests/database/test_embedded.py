@@ -68,18 +68,24 @@ def test_what_a_model_has_is_not_claimed_for_it(connection: Connection) -> None:
     assert ("embedded", None, 3) == standing(connection, "a")
 
 
+def says(connection: Connection, key: ModelKey) -> object:
+    """Return what the manifest of a model's vectors says."""
+    manifest, _ = read_embedded(connection, ["a"], key)["a"]
+    return manifest and manifest["says"]
+
+
 def test_each_model_keeps_what_its_vectors_were_made_from(connection: Connection) -> None:
     """Issue 10: two models in turn do not overwrite each other's manifest; the newest of each is kept."""
     chunked(connection, "a")
-    assert read_embedded(connection, "a", LARGE) is None
+    assert (None, 0) == read_embedded(connection, ["a"], LARGE)["a"]
     embed_with(connection, "a", LARGE, "first")
     embed_with(connection, "a", SMALL, "second")
-    assert "first" == (read_embedded(connection, "a", LARGE) or {})["says"]
-    assert "second" == (read_embedded(connection, "a", SMALL) or {})["says"]
+    assert "first" == says(connection, LARGE)
+    assert "second" == says(connection, SMALL)
     chunked(connection, "a")
     embed_with(connection, "a", LARGE, "third")
-    assert "third" == (read_embedded(connection, "a", LARGE) or {})["says"]
-    assert "second" == (read_embedded(connection, "a", SMALL) or {})["says"]
+    assert "third" == says(connection, LARGE)
+    assert "second" == says(connection, SMALL)
     rows = connection.execute("SELECT dimension, embedded_chunks, attempt FROM run_models ORDER BY 1").fetchall()
     assert [(64, 3, 3), (256, 3, 5)] == rows
 

@@ -24,19 +24,19 @@ from trailblazer.pipeline.chunk import chunk_run
 from trailblazer.pipeline.embedding import Embedding
 
 EMBEDDER = str(Path(__file__).with_name("embedder.py"))
-LOSE_AT_COMMIT = """
+LOSE_AFTER_WRITING = """
 CREATE FUNCTION take_over() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE processed_runs SET attempt = attempt + 1;
     RETURN NULL;
 END $$;
-CREATE CONSTRAINT TRIGGER take_over AFTER INSERT ON chunk_embeddings DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW EXECUTE FUNCTION take_over();
+CREATE TRIGGER take_over AFTER INSERT ON chunk_embeddings FOR EACH STATEMENT EXECUTE FUNCTION take_over();
 """
 
 REFUSE_VECTORS = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no room'; END $$;
-CREATE TRIGGER refuse BEFORE INSERT ON chunk_embeddings FOR EACH ROW EXECUTE FUNCTION refuse();
+CREATE TRIGGER refuse BEFORE INSERT ON chunk_embeddings FOR EACH ROW WHEN (NEW.chunk_id LIKE '%:0001')
+EXECUTE FUNCTION refuse();
 """
 
 
@@ -66,7 +66,7 @@ def test_a_crash_before_the_completion_pays_nothing_twice(
     holdings, embedding = Holdings(lambda: connect(config), TTL, 3), Embedding(flags)
     claim = holdings.take(["r"], "embed", again=False)["r"]
     assert isinstance(claim, Claim)
-    done = embedding.embed(claim, None)
+    (done,) = embedding.embed([claim], None)
     assert {} == holdings.settle({"r": done.counts})
     embedding.close()
     holdings.close()
@@ -79,9 +79,9 @@ def test_a_crash_before_the_completion_pays_nothing_twice(
 
 def test_an_interrupted_embedding_leaves_a_run_that_waits(connection: Connection, flags: dict[str, Any]) -> None:
     """Rule 11: an embedded run whose vectors were deleted and not made again waits for its model, backfill or not."""
-    embedding = Embedding(flags)
+    embedding = Embedding(flags | {"embed.batch_size": 1})
     (claim,) = take(connection, "embed")
-    done = embedding.embed(claim, None)
+    (done,) = embedding.embed([claim], None)
     complete(connection, [claim], {"r": done.counts})
     key = ModelKey(embedding.embedder.provider, embedding.embedder.model, embedding.embedder.dimension)
     assert [] == backlog.waiting_runs(connection, key=key)
@@ -89,7 +89,7 @@ def test_an_interrupted_embedding_leaves_a_run_that_waits(connection: Connection
     (again,) = take(connection, "embed", only=["r"], again=True)
     row = connection.execute("SELECT now()").fetchone()
     with pytest.raises(Exception, match="no room"):
-        embedding.embed(again, row[0] if row else None)
+        embedding.embed([again], row[0] if row else None)
     claims.release(connection, [again])
     assert ("embedded", None, 3) == standing(connection, "r")
     assert ["r"] == backlog.waiting_runs(connection, key=key)
@@ -97,18 +97,19 @@ def test_an_interrupted_embedding_leaves_a_run_that_waits(connection: Connection
     assert ["r"] == backlog.waiting_runs(connection, key=key)
     connection.execute("DROP TRIGGER refuse ON chunk_embeddings")
     (last,) = take(connection, "embed", only=["r"], again=True)
-    complete(connection, [last], {"r": embedding.embed(last, None).counts})
+    complete(connection, [last], {"r": embedding.embed([last], None)[0].counts})
     embedding.close()
     assert [] == backlog.waiting_runs(connection, key=key)
 
 
 def test_a_lost_attempt_publishes_no_manifest(connection: Connection, flags: dict[str, Any]) -> None:
     """Rule 3: an attempt that lost its run after its last vector leaves embed/manifest.json to the newer attempt."""
-    connection.execute(LOSE_AT_COMMIT)
+    connection.execute(LOSE_AFTER_WRITING)
     (claim,) = take(connection, "embed")
     embedding = Embedding(flags)
     with pytest.raises(StaleClaim, match="the claim on r was lost"):
-        embedding.embed(claim, None)
+        embedding.embed([claim], None)
     embedding.close()
     assert not (Path(flags["paths.var"]) / "runs" / "r" / "embed" / "manifest.json").exists()
     assert (0,) == connection.execute("SELECT count(*) FROM run_models").fetchone()
+    assert (0,) == connection.execute("SELECT count(*) FROM chunk_embeddings").fetchone()

@@ -80,9 +80,9 @@ class ScriptedLane(OwnedLane):
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
 
-    def gate(self, item: Item) -> Refused | None:
-        """Refuse an item whose body is "closed"."""
-        return Refused(item, "closed") if item.body == "closed" else None
+    def gate(self, items: Sequence[Item]) -> list[Refused]:
+        """Refuse items whose body is "closed"."""
+        return [Refused(item, "closed") for item in items if item.body == "closed"]
 
     def begin(self, held: Sequence[Held]) -> Running:
         """Begin; the script runs when the engine waits."""

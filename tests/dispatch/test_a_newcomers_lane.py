@@ -32,9 +32,9 @@ class CopyingLane(OwnedLane):
         """Remember what the lock files hold."""
         self.dispatch_id = dispatch.id
 
-    def gate(self, item: Item) -> Refused | None:
-        """Refuse a file that does not exist."""
-        return None if self.file(item).exists() else Refused(item, "no such file")
+    def gate(self, items: Sequence[Item]) -> list[Refused]:
+        """Refuse files that do not exist."""
+        return [Refused(item, "no such file") for item in items if not self.file(item).exists()]
 
     def claim(self, items: Sequence[Item]) -> list[Held | Refused]:
         """Lock each file, unless another dispatch has locked it."""

@@ -10,6 +10,7 @@ import os
 import sys
 from dataclasses import asdict
 
+from trailblazer.pipeline.answering import answers
 from trailblazer.pipeline.embedding import Embedding
 from trailblazer.pipeline.messages import Reply, Request, Task
 
@@ -19,8 +20,8 @@ embedding = Embedding({})
 
 def ask(name: str) -> Reply:
     """Return what the gate says of a run."""
-    task = Task("gate", name)
-    return embedding.answer(Request({}, "", (task,)), task, lambda _reply: None)
+    (reply,) = answers(embedding, Request({}, "", (Task("gate", name),)), lambda _reply: None)
+    return reply
 
 
 ask(ready_run)

@@ -141,13 +141,13 @@ def heartbeat(connection: Connection, claims: Sequence[Claim], ttl_seconds: floa
     return [claim.run_id for claim in claims if claim.run_id not in held]
 
 
-def fence(connection: Connection, claim: Claim, ttl_seconds: float) -> None:
-    """Lock a claimed run until the caller's transaction ends; a lost claim is a StaleClaim.
+def fence(connection: Connection, claims: Sequence[Claim], ttl_seconds: float) -> None:
+    """Lock claimed runs until the caller's transaction ends; a lost claim is a StaleClaim.
 
-    Call it last before the commit: then the run is locked for the shortest time.
+    Call it last before the commit: then the runs are locked for the shortest time.
     """
-    rows = connection.execute(statement("fence_claims"), _naming([claim]) | {"ttl": timedelta(seconds=ttl_seconds)})
-    _refuse_lost(connection, claim, {row[0] for row in rows})
+    rows = connection.execute(statement("fence_claims"), _naming(claims) | {"ttl": timedelta(seconds=ttl_seconds)})
+    _refuse_lost(connection, claims, {row[0] for row in rows})
 
 
 def release(connection: Connection, claims: Sequence[Claim]) -> list[str]:
@@ -184,7 +184,7 @@ def fail(
         "longest_pause": LONGEST_PAUSE,
     }
     rows = connection.execute(statement("fail_claim"), parameters).fetchall()
-    _refuse_lost(connection, claim, {row[0] for row in rows})
+    _refuse_lost(connection, [claim], {row[0] for row in rows})
 
 
 def stale_claim(claim: Claim, held: HeldBy) -> StaleClaim:
@@ -239,9 +239,10 @@ def _lost(connection: Connection, claims: Sequence[Claim], settled: set[str]) ->
     return {run_id: HeldBy(run_id, "unknown") for run_id in lost} | {held.run_id: held for held in found}
 
 
-def _refuse_lost(connection: Connection, claim: Claim, settled: set[str]) -> None:
-    for held in _lost(connection, [claim], settled).values():
-        raise stale_claim(claim, held)
+def _refuse_lost(connection: Connection, claims: Sequence[Claim], settled: set[str]) -> None:
+    known = {claim.run_id: claim for claim in claims}
+    for run_id, held in _lost(connection, claims, settled).items():
+        raise stale_claim(known[run_id], held)
 
 
 def _held_by(document: Mapping[str, Any]) -> HeldBy:

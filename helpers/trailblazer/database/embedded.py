@@ -34,10 +34,17 @@ def key_parameters(key: ModelKey | None) -> dict[str, Any]:
     return {"provider": key.provider, "model": key.model, "dimension": key.dimension}
 
 
-def read_embedded(connection: Connection, run_id: str, key: ModelKey) -> dict[str, Any] | None:
-    """Return the manifest of a run's vectors by one model, None when it was never embedded with it."""
-    row = connection.execute(statement("manifest_of_model"), {"run_id": run_id, **asdict(key)}).fetchone()
-    return None if row is None else row[0]
+def read_embedded(
+    connection: Connection, run_ids: Sequence[str], key: ModelKey
+) -> dict[str, tuple[dict[str, Any] | None, int]]:
+    """Return for each run the manifest of its vectors by one model, and how many of them there are.
+
+    The manifest is None where the run was never embedded with that model.
+    """
+    parameters = {"run_ids": list(run_ids), **asdict(key)}
+    manifests = dict(connection.execute(statement("manifests_of_model"), parameters).fetchall())
+    counts = dict(connection.execute(statement("count_vectors"), parameters).fetchall())
+    return {run_id: (manifests.get(run_id), counts.get(run_id, 0)) for run_id in run_ids}
 
 
 def record_embedded(connection: Connection, made: Mapping[str, Embedded], attempts: Mapping[str, int]) -> list[str]:

@@ -15,9 +15,9 @@ AND NOT EXISTS (
         AND made.completed_at >= coalesce(processed_runs.chunk_completed_at, '-infinity')
 )
 
--- name: manifest_of_model
+-- name: manifests_of_model
 -- A diff compares with the vectors of the same model, not with the newest vectors.
-SELECT manifest FROM run_models WHERE {of_model}
+SELECT run_id, manifest FROM run_models WHERE {of_model}
 
 -- name: models_given
 -- A part of others: rows of run_models as JSON.

@@ -49,35 +49,41 @@ SELECT
 SELECT now()
 
 -- name: of_model
--- A part of others: the vectors of one run by one model.
-run_id = %(run_id)s AND provider = %(provider)s AND model = %(model)s AND dimension = %(dimension)s
+-- A part of others: the vectors of runs by one model.
+run_id = ANY (%(run_ids)s::text[]) AND provider = %(provider)s AND model = %(model)s AND dimension = %(dimension)s
 
--- name: vectors_of_run
--- The vectors of one model, with the digest of their text: these need not be embedded again.
-SELECT chunk_id, content_sha256
+-- name: vectors_of_runs
+-- The vectors of one model, with the digest of their text: these need not be embedded again. Each run has its own moment.
+SELECT run_id, chunk_id, content_sha256
 FROM chunk_embeddings
+INNER JOIN unnest(%(run_ids)s::text[], %(since)s::timestamptz[]) AS given (run_id, since) USING (run_id)
 WHERE {of_model}
-    AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s::timestamptz)
+    AND (since IS NULL OR created_at >= since)
 
 -- name: delete_vectors_but
--- Vectors of texts that are gone or changed; those of other models stay. With the first vector goes the record that the
--- run has all of them: an attempt that ends early leaves a run that waits for the model.
+-- Vectors of texts that are gone or changed; those of other models stay. With the first vector of a run goes the record
+-- that it has all of them: an attempt that ends early leaves a run that waits for the model.
 WITH deleted AS (
-    DELETE FROM chunk_embeddings
+    DELETE FROM chunk_embeddings AS vector
     WHERE {of_model}
-        AND chunk_id <> ALL (%(keep)s::text[])
-    RETURNING chunk_id
+        AND NOT EXISTS (
+            SELECT
+            FROM unnest(%(keep_runs)s::text[], %(keep_chunks)s::text[]) AS kept (run_id, chunk_id)
+            WHERE kept.run_id = vector.run_id AND kept.chunk_id = vector.chunk_id
+        )
+    RETURNING run_id
 )
 
 DELETE FROM run_models
 WHERE {of_model}
-    AND EXISTS (SELECT FROM deleted)
+    AND run_id IN (SELECT deleted.run_id FROM deleted)
 
 -- name: count_vectors
 -- Whether the vectors that a manifest counts are stored.
-SELECT count(*)
+SELECT run_id, count(*)
 FROM chunk_embeddings
 WHERE {of_model}
+GROUP BY run_id
 
 -- name: find_chunks
 -- Nearest by vector and best by words, fused by reciprocal rank: 1/(60 + place) of each list, added up. The cast makes

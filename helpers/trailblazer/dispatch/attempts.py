@@ -40,7 +40,7 @@ class Attempts:
 
     def carry(self, tasks: Sequence[Task]) -> None:
         """Carry a group of items from gate to answer; each item's failure is its own outcome."""
-        group = self._claim([task for task in tasks if not self._is_refused(task)])
+        group = self._claim(self._passed([task for task in tasks if not self._is_cancelled(task)]))
         if not group:
             return
         held = [one for _, one in group.values()]
@@ -64,20 +64,28 @@ class Attempts:
             self._settling.open(task, one)
         self._wait(group, running)
 
-    def _is_refused(self, task: Task) -> bool:
-        if self._cancelled and (why := self._cancelled.get(task.item.index)):
+    def _is_cancelled(self, task: Task) -> bool:
+        why = self._cancelled.get(task.item.index) if self._cancelled else None
+        if why:
             self._settling.settle(task, 0, Outcome(Status.CANCELLED, why))
-            return True
+        return bool(why)
+
+    def _passed(self, tasks: Sequence[Task]) -> list[Task]:
+        """Return the tasks whose items no gate refuses; the others have an answer."""
         try:
-            refused = self._lane.gate(task.item)
-        except ServiceDown as trouble:
-            self._settling.answer(task, None, _outcome_of(trouble))
-            return True
-        except Trouble as trouble:  # a check that cannot be made refuses the item (E7)
-            refused = Refused(task.item, trouble.what)
-        if refused is not None:
-            self._settling.settle(task, 0, refused.outcome)
-        return refused is not None
+            refused = self._lane.gate([task.item for task in tasks]) if tasks else []
+        except Trouble as trouble:
+            if len(tasks) > 1:
+                return [task for one in tasks for task in self._passed([one])]
+            if isinstance(trouble, ServiceDown):
+                self._settling.answer(tasks[0], None, _outcome_of(trouble))
+                return []
+            refused = [Refused(tasks[0].item, trouble.what)]  # a check that cannot be made refuses the item (E7)
+        whys = {one.item.index: one for one in refused}
+        for task in tasks:
+            if why := whys.get(task.item.index):
+                self._settling.settle(task, 0, why.outcome)
+        return [task for task in tasks if task.item.index not in whys]
 
     def _claim(self, tasks: Sequence[Task]) -> Group:
         """Claim items and return by index those that the dispatch holds now. The others have an outcome."""

@@ -70,7 +70,7 @@ class Lane(Protocol):
     """
 
     group: int
-    """The most items that one call of `claim` and `begin` gets."""
+    """The most items that one call of `gate`, `claim` and `begin` gets."""
 
     def check(self) -> None:
         """Ask once, for free, whether work can be done at all (provider, database, tracker); else raise GateClosed."""
@@ -87,8 +87,11 @@ class Lane(Protocol):
     def widen(self, slots: int) -> None:
         """Take in that the dispatch has another number of slots from now on."""
 
-    def gate(self, item: Item) -> Refused | None:
-        """Return why an item is refused, or None. A gate costs nothing, writes nothing and claims nothing."""
+    def gate(self, items: Sequence[Item]) -> list[Refused]:
+        """Return the items that are refused. A gate costs nothing, writes nothing and claims nothing.
+
+        When it raises a Trouble for several items, each of them is asked for alone.
+        """
 
     def claim(self, items: Sequence[Item]) -> list[Held | Refused]:
         """Return one answer for each item: the dispatch holds the item now, or the item is refused.
@@ -139,8 +142,9 @@ class OwnedLane:
     def widen(self, slots: int) -> None:
         """Need not know."""
 
-    def gate(self, item: Item) -> Refused | None:
+    def gate(self, items: Sequence[Item]) -> list[Refused]:  # noqa: ARG002 - the contract's words
         """Refuse nothing."""
+        return []
 
     def claim(self, items: Sequence[Item]) -> list[Held | Refused]:
         """Hold every item: the folder's lock keeps others away."""

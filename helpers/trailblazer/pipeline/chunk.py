@@ -66,11 +66,12 @@ class _Tally:
     uncovered: int = 0
 
 
-def chunk_run(places: Places, config: Config, rid: str, *, force: bool = False) -> ChunkReport:
+def chunk_run(places: Places, config: Config, rid: str, *, force: bool = False, durable: bool = True) -> ChunkReport:
     """Cut the documents of a run into chunks, unless the run has the chunks of these documents and settings already.
 
-    The same documents and settings give the same bytes. A run without a folder is refused with PlanUnusable,
-    documents that cannot be read with DocumentInvalid, an overlap that leaves no room for text with ConfigWrong.
+    The same documents and settings give the same bytes. Who wants them not `durable` syncs the file system later. A run
+    without a folder is refused with PlanUnusable, documents that cannot be read with DocumentInvalid, an overlap that
+    leaves no room for text with ConfigWrong.
     """
     folder = run_folder(places, rid)
     source = source_file(folder)
@@ -81,12 +82,12 @@ def chunk_run(places: Places, config: Config, rid: str, *, force: bool = False) 
     target = folder / CHUNKS
     tally = _Tally()
     digest = hashlib.sha256()
-    with whole_file(target) as file:
+    with whole_file(target, durable=durable) as file:
         for lines in _lines(source, config, tally):
             digest.update(lines)
             file.write(lines)
     assurance = _assurance(rid, made_from, tally, digest.hexdigest())
-    schemas.publish("chunk_assurance", assurance, folder / ASSURANCE, once_per_shape=True)
+    schemas.publish("chunk_assurance", assurance, folder / ASSURANCE, durable=durable, once_per_shape=True)
     return _report(rid, assurance, changed=True)
 
 

@@ -1,21 +1,22 @@
-"""What can be done to one run for its vectors: gate it, chunk it, see what changed, embed it."""
+"""What can be done to runs for their vectors: gate them, chunk them, see what changed, embed them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from trailblazer.atomic import sync_file_system
 from trailblazer.config import Config, load_config
 from trailblazer.database import claims
-from trailblazer.database.backlog import show_run
+from trailblazer.database.backlog import show_runs
 from trailblazer.database.claims import Claim, Counts
 from trailblazer.database.connection import LONG_WAIT_SECONDS, Link, connect, statement
 from trailblazer.database.embedded import Embedded as Stamp
 from trailblazer.database.embedded import ModelKey, read_embedded, record_embedded
 from trailblazer.errors import DocumentInvalid, GateClosed
-from trailblazer.pipeline.chunk import chunk_run
+from trailblazer.pipeline.chunk import ChunkReport, chunk_run
 from trailblazer.pipeline.documents import run_folder
 from trailblazer.pipeline.embedders import Embedder, Unserved, load_embedder
 from trailblazer.pipeline.fingerprint import (
@@ -26,15 +27,14 @@ from trailblazer.pipeline.fingerprint import (
     publish_manifest,
     read_manifest,
 )
-from trailblazer.pipeline.messages import Reply, Request, Task
-from trailblazer.pipeline.preflight import cost_of, examine_run, publish_preflight
-from trailblazer.pipeline.store import Stored, read_run_content, store_run
+from trailblazer.pipeline.preflight import Preflight, cost_of, examine_run, publish_preflight
+from trailblazer.pipeline.store import Stored, Work, read_run_content, store_runs
 
 if TYPE_CHECKING:
     from trailblazer.database.connection import Connection
+    from trailblazer.pipeline.store import Make
 
 RECONNECT_SECONDS = 20.0
-Progressed = Callable[[Reply], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,15 @@ class Embedded:
         return Counts(self.stored.documents, self.stored.chunks, self.stored.chunks)
 
 
+Progressed = Callable[[str, Embedded], None]
+
+
 class Embedding:
-    """One embedder and one connection for many runs; both are made when first needed. `flags` are settings by key."""
+    """One embedder and one connection for many runs; both are made when first needed. `flags` are settings by key.
+
+    Every method takes runs that belong together: one statement, one call of the embedder and one commit are for all of
+    them. What fails for one of them fails for all, and nothing of them is stored; ask for each of them alone then.
+    """
 
     def __init__(self, flags: Mapping[str, Any]) -> None:
         self.config: Config = load_config(flags)
@@ -70,96 +77,120 @@ class Embedding:
         """How often the embedder's service did not serve; nothing while there is no embedder."""
         return self._embedder.unserved if self._embedder is not None else Unserved()
 
-    def answer(self, request: Request, task: Task, progressed: Progressed) -> Reply:
-        """Return the reply to one task of a dispatcher's request."""
-        if task.do == "gate":
-            found = examine_run(self.config.places, self.config, task.run)
-            is_same = found.is_ready and task.only_changed and not self.diff(task.run)[1].changed
-            return Reply(task.run, refused=found.why, unchanged=is_same and self._is_settled(task.run))
-        if task.do == "chunk":
-            report = chunk_run(self.config.places, self.config, task.run)
-            return Reply(task.run, documents=report.documents, chunks=report.chunks)
-        claim = Claim(task.run, "embed", task.attempt, request.holder)
-        since = None if task.since is None else datetime.fromisoformat(task.since)
-        done = self.embed(claim, since, progressed)
-        is_unchanged = since is not None and done.stored.kept == done.stored.chunks > 0
-        return replace(_reply(task.run, done), unchanged=is_unchanged)
+    def examine(self, rids: Sequence[str]) -> list[Preflight]:
+        """Preflight runs; it writes nothing."""
+        return [examine_run(self.config.places, self.config, rid) for rid in rids]
 
-    def _is_settled(self, rid: str) -> bool:
-        """Say whether the table has a run as embedded: an attempt that a full disk or a lost database ended is not."""
-        row = self._link.ask(lambda connection: show_run(connection, rid), patience_seconds=RECONNECT_SECONDS)
-        return row is None or row.status == "embedded"
+    def unchanged(self, found: Sequence[Preflight]) -> set[str]:
+        """Return which runs, just preflighted, have all their vectors and nothing else to do."""
+        manifests = [build_manifest(self.config.places, self.config, one.rid, one.inventory) for one in found]
+        same = [diff.rid for diff in self._diffs(manifests) if not diff.changed]
+        return self._settled(same) if same else set()
 
-    def diff(self, rid: str) -> tuple[Manifest, Diff]:
-        """Return what a run's vectors would be made from now, and how that differs from what they were made from."""
-        manifest = build_manifest(self.config.places, self.config, rid)
-        stored, present = self._link.ask(lambda asked: _stored(asked, manifest), patience_seconds=RECONNECT_SECONDS)
-        return manifest, compare(stored or read_manifest(self.config.places, rid), manifest, present)
+    def _settled(self, rids: Sequence[str]) -> set[str]:
+        """Return which runs the table has as embedded: after a full disk or a lost database a run is not."""
+        rows = self._link.ask(lambda connection: show_runs(connection, rids), patience_seconds=RECONNECT_SECONDS)
+        return {rid for rid in rids if rid not in rows or rows[rid].status == "embedded"}
 
-    def embed(self, claim: Claim, since: datetime | None, progressed: Progressed = lambda _reply: None) -> Embedded:
-        """Publish the preflight of a run, embed it under a claim that every write checks, and publish its manifest.
+    def diff(self, rid: str) -> Diff:
+        """Return how what a run's vectors would be made from now differs from what they were made from."""
+        (diff,) = self._diffs([build_manifest(self.config.places, self.config, rid)])
+        return diff
 
-        Whoever took the claim completes it. Kept are vectors whose text and model are unchanged, with `since` only
-        those that were made after it. A database that goes away is waited for; what was stored by then is kept.
+    def _diffs(self, manifests: Sequence[Manifest]) -> list[Diff]:
+        rids, key = [manifest.rid for manifest in manifests], _key(manifests[0])
+        stored = self._link.ask(
+            lambda connection: read_embedded(connection, rids, key), patience_seconds=RECONNECT_SECONDS
+        )
+        return [
+            compare(before or read_manifest(self.config.places, manifest.rid), manifest, present)
+            for manifest in manifests
+            for before, present in (stored[manifest.rid],)
+        ]
+
+    def chunk(self, rids: Sequence[str]) -> list[ChunkReport]:
+        """Chunk runs; when it returns, their chunks survive a power cut."""
+        places, is_alone = self.config.places, len(rids) == 1
+        reports = [chunk_run(places, self.config, rid, durable=is_alone) for rid in rids]
+        if not is_alone:
+            sync_file_system(places.var)
+        return reports
+
+    def embed(
+        self,
+        taken: Sequence[Claim],
+        since: datetime | None,
+        progressed: Progressed = lambda _rid, _done: None,
+        make: Make | None = None,
+    ) -> list[Embedded]:
+        """Publish the preflight of runs, embed them under claims that every write checks, and publish their manifests.
+
+        Whoever took the claims completes them. Kept are vectors whose text and model are unchanged, with `since` only
+        those that were made after it. A database that goes away is waited for; what was stored by then is kept. The
+        vectors are made by the embedder, or by `make`.
         """
-        places = self.config.places
-        found = examine_run(places, self.config, claim.run_id)
-        publish_preflight(places, self.config, found)
-        if not found.is_ready:
-            raise GateClosed(f"{claim.run_id} is blocked: {found.why}", "Nothing of this run was sent.")
-        manifest, diff = self.diff(claim.run_id)
-        content = read_run_content(run_folder(places, claim.run_id), found.skipped)
-        if len(content.chunks) != manifest.chunks:
-            raise DocumentInvalid(f"{claim.run_id} changed while it was read", "Run the same command again.")
-        if since is None and "TOKENIZER_CHANGE" in diff.reasons:
-            since = self._link.ask(_now, patience_seconds=RECONNECT_SECONDS)
+        embedder = self.embedder
+        key = ModelKey(embedder.provider, embedder.model, embedder.dimension)
+        ready = [self._ready(claim.run_id) for claim in taken]
+        manifests = [build_manifest(self.config.places, self.config, one.rid, one.inventory) for one in ready]
+        works = self._works(ready, manifests, since)
+        held = {claim.run_id: claim.attempt for claim in taken}
+        made = {manifest.rid: Stamp(_key(manifest), manifest.document()) for manifest in manifests}
         ttl = 60 * self.config["backlog.claim_ttl_minutes"]
 
         def priced(stored: Stored) -> Embedded:
-            return Embedded(stored, cost_of(self.config, manifest.model, stored.tokens))
+            return Embedded(stored, cost_of(self.config, key.model, stored.tokens))
+
+        def finish(connection: Connection) -> None:
+            if lost := record_embedded(connection, made, held):
+                raise claims.not_held(lost[0])
 
         stored = self._link.ask(
-            lambda connection: store_run(
+            lambda connection: store_runs(
                 connection,
-                self.embedder,
-                claim.run_id,
-                content,
+                key,
+                make or embedder.embed,
+                works,
                 batch_size=self.config["embed.batch_size"],
-                kept_since=since,
-                fence=lambda: claims.fence(connection, claim, ttl),
-                progressed=lambda stored: progressed(replace(_reply(claim.run_id, priced(stored)), kind="progress")),
+                fence=lambda: claims.fence(connection, taken, ttl),
+                finish=lambda: finish(connection),
+                progressed=lambda rid, so_far: progressed(rid, priced(so_far)),
             ),
             patience_seconds=RECONNECT_SECONDS,
         )
-        made = {claim.run_id: Stamp(_key(manifest), manifest.document())}
-        if self._link.ask(
-            lambda connection: record_embedded(connection, made, {claim.run_id: claim.attempt}),
-            patience_seconds=RECONNECT_SECONDS,
-        ):
-            raise claims.not_held(claim.run_id)
-        publish_manifest(places, manifest)
-        return priced(stored)
+        for manifest in manifests:
+            publish_manifest(self.config.places, manifest, durable=len(taken) == 1)
+        if len(taken) > 1:
+            sync_file_system(self.config.places.var)
+        return [priced(one) for one in stored]
+
+    def _ready(self, rid: str) -> Preflight:
+        """Preflight a run and publish what was found; a run that is blocked is GateClosed."""
+        found = examine_run(self.config.places, self.config, rid)
+        publish_preflight(self.config.places, self.config, found)
+        if not found.is_ready:
+            raise GateClosed(f"{rid} is blocked: {found.why}", "Nothing of this run was sent.")
+        return found
+
+    def _works(self, ready: Sequence[Preflight], manifests: Sequence[Manifest], since: datetime | None) -> list[Work]:
+        moments: dict[str, datetime | None] = {}
+        if since is None and (others := [d.rid for d in self._diffs(manifests) if "TOKENIZER_CHANGE" in d.reasons]):
+            moments = dict.fromkeys(others, self._link.ask(_now, patience_seconds=RECONNECT_SECONDS))
+        works = []
+        for found, manifest in zip(ready, manifests, strict=True):
+            content = read_run_content(run_folder(self.config.places, found.rid), found.skipped)
+            if len(content.chunks) != manifest.chunks:
+                raise DocumentInvalid(f"{found.rid} changed while it was read", "Run the same command again.")
+            works.append(Work(found.rid, content, moments.get(found.rid, since)))
+        return works
 
     def close(self) -> None:
         """Close the connection."""
         self._link.close()
 
 
-def _reply(rid: str, done: Embedded) -> Reply:
-    """Return what was done to a run as a worker says it."""
-    counts = {name: getattr(done.stored, name) for name in ("documents", "chunks", "embedded", "kept", "tokens")}
-    return Reply(rid, **counts, cost=done.cost)
-
-
 def _key(manifest: Manifest) -> ModelKey:
     return ModelKey(manifest.provider, manifest.model, manifest.dimension)
-
-
-def _stored(connection: Connection, manifest: Manifest) -> tuple[dict[str, Any] | None, int]:
-    """Return the manifest of the vectors that a run has by this model, and how many vectors there are."""
-    key = _key(manifest)
-    row = connection.execute(statement("count_vectors"), {"run_id": manifest.rid, **asdict(key)}).fetchone()
-    return read_embedded(connection, manifest.rid, key), int(row[0]) if row else 0
 
 
 def _now(connection: Connection) -> datetime:

@@ -13,7 +13,7 @@ from trailblazer.errors import DocumentInvalid
 from trailblazer.paths import Places, timestamp
 from trailblazer.pipeline.documents import run_folder
 from trailblazer.pipeline.embedders import identify
-from trailblazer.pipeline.inventory import take_inventory
+from trailblazer.pipeline.inventory import Inventory, take_inventory
 from trailblazer.processes.git import commit_of
 
 MANIFEST = Path("embed/manifest.json")
@@ -95,14 +95,14 @@ class Diff:
         }
 
 
-def build_manifest(places: Places, config: Config, rid: str) -> Manifest:
-    """Return what the vectors of a run would be made from now. It writes nothing.
+def build_manifest(places: Places, config: Config, rid: str, inventory: Inventory | None = None) -> Manifest:
+    """Return what the vectors of a run would be made from now, or from an inventory that was just taken.
 
-    A missing run is refused with PlanUnusable, half a JSON line with DocumentInvalid, a wrong model with ConfigWrong.
+    It writes nothing. A missing run is refused with PlanUnusable, half a JSON line with DocumentInvalid, a wrong model
+    with ConfigWrong.
     """
-    folder = run_folder(places, rid)
     identity = identify(config)
-    inventory = take_inventory(folder, config["preflight.min_quality"])
+    inventory = inventory or take_inventory(run_folder(places, rid), config["preflight.min_quality"])
     return Manifest(
         rid=rid,
         git_commit=_git_commit(places.root),
@@ -123,7 +123,7 @@ def build_manifest(places: Places, config: Config, rid: str) -> Manifest:
     )
 
 
-def publish_manifest(places: Places, manifest: Manifest) -> None:
+def publish_manifest(places: Places, manifest: Manifest, *, durable: bool = True) -> None:
     """Write embed/manifest.json and embed/embed_assurance.json. Call it when all vectors of the manifest are stored."""
     folder = run_folder(places, manifest.rid)
     assurance = {
@@ -134,8 +134,9 @@ def publish_manifest(places: Places, manifest: Manifest) -> None:
         "model": manifest.model,
         "dimension": manifest.dimension,
     }
-    schemas.publish("embed_assurance", assurance, folder / EMBED_ASSURANCE, once_per_shape=True)
-    schemas.publish("embed_manifest", manifest.document(), folder / MANIFEST, once_per_shape=True)
+    how = {"durable": durable, "once_per_shape": True}
+    schemas.publish("embed_assurance", assurance, folder / EMBED_ASSURANCE, **how)
+    schemas.publish("embed_manifest", manifest.document(), folder / MANIFEST, **how)
 
 
 def read_manifest(places: Places, rid: str) -> dict[str, Any] | None:

@@ -17,18 +17,22 @@ Doing = Literal["gate", "chunk", "embed"]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One thing to do with one run. `attempt` fences what is written; `since` keeps only vectors made after it."""
+    """One thing to do with one run. `attempt` fences what is written; `since` keeps only vectors made after it.
+
+    A worker does tasks of one kind together, but those that are `alone`.
+    """
 
     do: Doing
     run: str
     attempt: int = 0
     only_changed: bool = False
     since: str | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Tasks for one worker, done one after the other; `flags` are settings by dotted key, `holder` signs the claims."""
+    """Tasks for one worker, answered in their order; `flags` are settings by dotted key, `holder` signs the claims."""
 
     flags: Mapping[str, Any]
     holder: str
@@ -41,7 +45,8 @@ class Reply:
 
     `refused` says why a gate refuses the run, `unchanged` that nothing is to be done. `chunks` and `kept` are those of
     the run; `embedded`, `tokens` and `cost` (US dollars) are what this task has paid for, also when it fails.
-    `limited` counts the 429 of its service, `failed` its other failures; each request was sent again.
+    `limited` counts the 429 of the service since the reply before, `failed` its other failures; each request was sent
+    again.
     """
 
     run: str

@@ -32,6 +32,7 @@ class Preflight:
     `documents`, `embeddable` and `blank` count documents; `skipped` holds the ids of documents below the quality
     threshold. Quality is advice only: `below_pct` is the share of scored documents below the threshold, in percent;
     p50 and p90 are None when no document has a score. `cost` is in US dollars, 0 for a model without a price.
+    `inventory` is what the folder held at that moment.
     """
 
     rid: str
@@ -52,6 +53,7 @@ class Preflight:
     provider: str
     model: str | None
     dimension: int | None
+    inventory: Inventory
 
     @property
     def is_ready(self) -> bool:
@@ -99,6 +101,7 @@ def examine_run(places: Places, config: Config, rid: str) -> Preflight:
         provider=config["embed.provider"],
         model=model,
         dimension=dimension,
+        inventory=inventory,
     )
 
 

@@ -1,22 +1,29 @@
-"""The chunks of one run become vectors in Postgres, under a claim that every write checks."""
+"""The chunks of runs become vectors in Postgres, under claims that every write checks."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import operator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trailblazer.database.connection import copy_rows, statement
+from trailblazer.database.embedded import ModelKey
 from trailblazer.pipeline.chunk_file import CHUNKS, Chunk, read_chunks
 from trailblazer.pipeline.documents import Document, read_documents, source_file
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from trailblazer.database.connection import Connection
-    from trailblazer.pipeline.embedders import Embedder
+
+    Make = Callable[[Sequence[str]], Iterable[npt.NDArray[np.float32]]]
 
 ROWS_PER_COMMIT = 16_384
 
@@ -40,6 +47,19 @@ class RunContent:
     chunks: list[Chunk]
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A run that is to be embedded.
+
+    `kept_since` None keeps every vector whose text is unchanged. A moment of the database's clock keeps only vectors
+    made after it, so that an interrupted embedding continues where it stopped.
+    """
+
+    rid: str
+    content: RunContent
+    kept_since: datetime | None
+
+
 def read_run_content(folder: Path, skipped: Iterable[str]) -> RunContent:
     """Return the documents and chunks of a run folder. `skipped` are the ids of documents that are not embedded."""
     left_out = frozenset(skipped)
@@ -48,89 +68,124 @@ def read_run_content(folder: Path, skipped: Iterable[str]) -> RunContent:
     return RunContent(documents, chunks)
 
 
-def store_run(
+def store_runs(
     connection: Connection,
-    embedder: Embedder,
-    rid: str,
-    content: RunContent,
+    key: ModelKey,
+    make: Make,
+    works: Sequence[Work],
     *,
     batch_size: int,
-    kept_since: datetime | None,
     fence: Callable[[], None],
-    progressed: Callable[[Stored], None] = lambda _stored: None,
-) -> Stored:
-    """Embed each chunk that has no vector of its present text.
+    finish: Callable[[], None],
+    progressed: Callable[[str, Stored], None] = lambda _rid, _stored: None,
+) -> list[Stored]:
+    """Embed each chunk of some runs that has no vector of its present text; return what was stored, in their order.
 
-    `kept_since` None keeps every vector whose text is unchanged. A moment of the database's clock keeps only vectors
-    made after it, so that an interrupted embedding continues where it stopped. `fence` raises StaleClaim when the
-    claim is lost, and the transaction is rolled back. `progressed` gets what was made so far, after each batch: it is
-    paid for then.
+    `make` makes a vector of each text. Small runs are stored in one transaction, large ones in several. `fence` ends
+    each transaction but the last, and `finish` the last: both raise StaleClaim when a claim is lost, and the
+    transaction is rolled back. `progressed` gets what was made of a run so far, after each batch: it is paid for then.
     """
-    key = {"run_id": rid, "provider": embedder.provider, "model": embedder.model, "dimension": embedder.dimension}
-    present = {chunk.id: chunk.sha256 for chunk in content.chunks}
-    present_vectors = connection.execute(statement("vectors_of_run"), {**key, "since": kept_since}).fetchall()
-    kept = {chunk_id for chunk_id, sha256 in present_vectors if present.get(chunk_id) == sha256}
-    waiting = [chunk for chunk in content.chunks if chunk.id not in kept]
-    so_far = _SoFar(Stored(len(content.documents), len(content.chunks), 0, len(kept), 0), progressed)
-    rows: Iterator[tuple[Any, ...]] = _vector_rows(waiting, embedder, key, batch_size, so_far)
-    rows = itertools.chain(list(itertools.islice(rows, 1)), rows)  # a wrong dimension is refused before any write
+    kept = _kept(connection, works, key)
+    waiting = [
+        (number, chunk)
+        for number, work in enumerate(works)
+        for chunk in work.content.chunks
+        if (work.rid, chunk.id) not in kept
+    ]
+    so_far = _SoFar(works, kept, progressed)
+    rows = _vector_rows(waiting, key, make, batch_size, so_far)
+    first = list(itertools.islice(rows, batch_size))  # a wrong dimension is refused before any write
+    more = range(len(first), len(waiting), ROWS_PER_COMMIT)
     with connection.transaction():
-        connection.execute(statement("delete_vectors_but"), {**key, "keep": list(kept)})
-        _replace_texts(connection, rid, content)
-        fence()
-    for _ in range(0, len(waiting), ROWS_PER_COMMIT):
+        _delete_stale(connection, works, kept, key)
+        _copy_texts(connection, works)
+        _copy_vectors(connection, first)
+        (fence if more else finish)()
+    for begin in more:
         with connection.transaction():
-            copy_rows(
-                connection,
-                "COPY chunk_embeddings (run_id, chunk_id, provider, model, dimension, content_sha256, embedding)"
-                " FROM STDIN (FORMAT BINARY)",
-                ["text", "text", "text", "text", "int4", "text", "vector"],
-                itertools.islice(rows, ROWS_PER_COMMIT),
-            )
-            fence()
+            _copy_vectors(connection, itertools.islice(rows, ROWS_PER_COMMIT))
+            (fence if begin != more[-1] else finish)()
     return so_far.stored
 
 
+def _kept(connection: Connection, works: Sequence[Work], key: ModelKey) -> set[tuple[str, str]]:
+    """Return the chunks, by run and id, whose vectors need not be made again."""
+    given = {"run_ids": [work.rid for work in works], "since": [work.kept_since for work in works]}
+    stored = connection.execute(statement("vectors_of_runs"), {**asdict(key), **given}).fetchall()
+    if not stored:
+        return set()
+    present = {(work.rid, chunk.id): chunk.sha256 for work in works for chunk in work.content.chunks}
+    return {(rid, chunk_id) for rid, chunk_id, sha256 in stored if present.get((rid, chunk_id)) == sha256}
+
+
 class _SoFar:
-    """What was made of a run so far."""
+    """What was made of each run so far."""
 
-    def __init__(self, stored: Stored, progressed: Callable[[Stored], None]) -> None:
-        self.stored, self._progressed = stored, progressed
+    def __init__(
+        self, works: Sequence[Work], kept: Collection[tuple[str, str]], progressed: Callable[[str, Stored], None]
+    ) -> None:
+        counts = Counter(rid for rid, _ in kept)
+        self.stored = [
+            Stored(len(work.content.documents), len(work.content.chunks), 0, counts[work.rid], 0) for work in works
+        ]
+        self.rids, self._progressed = [work.rid for work in works], progressed
 
-    def add(self, chunks: Sequence[Chunk]) -> None:
-        tokens = sum(chunk.tokens for chunk in chunks)
-        made, spent = self.stored.embedded + len(chunks), self.stored.tokens + tokens
-        self.stored = replace(self.stored, embedded=made, tokens=spent)
-        self._progressed(self.stored)
+    def add(self, batch: Sequence[tuple[int, Chunk]]) -> None:
+        for number, chunks in itertools.groupby(batch, key=operator.itemgetter(0)):
+            tokens = [chunk.tokens for _, chunk in chunks]
+            before = self.stored[number]
+            self.stored[number] = replace(
+                before, embedded=before.embedded + len(tokens), tokens=before.tokens + sum(tokens)
+            )
+            self._progressed(self.rids[number], self.stored[number])
 
 
 def _vector_rows(
-    chunks: Sequence[Chunk], embedder: Embedder, key: dict[str, Any], batch_size: int, so_far: _SoFar
+    waiting: Sequence[tuple[int, Chunk]], key: ModelKey, make: Make, batch_size: int, so_far: _SoFar
 ) -> Iterator[tuple[Any, ...]]:
-    run_id, provider, model, dimension = key["run_id"], key["provider"], key["model"], key["dimension"]
-    for batch in _parts(chunks, batch_size):
-        vectors = embedder.embed([chunk.text for chunk in batch])
+    model = key.provider, key.model, key.dimension
+    for begin in range(0, len(waiting), batch_size):
+        batch = waiting[begin : begin + batch_size]
+        vectors = make([chunk.text for _, chunk in batch])
         so_far.add(batch)
-        for chunk, vector in zip(batch, vectors, strict=True):
-            yield run_id, chunk.id, provider, model, dimension, chunk.sha256, vector
+        for (number, chunk), vector in zip(batch, vectors, strict=True):
+            yield so_far.rids[number], chunk.id, *model, chunk.sha256, vector
 
 
-def _replace_texts(connection: Connection, rid: str, content: RunContent) -> None:
-    connection.execute(statement("delete_documents_of_runs"), {"run_ids": [rid]})
-    connection.execute(statement("delete_chunks_of_runs"), {"run_ids": [rid]})
+def _delete_stale(
+    connection: Connection, works: Sequence[Work], kept: Collection[tuple[str, str]], key: ModelKey
+) -> None:
+    keeping = {"keep_runs": [rid for rid, _ in kept], "keep_chunks": [chunk_id for _, chunk_id in kept]}
+    runs = {"run_ids": [work.rid for work in works]}
+    connection.execute(statement("delete_vectors_but"), {**asdict(key), **runs, **keeping})
+    connection.execute(statement("delete_documents_of_runs"), runs)
+    connection.execute(statement("delete_chunks_of_runs"), runs)
+
+
+def _copy_vectors(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    copy_rows(
+        connection,
+        "COPY chunk_embeddings (run_id, chunk_id, provider, model, dimension, content_sha256, embedding)"
+        " FROM STDIN (FORMAT BINARY)",
+        ["text", "text", "text", "text", "int4", "text", "vector"],
+        rows,
+    )
+
+
+def _copy_texts(connection: Connection, works: Sequence[Work]) -> None:
     copy_rows(
         connection,
         "COPY documents (run_id, doc_id, source_system, title, space_key, url, created_at, updated_at,"
         " content_sha256, meta) FROM STDIN (FORMAT BINARY)",
         ["text", "text", "text", "text", "text", "text", "timestamptz", "timestamptz", "text", "jsonb"],
-        _document_rows(rid, content.documents),
+        (row for work in works for row in _document_rows(work.rid, work.content.documents)),
     )
     copy_rows(
         connection,
         "COPY chunks (run_id, chunk_id, doc_id, ord, text_md, char_count, token_count, chunk_type, content_sha256,"
         " char_start, char_end, meta) FROM STDIN (FORMAT BINARY)",
         ["text", "text", "text", "int4", "text", "int4", "int4", "text", "text", "int4", "int4", "jsonb"],
-        _chunk_rows(rid, content.chunks),
+        (row for work in works for row in _chunk_rows(work.rid, work.content.chunks)),
     )
 
 
@@ -161,9 +216,3 @@ def _moment(text: object) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
-
-
-def _parts(chunks: Sequence[Chunk], size: int) -> Iterator[list[Chunk]]:
-    rest = iter(chunks)
-    while part := list(itertools.islice(rest, size)):
-        yield part

@@ -1,4 +1,4 @@
-"""A warm worker process: loads the embedder once, then works on one run after another.
+"""A warm worker process: loads the embedder once, then works on one group of runs after another.
 
 Requests come on stdin and replies go to stdout, one JSON object a line; whatever else is printed goes to stderr.
 It ends when stdin does, and the system kills it when its dispatcher dies, whose pid is its only argument.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from dataclasses import replace
 from typing import BinaryIO
 
 from trailblazer.errors import Trouble
-from trailblazer.pipeline.embedders import Unserved
+from trailblazer.pipeline.answering import answers, trouble_reply
 from trailblazer.pipeline.embedding import Embedding
-from trailblazer.pipeline.messages import Reply, Task, decode_request, encode_reply
+from trailblazer.pipeline.messages import Reply, decode_request, encode_reply
 from trailblazer.processes.marks import die_with
 
 _RECORDED = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "OMP_NUM_THREADS", "TRACEPARENT")
@@ -30,51 +29,45 @@ def main() -> int:
     is_written = False
     for line in sys.stdin.buffer:
         request = decode_request(line)
-        for task in request.tasks:
-            progress = _Progress(replies, task)
-            try:
-                if embedding is None:
-                    embedding = Embedding(request.flags)
-                progress.watch(embedding)
-                if task.do == "embed" and not is_written:
-                    _write_environment(embedding)
-                    is_written = True
-                reply = embedding.answer(request, task, progress)
-            except Trouble as trouble:
-                reply = _trouble(progress.newest, type(trouble).__name__, trouble.what, trouble.hint)
-            except Exception as bug:  # noqa: BLE001 - one run's bug is that run's error; the traceback is in our stderr
-                traceback.print_exc()
-                reply = _trouble(progress.newest, "Trouble", f"a bug in the worker: {bug!r}")
-            _send(replies, progress.counted(reply))
+        try:
+            if embedding is None:
+                embedding = Embedding(request.flags)
+            if not is_written and any(task.do == "embed" for task in request.tasks):
+                _write_environment(embedding)
+                is_written = True
+        except Trouble as trouble:
+            for task in request.tasks:
+                _send(replies, trouble_reply(task.run, trouble))
+            continue
+        said = _Said(replies, embedding)
+        for reply in answers(embedding, request, said.progressed):
+            said.say(reply)
     return 0
 
 
-class _Progress:
-    """Says how far one run is, and remembers it: what was paid for is said even when the run fails."""
+class _Said:
+    """Sends replies, and remembers how far each run is: what was paid for is said even when the run fails."""
 
-    def __init__(self, replies: BinaryIO, task: Task) -> None:
-        self._replies, self.newest = replies, Reply(task.run)
-        self._embedding: Embedding | None = None
-        self._before = Unserved()
+    def __init__(self, replies: BinaryIO, embedding: Embedding) -> None:
+        self._replies, self._embedding = replies, embedding
+        self._newest: dict[str, Reply] = {}
+        self._unserved = embedding.unserved
 
-    def watch(self, embedding: Embedding) -> None:
-        """Count from now on how often the service does not serve."""
-        self._embedding, self._before = embedding, embedding.unserved
+    def progressed(self, reply: Reply) -> None:
+        """Say how far a run is."""
+        self._newest[reply.run] = reply
+        self._send(reply)
 
-    def __call__(self, reply: Reply) -> None:
-        self.newest = reply
-        _send(self._replies, self.counted(reply))
+    def say(self, reply: Reply) -> None:
+        """Say what became of a run."""
+        if reply.kind == "trouble" and (newest := self._newest.get(reply.run)):
+            reply = replace(newest, kind="trouble", trouble=reply.trouble, what=reply.what, hint=reply.hint)
+        self._send(reply)
 
-    def counted(self, reply: Reply) -> Reply:
-        """Return a reply with how often the service did not serve this task."""
-        if self._embedding is None:
-            return reply
-        now, before = self._embedding.unserved, self._before
-        return replace(reply, limited=now.limited - before.limited, failed=now.failed - before.failed)
-
-
-def _trouble(newest: Reply, trouble: str, what: str, hint: str = "") -> Reply:
-    return replace(newest, kind="trouble", trouble=trouble, what=what, hint=hint)
+    def _send(self, reply: Reply) -> None:
+        now, before = self._embedding.unserved, self._unserved
+        self._unserved = now
+        _send(self._replies, replace(reply, limited=now.limited - before.limited, failed=now.failed - before.failed))
 
 
 def _send(replies: BinaryIO, reply: Reply) -> None:

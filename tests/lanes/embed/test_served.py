@@ -43,19 +43,18 @@ def test_a_429_that_a_worker_hears_takes_slots_away(
 def test_slots_come_back_when_the_service_serves() -> None:
     """Round after round adds one, until there is room for all again."""
     served = Served("openai", 5)
-    served.note(None, Reply("r", limited=1))
+    served.note(Reply("r", limited=1))
     assert 4 == served.room.slots
     for _ in range(4):
         served.begin()
     for _ in range(8):
-        served.note(None, Reply("r"))
+        served.note(Reply("r"))
     assert WIDE == served.room
 
 
-def test_what_was_counted_before_is_not_counted_again() -> None:
-    """The replies about one run add up: only what is new since the last one counts."""
+def test_a_reply_takes_nothing_back() -> None:
+    """A reply without a 429 leaves the limit that was found."""
     served = Served("openai", 10)
-    progress = Reply("r", kind="progress", limited=1)
-    served.note(None, progress)
-    served.note(progress, Reply("r", limited=1))
+    served.note(Reply("r", kind="progress", limited=1))
+    served.note(Reply("r"))
     assert 8 == served.room.slots

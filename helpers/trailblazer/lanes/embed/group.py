@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, cast
 
@@ -21,13 +22,14 @@ class Settles(Protocol):
     progressed: Callable[[Item, Reply], None]
     served: Served
     index: LoadedIndex
+    alone: set[str]
 
     def settle(self, finished: Sequence[tuple[Held, Reply]]) -> Iterator[tuple[Held, Outcome]]:
         """Complete the claims on runs that are done."""
 
 
 class RunGroup:
-    """Runs that one worker works on, one after the other."""
+    """Runs that one worker works on together."""
 
     def __init__(self, lane: Settles, held: Sequence[Held], exchange: Exchange) -> None:
         self._lane, self._held, self._exchange = lane, held, exchange
@@ -36,7 +38,8 @@ class RunGroup:
     def wait(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
         """Yield what failed at once, and what is done when its claims are completed.
 
-        When the worker ends, the run that it worked on has that outcome; those behind it go back to the queue.
+        When the worker ends while it works on several runs together, each goes back to the queue, to be worked on
+        alone. A run that was alone has that outcome.
         """
         try:
             yield from self._answers()
@@ -44,23 +47,23 @@ class RunGroup:
             self._lane.served.end()
 
     def _answers(self) -> Iterator[tuple[Held, Outcome | Again | Left]]:
-        waiting, finished = list(self._held), cast("list[tuple[Held, Reply]]", [])
-        newest: Reply | None = None
+        waiting, finished = deque(self._held), cast("list[tuple[Held, Reply]]", [])
+        items = {one.item.id: one.item for one in self._held}
+        newest: dict[str, Reply] = {}
         try:
             for line in self._exchange.answers():
                 reply = decode_reply(line)
-                self._lane.served.note(newest, reply)
+                self._lane.served.note(reply)
                 if reply.kind == "progress":
-                    newest = reply
-                    self._lane.progressed(waiting[0].item, reply)
+                    newest[reply.run] = reply
+                    self._lane.progressed(items[reply.run], reply)
                     continue
-                newest = None
                 if reply.kind == "done":
                     self._lane.index.note_written(reply.embedded)
-                    finished.append((waiting.pop(0), reply))
+                    finished.append((waiting.popleft(), reply))
                 else:
                     outcome = failure(reply)
-                    yield waiting.pop(0), outcome
+                    yield waiting.popleft(), outcome
                 if not waiting:
                     self._exchange.over()
                     break
@@ -69,7 +72,9 @@ class RunGroup:
             raise
         except (WorkerEnded, ServiceDown) as trouble:
             yield from self._lane.settle(finished)
-            yield from ended(waiting, trouble, newest)
+            is_alone = len(waiting) == 1 or waiting[0].item.id in self._lane.alone
+            self._lane.alone.update(one.item.id for one in waiting)
+            yield from ended(waiting, trouble, newest, is_alone=is_alone)
             return
         yield from self._lane.settle(finished)
 

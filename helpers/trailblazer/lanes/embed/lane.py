@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from trailblazer.lanes.embed.claiming import RunClaims
 from trailblazer.lanes.embed.free import check_free
 from trailblazer.lanes.embed.group import RunGroup
 from trailblazer.lanes.embed.loaded_index import LoadedIndex
-from trailblazer.lanes.embed.replies import counts_of, usage_of
+from trailblazer.lanes.embed.replies import counts_of, refusal, usage_of
 from trailblazer.lanes.embed.request import EmbedParameters
 from trailblazer.lanes.embed.served import Served
 from trailblazer.pipeline.messages import Reply, Request, Task, decode_reply, encode_request
@@ -55,6 +56,7 @@ class EmbedLane(OwnedLane):
         self._workers: Workers | None = None
         self._is_resumed = False
         self._begun, self._begun_again = set[str](), set[str]()
+        self.alone = set[str]()  # runs whose worker ended: each is worked on by itself, so that the one to blame shows
         self.served = Served(config["embed.provider"], config["dispatch.workers"])
 
     def check(self) -> None:
@@ -89,20 +91,21 @@ class EmbedLane(OwnedLane):
         """Allow so many groups at once."""
         self.served.widen(slots)
 
-    def gate(self, item: Item) -> Refused | None:
-        """Preflight a run that is to be embedded; and, where asked, see whether anything has changed at all (E7)."""
-        if item.phase == "chunk":
-            is_there = self._config.places.run(item.id).is_dir()
-            return None if is_there else Refused(item, "its folder is not on this machine")
-        task = Task("gate", item.id, only_changed=self._only_changed and not self._waiting_only)
-        exchange = self._exchange([task])
-        reply = decode_reply(next(exchange.answers()))
-        exchange.over()
-        reply.raise_trouble()
-        if reply.refused:
-            return self.claims.refuse(Refused(item, reply.refused))
-        unchanged = Refused(item, "nothing changed", status=Status.UNCHANGED)
-        return self.claims.refuse(unchanged) if reply.unchanged else None
+    def gate(self, items: Sequence[Item]) -> list[Refused]:
+        """Preflight runs that are to be embedded; where asked, see whether anything has changed at all (E7)."""
+        refused = [
+            Refused(item, "its folder is not on this machine")
+            for item in items
+            if item.phase == "chunk" and not self._config.places.run(item.id).is_dir()
+        ]
+        asked = [item for item in items if item.phase == "embed"]
+        if asked:
+            is_asked = self._only_changed and not self._waiting_only
+            exchange = self._exchange([Task("gate", item.id, only_changed=is_asked) for item in asked])
+            replies = [decode_reply(line) for line in itertools.islice(exchange.answers(), len(asked))]
+            exchange.over()
+            refused += [why for item, reply in zip(asked, replies, strict=True) if (why := refusal(item, reply))]
+        return [self.claims.refuse(one) for one in refused]
 
     def claim(self, items: Sequence[Item]) -> list[Held | Refused]:
         """Claim runs in processed_runs; one that somebody else holds is refused with the holder's name."""
@@ -115,8 +118,17 @@ class EmbedLane(OwnedLane):
         self._begun |= embedded
         since = None if self._only_changed else self.parameters.since
         only_changed = self._only_changed
-        tasks = [Task("chunk" if one.item.phase == "chunk" else "embed", one.item.id, one.attempt, only_changed, since)
-                 for one in held]  # fmt: skip
+        tasks = [
+            Task(
+                "chunk" if one.item.phase == "chunk" else "embed",
+                one.item.id,
+                one.attempt,
+                only_changed,
+                since,
+                alone=one.item.id in self.alone,
+            )
+            for one in held
+        ]
         group = RunGroup(self, held, self._exchange(tasks))
         self.served.begin()
         return group

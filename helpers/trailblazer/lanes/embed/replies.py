@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from trailblazer.database.claims import Counts, Phase
@@ -10,7 +10,7 @@ from trailblazer.dispatch.lane import Held
 from trailblazer.errors import GateClosed, ServiceDown, StaleClaim, StorageTrouble, Trouble
 from trailblazer.pipeline.messages import Reply
 from trailblazer.places.workers import WorkerEnded
-from trailblazer.record.outcomes import Again, Outcome, Refusal, Status, Usage, outcome_of
+from trailblazer.record.outcomes import Again, Item, Outcome, Refusal, Refused, Status, Usage, outcome_of
 
 
 def usage_of(reply: Reply | None) -> Usage:
@@ -20,21 +20,39 @@ def usage_of(reply: Reply | None) -> Usage:
     return {"tokens": reply.tokens, "chunks": reply.embedded, "estCostUSD": reply.cost}
 
 
+def refusal(item: Item, reply: Reply) -> Refused | None:
+    """Return why a gate refuses a run, or None; a service that did not answer is raised."""
+    try:
+        reply.raise_trouble()
+    except (ServiceDown, StorageTrouble):
+        raise
+    except Trouble as trouble:  # a check that cannot be made refuses the item (E7)
+        return Refused(item, trouble.what)
+    if reply.refused:
+        return Refused(item, reply.refused)
+    return Refused(item, "nothing changed", status=Status.UNCHANGED) if reply.unchanged else None
+
+
 def ended(
-    waiting: Sequence[Held], trouble: WorkerEnded | ServiceDown, newest: Reply | None
+    waiting: Sequence[Held], trouble: WorkerEnded | ServiceDown, newest: Mapping[str, Reply], *, is_alone: bool
 ) -> Iterator[tuple[Held, Outcome | Again]]:
-    """Yield what becomes of runs whose worker ended. It worked on the first; `newest` says how far that was."""
+    """Yield what becomes of runs whose worker ended; `newest` says how far each was.
+
+    Where the worker worked on one run alone (`is_alone`), the first has the outcome. Else nobody knows which run ended
+    it, and each goes back to the queue.
+    """
     outcome = outcome_of(trouble)
     if isinstance(trouble, WorkerEnded):
         status = Status.TIMEOUT if trouble.why == "timeout" else Status.CANCELLED
         outcome = Outcome(status, trouble.what)
     for number, one in enumerate(waiting):
-        if number == 0:
-            yield one, replace(outcome, usage=usage_of(newest))
-        elif outcome.status is Status.CANCELLED:
-            yield one, outcome
+        usage = usage_of(newest.get(one.item.id))
+        if outcome.status is Status.CANCELLED or (number == 0 and is_alone):
+            yield one, replace(outcome, usage=usage)
+        elif is_alone:
+            yield one, Again(0, f"the worker ended before it began: {trouble.what}", usage)
         else:
-            yield one, Again(0, f"the worker ended before it began: {trouble.what}")
+            yield one, Again(0, f"the worker ended while it did several at once: {trouble.what}", usage)
 
 
 def failure(reply: Reply) -> Outcome:

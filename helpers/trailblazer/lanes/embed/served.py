@@ -40,14 +40,12 @@ class Served:
         with self._lock:
             self._limit.end()
 
-    def note(self, before: Reply | None, reply: Reply) -> None:
-        """Take in a reply; `before` is the earlier one about the same run."""
-        limited = reply.limited - (before.limited if before else 0)
-        failed = reply.failed - (before.failed if before else 0)
+    def note(self, reply: Reply) -> None:
+        """Take in a reply."""
         with self._lock:
-            if limited > 0:
+            if reply.limited:
                 self._limit.note_limited()
-            elif failed > 0:
+            elif reply.failed:
                 self._limit.note_server_error()
             elif reply.kind in {"done", "progress"}:
                 self._limit.note_good()

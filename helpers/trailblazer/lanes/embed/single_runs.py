@@ -106,7 +106,7 @@ def diff(flags: Mapping[str, Any], rid: str, *, as_json: bool) -> int:
     """Print what changed since the run was embedded, and write embed/diff.json; exit 6 when anything has."""
     embedding = Embedding(flags)
     try:
-        _, found = embedding.diff(rid)
+        found = embedding.diff(rid)
     finally:
         embedding.close()
     target = publish_diff(embedding.config.places, found)
@@ -131,7 +131,7 @@ def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool, as_json: bo
         lambda: connect(config), 60 * config["backlog.claim_ttl_minutes"], config["backlog.max_attempts"]
     )
     try:
-        if only_changed and not embedding.diff(rid)[1].changed:
+        if only_changed and not embedding.diff(rid).changed:
             if as_json:
                 print_answer("embed", "unchanged", [rid])
             else:
@@ -143,7 +143,7 @@ def embed(flags: Mapping[str, Any], rid: str, *, only_changed: bool, as_json: bo
         with answering(), connect(config) as connection:
             since = None if only_changed else connection.execute(statement("present_moment")).fetchone()
         try:
-            done = embedding.embed(claim, since[0] if since else None)
+            (done,) = embedding.embed([claim], since[0] if since else None)
         except Trouble as trouble:
             holdings.fail(rid, claim.attempt, trouble.what)
             raise

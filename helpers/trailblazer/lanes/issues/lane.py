@@ -93,8 +93,12 @@ class IssuesLane(OwnedLane):
         self._means.tracker.check()
         self._means.tracker.show(self._asked_last)
 
-    def gate(self, item: Item) -> Refused | None:
-        """Look at the issue again: a night is long."""
+    def gate(self, items: Sequence[Item]) -> list[Refused]:
+        """Look at the issues again: a night is long."""
+        return [refused for item in items if (refused := self.refusal(item))]
+
+    def refusal(self, item: Item) -> Refused | None:
+        """Return why an issue is refused now, or None."""
         self._asked_last = item.id
         issue = self._means.tracker.show(item.id)
         if issue is None:

@@ -136,7 +136,7 @@ class _Night:
         for index, candidate in enumerate(selection.candidates[: self.request.max_dispatch + SPARE]):
             if len(found) == most:
                 break
-            refused = lane.gate(Item(index, candidate.issue.id, candidate))
+            refused = lane.refusal(Item(index, candidate.issue.id, candidate))
             if refused is None:
                 found.append(candidate)
             else:
