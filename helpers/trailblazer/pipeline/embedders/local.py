@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import struct
@@ -101,6 +102,7 @@ def _unreadable(file: Path, error: Exception) -> DocumentInvalid:
     return DocumentInvalid(f"{file} is not a readable safetensors file: {error}", "Install it again.")
 
 
+@functools.cache
 def _package() -> Path:
     """Return the folder of wordllama's files. The package is not imported: its loader would download files."""
     found = importlib.util.find_spec("wordllama")
