@@ -12,8 +12,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from trailblazer.atomic import make_folder, sync_folder, whole_file
-from trailblazer.errors import DocumentInvalid, PlanUnusable, storage_trouble
+from trailblazer.atomic import make_folder, sync_file_system, sync_folder, whole_file
+from trailblazer.errors import DocumentInvalid, PlanUnusable, StorageTrouble, storage_trouble
 from trailblazer.plain import one_line
 from trailblazer.record.contents import MOST_BYTES, is_digest, is_unread, mark, opened, walk
 from trailblazer.record.manifest import Resource
@@ -109,7 +109,7 @@ def seal(folder: Path) -> Seal:
     """
     sha256 = hashlib.sha256()
     unread: list[str] = []
-    early = threading.Thread(target=os.sync)  # most of it goes to the disk while it is hashed
+    early = threading.Thread(target=_sync_early, args=(folder,))  # most goes to the disk while it is hashed
     early.start()
     try:
         with whole_file(folder / SEAL) as sums, opened(folder) as root:
@@ -123,10 +123,15 @@ def seal(folder: Path) -> Seal:
                     sums.write(line)
                     sha256.update(line)
             early.join()
-            os.sync()
+            sync_file_system(folder)
     except OSError as error:
         raise storage_trouble(error, "seal") from error
     return Seal(sha256.hexdigest(), tuple(unread))
+
+
+def _sync_early(folder: Path) -> None:
+    with contextlib.suppress(StorageTrouble):  # the sync behind it says so
+        sync_file_system(folder)
 
 
 def _sum_line(known_by: str, name: str) -> str:
