@@ -57,7 +57,7 @@ def _open_dispatch(root: Path) -> None:
     gc.set_threshold(50_000)  # as __main__ has it
     # Here and not above: the other measurements need none of it.
     from trailblazer.lanes.embed.plan import Asked, choose_plan
-    from trailblazer.lanes.embed.runs import Step, write_steps
+    from trailblazer.lanes.embed.runs import steps_of, write_steps
     from trailblazer.paths import Places
     from trailblazer.record.folder import open_record
     from trailblazer.record.manifest import Seed
@@ -80,7 +80,7 @@ def _open_dispatch(root: Path) -> None:
         mode="embed",
     )
     opened = open_record(places, seed, planned=len(plan.items), parameters={})
-    write_steps(opened.folder, [Step(run, "embed") for run in plan.items])
+    write_steps(opened.folder, steps_of(plan.items))
     opened.publish(inputs=(archive_file(file, opened.folder / "plan"),))
 
 

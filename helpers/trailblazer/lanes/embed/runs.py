@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,11 +31,16 @@ class Step(NamedTuple):  # a frozen dataclass takes three times as long to make,
     phase: str
 
 
+def steps_of(runs: Iterable[str]) -> list[Step]:
+    """Return the steps of a plan that embeds runs."""
+    return list(map(Step, runs, itertools.repeat("embed")))  # half the time of a comprehension
+
+
 def write_steps(folder: Path, steps: Sequence[Step]) -> None:
     """Write the plan: plan.txt holds a run a line; items.ndjson holds the phases where runs are chunked too."""
-    runs = dict.fromkeys([step.run for step in steps])
+    runs, phases = dict.fromkeys(map(itemgetter(0), steps)), set(map(itemgetter(1), steps))
     write_whole(folder / PLAN, "\n".join(runs) + "\n")
-    if {step.phase for step in steps} - {"embed"}:
+    if phases - {"embed"}:
         write_lines(folder / PHASES_FILE, ({"id": step.run, "phase": step.phase} for step in steps))
 
 

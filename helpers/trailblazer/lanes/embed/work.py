@@ -24,7 +24,7 @@ from trailblazer.lanes.embed.grouping import group_size
 from trailblazer.lanes.embed.lane import EmbedLane
 from trailblazer.lanes.embed.measure import Measure
 from trailblazer.lanes.embed.request import BACKLOG, EMBED, EMBED_ONLY, EmbedParameters, EmbedRequest, stored_parameters
-from trailblazer.lanes.embed.runs import PLAN, RunsPlan, Step, read_steps, write_steps
+from trailblazer.lanes.embed.runs import PLAN, RunsPlan, Step, read_steps, steps_of, write_steps
 from trailblazer.lanes.embed.scan import Waiting, scan
 from trailblazer.pipeline.indexes import build_index
 from trailblazer.processes.git import commit_of
@@ -106,7 +106,7 @@ class EmbedWork:
             self.unreadable = waiting.unreadable
         self._chosen = _choose_plan(request, self.config.places, waiting)
         runs = self._chosen.items
-        self.steps = list(waiting.steps) if waiting else [Step(run, "embed") for run in runs]
+        self.steps = list(waiting.steps) if waiting else steps_of(runs)
         self._only_changed = request.skip_unchanged and not request.force
         self.parameters_ = EmbedParameters(
             lane=BACKLOG if request.is_backlog else EMBED,
