@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,7 @@ def main() -> None:
         print(f"{f'{ITEMS:,} x true, with folders, logs, results, journal':<58} {'ours':>8} {'theirs':>8} {'ratio':>7}")
         for slots in (2, 38):
             _race(folder, slots)
+        _parts(folder)
         _memory(folder)
 
 
@@ -52,6 +55,29 @@ def _race(folder: Path, slots: int) -> None:
         found = compare(ours, functools.partial(_fresh, folder, ["sh", "-c", words]), 3 if "GNU" in who else ROUNDS)
         what = f"  {slots:>2} slots / {who}"
         print(f"{what:<58} {found.ours:>6.2f} s {found.theirs:>6.2f} s {found.ratio:>6.2f}x   {reach}", flush=True)
+
+
+def _parts(folder: Path) -> None:
+    """Print where our processor time goes: start and close, the children themselves, and our work for each item."""
+    _write_items(folder / "one", 1)
+    whole, fixed, children = (
+        statistics.median(_in_fresh_folder(folder, functools.partial(_processor_seconds, words)) for _ in range(ROUNDS))
+        for words in (
+            _batch(folder / "items", 2),
+            _batch(folder / "one", 2),
+            ["sh", "-c", f"xargs -P2 -n1 {TRUE} <../items"],
+        )
+    )
+    ours = whole - fixed - children
+    print(f"   2 slots / processor time {whole:.2f} s: start and close {fixed:.2f} s, what xargs needs as well "
+          f"{children:.2f} s, ours {ours:.2f} s = {1000 * ours / ITEMS:.2f} ms an item")  # fmt: skip
+
+
+def _processor_seconds(words: list[str], folder: Path) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds_of(words, cwd=folder)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _memory(folder: Path) -> None:
