@@ -164,3 +164,17 @@ def test_two_dispatches_of_one_second_have_folders_of_their_own(places: Places) 
     """Dispatches that begin in the same second have different folders (E4)."""
     names = {opened_for(places, 1).dispatch_id for _ in range(5)}
     assert 5 == len(names)
+
+
+def test_a_retry_of_failures_leaves_what_was_never_run(places: Places) -> None:
+    """Only what failed is tried again, also where it is interrupted; what had no turn waits for a resume: exit 6."""
+    opened = opened_for(places, 4)
+    opened.settle(Item(0, "item-0"), 1, DONE)
+    opened.settle(Item(1, "item-1"), 1, Outcome(Status.ERROR, "no"))
+    opened.close()
+    again = reopen_record(opened.folder, hold(opened.folder), only_failed=True)
+    lane = ScriptedLane(lambda _item, _number: DONE)
+    closing = carry(lane, again, Limits(1))
+    assert [(1, 2)] == lane.attempts
+    assert (6, 2, 2) == (closing.exit_code, again.standing.good, again.standing.unrun)
+    assert "2 items still without an outcome" in closing.why

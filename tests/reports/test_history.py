@@ -37,6 +37,17 @@ def test_a_cause_that_comes_back_is_counted_by_dispatches(places: Places) -> Non
     assert ("error: exit 2: no host db-2", 2, 3) == (cause.reason, cause.dispatches, cause.items)
 
 
+def test_the_index_names_the_command_that_retries_what_failed(places: Places) -> None:
+    """The newest dispatch of a lane counts: while its items failed, page and terminal say how they are retried."""
+    history = nights(places, "0", "01")
+    command = f"trailblazer batch run --retry-failed {history.dispatches[0].id}"
+    page = draw_html(index_page(history)).decode()
+    assert (True, False) == (command in page, history.dispatches[1].id + "</code>" in page)
+    assert any(line.endswith(command) for line in lines_of_history(history))
+    mended = nights(Places(places.root / "2", places.root / "2" / "var"), "0", "")
+    assert not any("To retry" in line for line in lines_of_history(mended))
+
+
 def test_an_item_is_stuck_until_it_is_good(places: Places) -> None:
     """An item that failed in the newest dispatches in a row is stuck; a good result in between ends the row."""
     found = {one.item: one.times for one in nights(places, "01", "0", "01", "01").stuck}

@@ -51,7 +51,7 @@ def carry_out(
 ) -> Closing:
     """Gate, claim, begin and settle each item in order, in up to `limits.slots` slots at once; return how it ended.
 
-    Items with a good result in the record are skipped. An interrupt stops the dispatch: no item starts any more,
+    Items that are not due by the record are skipped. An interrupt stops the dispatch: no item starts any more,
     attempts are ended and claims released. The journal has every fact before the audience does. Through the door the
     dispatch is steered while it carries items out.
     """
@@ -78,7 +78,7 @@ class _Engine:
         self.interrupts, self.door = interrupts, door
         self.stopping = threading.Event()
         self.halted: Closing | None = None
-        self.queue = Queue(plan, record.has_good_result)
+        self.queue = Queue(plan, record.is_due)
         self.settling = Settling(lane, record, limits, audience, self.queue, self.is_stopping, self.halt_by)
         self.attempts = Attempts(lane, record, self.settling, audience)
         self.admission = Admission(lane, limits.slots, functools.partial(note_switch, record, audience))
@@ -93,7 +93,7 @@ class _Engine:
     def find_earlier_attempts(self) -> None:
         """Ask the lane for attempts that an earlier process of this dispatch began and did not settle."""
         unfinished = self.record.standing.unfinished()
-        wanted = {index for group in unfinished for index, _ in group.attempts}
+        wanted = {index for group in unfinished for index, _ in group.attempts if self.record.is_due(index)}
         items = {item.index: item for item in self.plan.items() if item.index in wanted} if wanted else {}
         for group in unfinished:
             held = [Held(items[i], n, self.record.attempt_folder(i, n)) for i, n in group.attempts if i in items]
@@ -237,7 +237,7 @@ class _Engine:
             for item in self.plan.items() if self.stopping.is_set() else ():
                 if self.interrupts.count > 1:
                     break
-                if self.record.standing.of(item.index) is None:
+                if self.record.standing.of(item.index) is None and self.record.is_due(item.index):
                     self.record.settle(item, 0, NOT_RUN)
         except Exception as error:  # noqa: BLE001 - the record is closed and sealed even so
             self.halt_for(error)
@@ -278,6 +278,8 @@ class _Engine:
         if cancelled := standing.counts[Status.CANCELLED]:
             was = "was" if cancelled == 1 else "were"
             return Closing(6, f"{cancelled} of {counted(standing.planned, 'item')} {was} cancelled")
+        if self.record.retried is not None and (left := standing.unrun):
+            return Closing(6, f"only what failed was tried again; {counted(left, 'item')} still without an outcome")
         refused = standing.refused[Refusal.GATE]
         if refused and not standing.good:
             who = "every item" if refused == standing.planned else f"{refused} of {counted(standing.planned, 'item')}"

@@ -25,12 +25,12 @@ def open_for(work: Work) -> Record:
     with contextlib.suppress(OSError):
         clean_leftovers(work.config.places)
     if work.resumes is not None:
-        return _reopen(work.resumes, work.config, force=work.force)
+        return _reopen(work.resumes, work.config, only_failed=work.only_failed, force=work.force)
     parameters = dict(work.parameters())
     schemas.check(work.schema, parameters, MANIFEST)
     record = open_record(work.config.places, work.seed(), planned=work.planned, parameters=parameters)
     try:
-        words = {"resume_with": f"{work.command} --resume", "retry_with": f"{work.command} {work.retry}"}
+        words = {"resume_with": f"{work.command} --resume", "retry_with": f"{work.command} --retry-failed"}
         record.publish(inputs=tuple(work.archive(record.folder)), **words)
     except BaseException as error:
         with contextlib.closing(record), contextlib.suppress(Trouble):  # the error itself must not be hidden
@@ -41,7 +41,7 @@ def open_for(work: Work) -> Record:
     return record
 
 
-def _reopen(folder: Path, config: Config, *, force: bool) -> Record:
+def _reopen(folder: Path, config: Config, *, only_failed: bool, force: bool) -> Record:
     """Return the record of an earlier dispatch, and end its processes. A changed folder is refused with ProofBroken."""
     lock = hold(folder)  # first: the processes of a dispatcher that lives must not be ended
     try:
@@ -56,7 +56,7 @@ def _reopen(folder: Path, config: Config, *, force: bool) -> Record:
     except BaseException:
         lock.free()
         raise
-    return reopen_record(folder, lock, ended=ended, changed=changed)
+    return reopen_record(folder, lock, ended=ended, changed=changed, only_failed=only_failed)
 
 
 def _changes_in(folder: Path, config: Config) -> list[str]:

@@ -78,8 +78,8 @@ class Queue:
     While it `is_paused` it hands nothing out, and still notices the end of the plan.
     """
 
-    def __init__(self, plan: Plan, is_done: Callable[[int], bool]) -> None:
-        self._plan, self._turns, self._is_done = plan, plan.turns(), is_done
+    def __init__(self, plan: Plan, is_due: Callable[[int], bool]) -> None:
+        self._plan, self._turns, self._is_due = plan, plan.turns(), is_due
         self._change = threading.Condition()
         self._head: deque[Task] = deque()
         self._delayed: list[tuple[float, int, Task]] = []
@@ -144,7 +144,7 @@ class Queue:
                 item = self._end()
             if item is _END or item is None:
                 break
-            if not self._is_done(item.index) and not (self._skipped and self._is_skipped(item.index)):
+            if self._is_due(item.index) and not (self._skipped and self._is_skipped(item.index)):
                 tasks.append(Task(item))
         return tasks
 

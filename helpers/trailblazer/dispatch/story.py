@@ -26,7 +26,7 @@ from trailblazer.dispatch.work import Answer, Work
 from trailblazer.errors import StorageTrouble, Trouble
 from trailblazer.events import Console, Emitter
 from trailblazer.paths import timestamp
-from trailblazer.plain import one_line
+from trailblazer.plain import counted, one_line
 from trailblazer.record import proof
 from trailblazer.record.folder import Record
 from trailblazer.record.manifest import MANIFEST, RUNNING
@@ -114,6 +114,8 @@ class _Story:
         work, record = self.work, self.record
         for line in work.opening_words(record):
             self.console.say(line, "green")
+        if record.retried is not None:
+            self.console.say(f"Only what failed is tried again: {counted(len(record.retried), 'item')}", "green")
         self.emitter.emit("dispatch.start", "start", planned=record.standing.planned)
         try:
             plan = work.plan(record, self.progress, self.interrupts)

@@ -44,17 +44,18 @@ class Show:
 class Work(Protocol):
     """What a verb asks for: the plan, the lane that carries it out, and the words that differ.
 
-    `command` is the verb, and `retry` its flag that tries again what failed. `resumes` is the folder of the dispatch
-    that is resumed, or None for a new one. A resumed dispatch has its parameters, plan and archive already.
+    `command` is the verb. `resumes` is the folder of the dispatch that is resumed, or None for a new one; with
+    `only_failed` only those of its items are due that failed. A resumed dispatch has its parameters, plan and archive
+    already.
     """
 
     noun: str
     phase: str
     command: str
-    retry: str
     schema: str
     config: Config
     resumes: Path | None
+    only_failed: bool
     force: bool
     show: Show
     limits: Limits

@@ -36,7 +36,7 @@ from trailblazer.record.lines import (
     Warned,
 )
 from trailblazer.record.manifest import MANIFEST, RUNNING, Manifest, Seed, read_manifest, this_builder
-from trailblazer.record.outcomes import GOOD, Again, Item, Left, Outcome
+from trailblazer.record.outcomes import GOOD, Again, Item, Left, Outcome, is_open
 from trailblazer.record.standing import Snapshot, Standing, read_standing
 
 JOURNAL = "journal.ndjson"
@@ -52,6 +52,8 @@ class Record:
     def __init__(self, folder: Path, manifest: Manifest, journal: Journal, standing: Standing, lock: Lock) -> None:
         self.folder, self.manifest, self.journal, self.standing = folder, manifest, journal, standing
         self._lock, self._writing, self._is_closed = lock, threading.Lock(), False
+        self.retried: set[int] | None = None  # where only failures are tried again: these items
+        self._planned_before = standing.planned
         self.listener: Callable[[Line, float], None] = lambda _line, _moment: None  # hears each line and its moment
 
     @property
@@ -62,6 +64,11 @@ class Record:
     def has_good_result(self, index: int) -> bool:
         """Say whether an item has a good result: then it needs no more attempts."""
         return self.standing.of(index) in GOOD
+
+    def is_due(self, index: int) -> bool:
+        """Say whether this process carries an item out: without a good result, and no retry of failures leaves it."""
+        is_left = self.retried is not None and index < self._planned_before and index not in self.retried
+        return not is_left and not self.has_good_result(index)
 
     def next_attempt(self, index: int) -> int:
         """Return the number of an item's next attempt. The number of a folder that a power cut left stays unused."""
@@ -105,17 +112,11 @@ class Record:
 
     def postpone(self, item: Item, attempt: int, again: Again) -> None:
         """Write to the journal that an item goes back to the queue."""
-        self._write(
-            Postponed(
-                item=item.id,
-                index=item.index,
-                attempt=attempt,
-                reason=again.reason,
-                after=again.after,
-                usage=again.usage,
-                provider=again.provider,
-            )
-        )
+        line = Postponed(
+            item=item.id, index=item.index, attempt=attempt, reason=again.reason, after=again.after, usage=again.usage,
+            provider=again.provider,
+        )  # fmt: skip
+        self._write(line)
 
     def switch(self, one: Switch) -> None:
         """Write to the journal that a provider was switched."""
@@ -205,11 +206,13 @@ def open_record(places: Places, seed: Seed, *, planned: int, parameters: Mapping
     return record
 
 
-def reopen_record(folder: Path, lock: Lock, *, ended: int = 0, changed: Sequence[str] = ()) -> Record:
+def reopen_record(
+    folder: Path, lock: Lock, *, ended: int = 0, changed: Sequence[str] = (), only_failed: bool = False
+) -> Record:
     """Return the record of an earlier dispatch, to resume it: read its standing, and remove its seal.
 
     `lock` is held already (`hold`), and free again when this fails. The journal keeps how many processes of it were
-    `ended`, and what was `changed` in the sealed folder.
+    `ended`, and what was `changed` in the sealed folder. With `only_failed` no other items are due.
     """
     try:
         manifest = read_manifest(folder)
@@ -220,8 +223,13 @@ def reopen_record(folder: Path, lock: Lock, *, ended: int = 0, changed: Sequence
     except BaseException:
         lock.free()
         raise
+    if only_failed:
+        record.retried = {n for n in range(standing.planned) if is_open(standing.of(n), only_failed=True)}
     own = this_builder()
-    record._write(Resumed(unsealed=had_seal, ended=ended, host=own.host, pid=own.pid, changed=tuple(changed)))
+    line = Resumed(
+        unsealed=had_seal, ended=ended, host=own.host, pid=own.pid, changed=tuple(changed), only_failed=only_failed
+    )
+    record._write(line)
     resumes = (*manifest.resumes, timestamp())
     record.publish(
         status=RUNNING, finished_on=None, exit_code=None, reason="", builder=own, resumes=resumes, seal_kept_in=None

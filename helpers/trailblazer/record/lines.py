@@ -31,7 +31,10 @@ class Opened(Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Line):
-    """A later process resumes the dispatch. `ended` counts the processes that it found alive and ended."""
+    """A later process resumes the dispatch. `ended` counts the processes that it found alive and ended.
+
+    With `only_failed` it tries only those items again that had failed.
+    """
 
     kind = "resume"
     unsealed: bool = False
@@ -39,6 +42,7 @@ class Resumed(Line):
     host: str = ""
     pid: int = 0
     changed: Sequence[str] = ()
+    only_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +201,7 @@ _OPTIONAL = (
     "usage",
     "item",
     "changed",
+    "only_failed",
     "handle",
     "provider",
     "until",

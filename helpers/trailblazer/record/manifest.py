@@ -119,6 +119,12 @@ class Manifest:
         """Whether the dispatch was running on this machine and the process that carried it out is gone."""
         return self.status == RUNNING and self.builder.is_gone
 
+    @property
+    def retry_command(self) -> str:
+        """The command that tries the failed items again, empty where none failed or an older version wrote this."""
+        failed = self.counts.get("error", 0) + self.counts.get("timeout", 0)
+        return f"{self.retry_with} {self.dispatch_id}" if self.retry_with and failed else ""
+
     def document(self) -> dict[str, Any]:
         """Return the manifest as dispatch_manifest.json holds it, the fields of E5 first."""
         flat = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

@@ -98,6 +98,11 @@ class Left:
     reason: str = ""
 
 
+def is_open(status: Status | None, *, only_failed: bool = False) -> bool:
+    """Say whether a resume carries an item of this status out; with `only_failed`, whether a retry of failures does."""
+    return status in FAILED if only_failed else status not in GOOD
+
+
 def outcome_of(trouble: Trouble) -> Outcome:
     """Return the outcome that a trouble means: ServiceDown is transient, ProviderRefused is final."""
     refusal = Refusal.NONE

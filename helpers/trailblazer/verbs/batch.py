@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 
-from trailblazer.verbs.dispatch import add_answer_words
+from trailblazer.verbs.dispatch import add_answer_words, add_resume_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--shuffle", action="store_true", default=None, help="start the items in random order")
     what.add_argument("--notes", metavar="TEXT", help="words for the manifest")
     again = run_.add_argument_group("again")
-    again.add_argument("--resume", metavar="DISPATCH", nargs="?", const="latest", help="what has no good result")
-    again.add_argument("--retry-failed", metavar="DISPATCH", nargs="?", const="latest", help="what failed")
+    add_resume_words(again)
     how = run_.add_argument_group("how")
     how.add_argument("--max-workers", type=int, metavar="N", help="how many at once (dispatch.workers)")
     how.add_argument("--timeout", metavar="T", help="of one attempt: 90, 10m, 2h, 3x the median; 0 is none (60m)")
@@ -87,7 +86,6 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         "--no-worker-logs", action="store_true", default=None, help="keep no worker.stdout and worker.stderr"
     )
     seen.add_argument("--log-cap", metavar="SIZE", help="the largest log that is kept (64M)")
-    again.add_argument("--force", action="store_true", help="resume a folder although somebody changed it")
 
 
 def run(words: argparse.Namespace) -> int:
@@ -119,8 +117,8 @@ def _request(words: argparse.Namespace) -> Batch:
     return Batch(
         said,
         items,
-        words.resume,
-        words.retry_failed,
+        words.resume or words.retry_failed,
+        only_failed=words.retry_failed is not None,
         dry_run=words.dry_run,
         force=words.force,
         show=Show(0, words.verbose, words.events is not None, Answer.JSON if words.json else Answer.FOLDER),

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 
+from trailblazer.verbs.dispatch import add_resume_words
+
 
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the words of a calibration."""
@@ -37,8 +39,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     seen.add_argument("--events", choices=["-"], help="-: the events on stdout too, as in the folder's events.ndjson")
     seen.add_argument("--json", action="store_true", help="a line of JSON first (launch) and last (done) on stdout")
     other = parser.add_argument_group("instead")
-    other.add_argument("--resume", metavar="DISPATCH", help="carry an earlier one on: its DISPATCH_TS, or: latest")
-    other.add_argument("--force", action="store_true", help="resume a folder although somebody changed it")
+    add_resume_words(other)
     other.add_argument("--check", metavar="SCENARIO", help="look at a scenario, and say every mistake in it")
     other.add_argument("--dry-run", action="store_true", help="say what would be asked, and ask nothing")
 
@@ -66,12 +67,14 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.reports.preview import preview
 
     config = load_config()
-    apart = {"quiet", "verbose", "resume", "force", "check", "dry_run", "events", "json"}
+    apart = {"quiet", "verbose", "resume", "retry_failed", "force", "check", "dry_run", "events", "json"}
     said = {name: value for name, value in vars(words).items() if value is not None and name not in apart}
-    folder = find_folder(config.places, words.resume) if words.resume else None
+    earlier = words.resume or words.retry_failed
+    folder = find_folder(config.places, earlier) if earlier else None
     request = resumed(stored_request(read_manifest(folder)), said) if folder else read_request(config, said)
     show = Show(120.0, words.verbose, words.events is not None, Answer.JSON if words.json else Answer.OWN)
-    work = SignalsWork(config, request, resumes=folder, force=words.force, show=show)
+    only_failed = words.retry_failed is not None
+    work = SignalsWork(config, request, resumes=folder, only_failed=only_failed, force=words.force, show=show)
     if words.dry_run:
         asked = list(work.waiting())
         return preview(iter(asked), len(asked), work.noun, work.scenario.name, Console())

@@ -26,14 +26,10 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     plan.add_argument("--plan-preflight-dir", metavar="DIR", help="the bundle whose ready.txt is the plan")
     plan.add_argument("--plan-file", metavar="FILE", help="a list of run ids, one a line")
     plan.add_argument("--qa-dir", "--qa", metavar="DIR", help="a retrieval QC folder to archive with the dispatch")
-    plan.add_argument("--resume", metavar="DISPATCH", help="carry an earlier dispatch on: its DISPATCH_TS, or: latest")
+    again = parser.add_argument_group("again")
+    add_resume_words(again, force="; with --skip-unchanged: embed all the same")
     how = parser.add_argument_group("how")
     how.add_argument("--skip-unchanged", action="store_true", help="embed only what changed since it was embedded")
-    how.add_argument(
-        "--force",
-        action="store_true",
-        help="with --skip-unchanged: embed all the same; with --resume: although the folder changed",
-    )
     how.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     seen = add_embedding_words(parser, how)
     seen.add_argument("--status", metavar="DISPATCH", help="print how a dispatch stands as JSON, and do nothing")
@@ -55,6 +51,15 @@ def add_embedding_words(parser: argparse.ArgumentParser, how: argparse._Argument
     return seen
 
 
+def add_resume_words(group: argparse._ArgumentGroup, *, force: str = "") -> None:
+    """Add the words that carry an earlier dispatch on, the same in every lane; `force` is what --force means else."""
+    which = group.add_mutually_exclusive_group()
+    for flag, what in (("--resume", "all that is not done"), ("--retry-failed", "only what failed")):
+        text = f"carry an earlier one on (latest): {what}"
+        which.add_argument(flag, metavar="DISPATCH", nargs="?", const="latest", help=text)
+    group.add_argument("--force", action="store_true", help=f"resume a folder although somebody changed it{force}")
+
+
 def add_answer_words(seen: argparse._ArgumentGroup) -> None:
     """Add the words about stdout, which every verb that dispatches understands."""
     seen.add_argument("--events", choices=["-"], help="-: the events on stdout too, as in the folder's events.ndjson")
@@ -69,7 +74,8 @@ def run(words: argparse.Namespace) -> int:
         from trailblazer.reports.monitoring import print_status
 
         return print_status(words.status)
-    said = {name: value for name, value in vars(words).items() if name not in {"status", "quiet"}}
+    said = {name: value for name, value in vars(words).items() if name not in {"status", "quiet", "retry_failed"}}
+    said |= {"resume": words.resume or words.retry_failed, "only_failed": words.retry_failed is not None}
     return carry_out_request(EmbedRequest(**said))
 
 

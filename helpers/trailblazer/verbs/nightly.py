@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 
+from trailblazer.verbs.dispatch import add_resume_words
+
 
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the words of a night."""
@@ -35,8 +37,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--dry-run", action="store_true", help="do all that is free, and claim nothing")
     other = parser.add_argument_group("instead")
-    other.add_argument("--resume", metavar="DISPATCH", help="carry an earlier night on: its DISPATCH_TS, or: latest")
-    other.add_argument("--force", action="store_true", help="resume a folder although somebody changed it")
+    add_resume_words(other)
     other.add_argument("--collect", action="store_true", help="settle what earlier nights left, and take no issue")
     other.add_argument("--history", action="store_true", help="show what the nights came to")
     seen = parser.add_argument_group("what is shown")

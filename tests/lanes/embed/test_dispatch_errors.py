@@ -78,6 +78,23 @@ def test_a_provider_that_fails_in_mid_run_is_told_and_resume_finishes(
     assert ["alpha", "bravo"] == list(project.vectors())
 
 
+def test_a_retry_embeds_only_what_failed(project: Project, service: EmbeddingServer) -> None:
+    """The command at the end of a dispatch retries the run that failed; one that was not run waits for a resume."""
+    project.write_plan("alpha", "bravo")
+    service.behaviour, service.well = "500", 1
+    flags = ("retries=0", "workers=1", "halt=now,fail=1")
+    done = project.run("dispatch", "plan=list.txt", *flags, embed_max_retries="0")
+    command = f"To retry what failed: trailblazer dispatch --retry-failed {project.dispatch.name}\n"
+    assert (8, True) == (done.code, command in done.err), done.err
+    service.behaviour = "ok"
+    preview = project.run("dispatch", "retry-failed", "dry-run")
+    assert (0, "alpha\n") == (preview.code, preview.out)
+    assert 6 == project.run("dispatch", "--retry-failed", project.dispatch.name).code
+    assert ["alpha"] == list(project.vectors())
+    assert 0 == project.run("dispatch", "resume").code
+    assert ["alpha", "bravo"] == list(project.vectors())
+
+
 def test_a_service_that_stumbles_is_asked_again(project: Project, service: EmbeddingServer) -> None:
     """429, a dropped connection and 500, one after the other, cost time and nothing else."""
     service.behaviour = "flaky"

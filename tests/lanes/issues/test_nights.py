@@ -199,6 +199,19 @@ def test_a_resume_takes_up_all_that_an_earlier_process_began(nights: Nights) -> 
     assert (resumed.code, resumed.out.count("DISPATCH_SUCCESS")) == (0, 3), resumed.err
 
 
+def test_a_retry_takes_up_only_what_failed(nights: Nights) -> None:
+    """The command at the end of a night retries the issue that failed; one whose turn did not come stays untaken."""
+    nights.configure("stub", issues=[issue(number) for number in range(3)], retries=0)
+    nights.script(t_1={"kind": "failed"})
+    done = nights.night("max-dispatch=2")
+    command = f"To retry what failed: trailblazer nightly --retry-failed {nights.dispatch.name}\n"
+    assert (6, True) == (done.code, command in done.err), done.err
+    nights.script()
+    retried = nights.night("--retry-failed", nights.dispatch.name)
+    assert (0, 1) == (retried.code, retried.out.count("DISPATCH_SUCCESS")), retried.err
+    assert ["t-0", "t-1", "t-1"] == nights.ran
+
+
 def kill_a_night(nights: Nights) -> None:
     """Kill a night whose agent is at work on its one issue."""
     nights.configure("stub", issues=[issue(1)])

@@ -191,8 +191,9 @@ def test_a_resume_reads_records_that_a_full_disk_has_torn(calibrations: Calibrat
     assert "20 of 20" in resumed.out
 
 
-def test_a_case_that_is_triaged_later_joins(calibrations: Calibrations) -> None:
-    """A resume triages what failed; its cluster keeps the case that was investigated, and nothing runs again."""
+@pytest.mark.parametrize("again", ["--resume", "--retry-failed"])
+def test_a_case_that_is_triaged_later_joins(calibrations: Calibrations, again: str) -> None:
+    """A resume and a retry triage what failed; its cluster keeps the case that was investigated; the rest is left."""
     answer = right_answers()
 
     def refuse_first(found: Found) -> None:
@@ -206,7 +207,7 @@ def test_a_case_that_is_triaged_later_joins(calibrations: Calibrations) -> None:
     assert "the answer: $: " in calibrations.reasons["case-01.triage"]
     before = {line["item"] for line in calibrations.journal if line["kind"] == "settle" and line["status"] == "success"}
     with calibrations.agents(2, answer):
-        resumed = calibrations.run("calibrate", "--resume", "latest")
+        resumed = calibrations.run("calibrate", again, "latest")
     assert "20 of 20" in resumed.out, resumed.err
     starts = Counter(line["item"] for line in calibrations.journal if line["kind"] == "start")
     assert {1} == {starts[item] for item in before}

@@ -36,6 +36,7 @@ class EmbedRequest:
     plan_preflight_dir: str | None = None
     qa_dir: str | None = None
     resume: str | None = None
+    only_failed: bool = False
     skip_unchanged: bool = False
     force: bool = False
     dry_run: bool = False
@@ -95,7 +96,7 @@ def stored_parameters(manifest: Manifest) -> EmbedParameters:
     if manifest.lane not in {EMBED, BACKLOG}:
         raise PlanUnusable(
             f"dispatch {manifest.dispatch_id} holds no embedding runs",
-            f"To resume it: trailblazer batch run --resume {manifest.dispatch_id}",
+            f"To resume it: {manifest.resume_with or 'trailblazer batch run --resume'} {manifest.dispatch_id}",
         )
     return schemas.as_record(EmbedParameters, manifest.parameters)
 

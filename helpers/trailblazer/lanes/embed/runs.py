@@ -73,6 +73,9 @@ class RunsPlan(GivenPlan):
         self._failed: set[int] = set()  # in this process: what an earlier one has cancelled is run now
         self._link = Link(lambda: connect(config))
         self._asked, self._pause, self._has_said = 0.0, SHORTEST_PAUSE, False
+        if record.retried is not None:  # a run whose chunks could not be made was not embedded either
+            again = {self._items[index].id for index in record.retried}
+            record.retried |= {item.index for item in self._items if item.id in again}
 
     def items(self) -> Iterator[Item]:
         """Yield every step in order."""
@@ -84,7 +87,7 @@ class RunsPlan(GivenPlan):
         for item in self._items:
             while waiting and self._is_ready(waiting[0]):
                 yield waiting.popleft()
-            if self._record.has_good_result(item.index):
+            if not self._record.is_due(item.index):
                 continue
             if self._is_ready(item):
                 yield item

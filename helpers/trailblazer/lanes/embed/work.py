@@ -30,7 +30,7 @@ from trailblazer.pipeline.indexes import build_index
 from trailblazer.processes.git import commit_of
 from trailblazer.record.folder import JOURNAL, Record, find_folder
 from trailblazer.record.manifest import Manifest, Resource, Seed, read_manifest
-from trailblazer.record.outcomes import FAILED, GOOD, Status
+from trailblazer.record.outcomes import FAILED, Status, is_open
 from trailblazer.record.proof import archive, archive_file
 from trailblazer.record.standing import read_standing
 from trailblazer.reports.audience import Shown
@@ -43,14 +43,13 @@ class EmbedWork:
 
     noun, phase = "runs", "embed"
     command = "trailblazer dispatch"
-    retry = "--resume"
     schema = "embed_parameters"
 
     def __init__(self, request: EmbedRequest) -> None:
         _refuse_contradictions(request)
         self.request = request
         self.config = load_config(request.flags())
-        self.force = request.force
+        self.only_failed, self.force = request.only_failed, request.force
         answer = Answer.JSON if request.json else Answer.FOLDER
         self.show = Show(request.monitor_interval, request.verbose, request.events is not None, answer)
         self.unreadable: Sequence[str] = ()
@@ -134,7 +133,8 @@ class EmbedWork:
         if self.resumes is None:
             return self.steps
         standing, _ = read_standing(self.resumes / JOURNAL)
-        return [step for index, step in enumerate(self.steps) if standing.of(index) not in GOOD]
+        only_failed = self.only_failed
+        return [step for n, step in enumerate(self.steps) if is_open(standing.of(n), only_failed=only_failed)]
 
     def seed(self) -> Seed:
         """Return the fields of E5."""

@@ -41,7 +41,19 @@ from trailblazer.streams import put_out
 PROMPTS = "nightly/prompts"  # below var: where a dry run writes the prompts
 INTERVAL = 120.0  # seconds between progress lines
 _OPTIONS = frozenset(
-    {"quiet", "verbose", "no_color", "dry_run", "resume", "force", "collect", "history", "json", "events"}
+    {
+        "quiet",
+        "verbose",
+        "no_color",
+        "dry_run",
+        "resume",
+        "retry_failed",
+        "force",
+        "collect",
+        "history",
+        "json",
+        "events",
+    }
 )
 
 
@@ -51,12 +63,14 @@ def carry_out_night(said: Mapping[str, Any]) -> int:
     show = Show(INTERVAL, bool(said["verbose"]), "events" in said, Answer.JSON if said["json"] else Answer.OWN)
     config = load_config({"tracker.source": said.get("tracker")})
     words = {name: value for name, value in said.items() if name not in _OPTIONS}
-    if resumed := said.get("resume"):
+    if resumed := said.get("resume", said.get("retry_failed")):
         folder = _folder_of(config, str(resumed))
         request = replace(
             stored_request(read_manifest(folder)), **{name: words[name] for name in RESUMED & words.keys()}
         )
-        return _Night(request, show, earlier=folder).resume(folder, force=said["force"])
+        return _Night(request, show, earlier=folder).resume(
+            folder, only_failed="retry_failed" in said, force=said["force"]
+        )
     night = _Night(read_request(config, words), show)
     if said["collect"]:
         return night.collect()
@@ -143,11 +157,13 @@ class _Night:
                 self.console.say(f"  {candidate.issue.id}: not taken: {one_line(refused.reason)}")
         return found
 
-    def resume(self, folder: Path, *, force: bool) -> int:
+    def resume(self, folder: Path, *, only_failed: bool, force: bool) -> int:
         """Carry an earlier night on."""
         lineup = read_lineup(self.config, self.request, self.prompt)
         lane = make_lane(self.config, self.request, self.tracker, self.claims, self.rules, lineup)
-        work = IssuesWork(self.config, self.request, lane, self.show, resumes=folder, force=force)
+        work = IssuesWork(
+            self.config, self.request, lane, self.show, resumes=folder, only_failed=only_failed, force=force
+        )
         return carry_out(work)
 
     def settle(self, folder: Path) -> int:

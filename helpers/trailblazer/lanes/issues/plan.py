@@ -62,8 +62,8 @@ class IssuesPlan(GivenPlan):
         if self._settles_only:
             return
         begun = {item.index for item in self._items if self._has_begun(item)}
-        waiting = [item for item in self._items if item.index in begun and not self._is_good(item)]
-        waiting += [item for item in self._items if item.index not in begun]
+        due = [item for item in self._items if self._record.is_due(item.index)]
+        waiting = sorted(due, key=lambda item: item.index not in begun)
         before = {item.index: self._place(item.index) for item in waiting}
         taken, coming = len(begun), list[Item]()
         while waiting:
@@ -105,9 +105,6 @@ class IssuesPlan(GivenPlan):
     def _place(self, index: int) -> int:
         """Return where the journal has the newest outcome of an issue: it changes when the issue is settled."""
         return self._record.standing.place_of(index)
-
-    def _is_good(self, item: Item) -> bool:
-        return self._record.has_good_result(item.index)
 
     def _has_begun(self, item: Item) -> bool:
         return self._record.standing.attempt_of(item.index) > 0

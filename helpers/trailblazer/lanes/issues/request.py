@@ -55,7 +55,8 @@ _CONFIGURED = ("max_dispatch", "max_parallel", "prompt", "expect", "timeout_minu
 
 
 RESUMED = frozenset({"max_cost_usd", "max_tokens", "wait_for_quota"})  # what a resume may be given anew
-_MODES = ("history", "collect", "resume", "dry_run")
+_CARRIED_ON = ("resume", "retry_failed")
+_MODES = ("history", "collect", *_CARRIED_ON, "dry_run")
 _NEW = frozenset({"issues", "max_dispatch", "prompt", "notes", "max_parallel", "provider", "model", "wait"})
 
 
@@ -66,7 +67,7 @@ def refuse_words_apart(said: Mapping[str, Any]) -> None:
         raise WordsWrong(f"{modes[0]} and {modes[1]} do not go together", "Give one of them.")
     if not modes or said.get("dry_run"):
         return
-    new = _NEW | {"tracker"} if said.get("resume") else _NEW | RESUMED
+    new = _NEW | {"tracker"} if modes[0] in map(_shown, _CARRIED_ON) else _NEW | RESUMED
     if others := sorted(name for name in new if said.get(name) not in (None, [], "")):
         what = "issues" if others[0] == "issues" else "--no-wait" if others[0] == "wait" else _shown(others[0])
         raise WordsWrong(f"{modes[0]} and {what} do not go together", "These words are for a new night.")

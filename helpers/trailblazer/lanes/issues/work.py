@@ -35,7 +35,6 @@ class IssuesWork:
 
     noun = phase = "issues"
     command = "trailblazer nightly"
-    retry = "--resume"
     schema = "issues_parameters"
 
     def __init__(
@@ -48,9 +47,11 @@ class IssuesWork:
         *,
         resumes: Path | None = None,
         settles_only: bool = False,
+        only_failed: bool = False,
         force: bool = False,
     ) -> None:
-        self.config, self.request, self.lane, self.resumes, self.force = config, request, lane, resumes, force
+        self.config, self.request, self.lane = config, request, lane
+        self.resumes, self.only_failed, self.force = resumes, only_failed, force
         self._selection, self._settles_only = selection, settles_only
         self.show = show
         candidates = selection.candidates if selection is not None else ()
@@ -121,7 +122,8 @@ class IssuesWork:
             return closing
         for item in IssuesPlan(record, 0).items():
             attempt = record.standing.attempt_of(item.index)
-            if record.standing.of(item.index) is None and item.id not in self.lane.left:
+            has_outcome = record.standing.of(item.index) is not None
+            if not has_outcome and item.id not in self.lane.left and record.is_due(item.index):
                 record.settle(item, attempt, LOST if attempt else NOT_REACHED)
         return closing
 

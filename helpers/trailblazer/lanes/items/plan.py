@@ -17,7 +17,7 @@ from trailblazer.lanes.items.trial import Trial
 from trailblazer.plain import one_line
 from trailblazer.record.folder import Record
 from trailblazer.record.manifest import Resource
-from trailblazer.record.outcomes import FAILED, Item, Status
+from trailblazer.record.outcomes import Item, Status
 from trailblazer.record.standing import Standing
 
 ITEMS = "items.ndjson"
@@ -25,26 +25,23 @@ ADDED = "added_{}.ndjson"
 
 
 class ItemsPlan:
-    """The items of a batch, or with `only_failed` those that failed. With a trial the first one runs alone."""
+    """The items of a batch. With a trial the first one runs alone."""
 
     def __init__(
         self,
         record: Record,
         *,
         shuffle: bool,
-        only_failed: bool,
         trial: Trial | None,
     ) -> None:
-        self._record, self._shuffle, self._only_failed = record, shuffle, only_failed
+        self._record, self._shuffle = record, shuffle
         self._trial = trial if not record.standing.settled else None
-        self._begins_with = record.standing.planned  # what is added later is no earlier failure
+        self._begins_with = record.standing.planned  # what is added later gets its turn by `grow`
 
     def items(self) -> Iterator[Item]:
         """Yield the items in the order of the list."""
-        standing = self._record.standing
-        for index, value in enumerate(read_items(self._record.folder, standing)):
-            if not self._only_failed or standing.of(index) in FAILED or index >= self._begins_with:
-                yield Item(index, name_of(value, index), value)
+        for index, value in enumerate(read_items(self._record.folder, self._record.standing)):
+            yield Item(index, name_of(value, index), value)
 
     def may_start(self, item: Item) -> bool:  # noqa: ARG002 - the contract's words
         """Let every item start, once the first one has been tried."""
@@ -93,7 +90,7 @@ class ItemsPlan:
             order = array("q", range(len(places)))
             random.shuffle(order)
             for index in order:
-                if not self._only_failed or self._record.standing.of(index) in FAILED:
+                if self._record.is_due(index):
                     file.seek(places[index])
                     value = json.loads(file.readline())
                     yield Item(index, name_of(value, index), value)

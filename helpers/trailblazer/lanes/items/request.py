@@ -70,6 +70,6 @@ def stored_request(manifest: Manifest) -> ItemsRequest:
     if manifest.lane != LANE:
         raise PlanUnusable(
             f"dispatch {manifest.dispatch_id} is not a batch",
-            f"To resume it: trailblazer dispatch --resume {manifest.dispatch_id}",
+            f"To resume it: {manifest.resume_with or 'trailblazer dispatch --resume'} {manifest.dispatch_id}",
         )
     return schemas.as_record(ItemsRequest, manifest.parameters.get("words", {}))

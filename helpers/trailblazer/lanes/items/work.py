@@ -30,7 +30,7 @@ from trailblazer.plain import counted
 from trailblazer.processes.git import commit_of
 from trailblazer.record.folder import JOURNAL, Record, find_folder
 from trailblazer.record.manifest import Resource, Seed, read_manifest
-from trailblazer.record.outcomes import FAILED, GOOD, Item
+from trailblazer.record.outcomes import Item, is_open
 from trailblazer.record.proof import archive_file
 from trailblazer.record.standing import read_standing
 from trailblazer.reports.audience import Shown
@@ -40,12 +40,12 @@ from trailblazer.reports.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The words of `batch run`: `said` by name, where the items are, and the batch to resume or to retry, if any."""
+    """The words of `batch run`: `said` by name, where the items are, and the batch to resume, if any."""
 
     said: Mapping[str, Any]
     items: str | None = None
     resume: str | None = None
-    retry_failed: str | None = None
+    only_failed: bool = False
     dry_run: bool = False
     force: bool = False
     show: Show = field(default_factory=lambda: Show(0))
@@ -56,14 +56,12 @@ class ItemsWork:
 
     noun = phase = "items"
     command = "trailblazer batch run"
-    retry = "--retry-failed"
     schema = "items_parameters"
 
     def __init__(self, batch: Batch) -> None:
         self.config: Config = load_config()
         self.batch = batch
-        earlier_batch = batch.resume or batch.retry_failed
-        self.resumes = find_folder(self.config.places, earlier_batch) if earlier_batch else None
+        self.resumes = find_folder(self.config.places, batch.resume) if batch.resume else None
         earlier = stored_request(read_manifest(self.resumes)) if self.resumes else ItemsRequest()
         if self.resumes and (batch.items or {"command", "template", "prompt", "provider", "skill"} & batch.said.keys()):
             raise WordsWrong(
@@ -71,7 +69,7 @@ class ItemsWork:
                 "Leave out --items, --template, --prompt, --provider, --skill and the words after --.",
             )
         self.request = _with_paths(earlier.with_words(batch.said))
-        self.force = batch.force
+        self.only_failed, self.force = batch.only_failed, batch.force
         has_own = batch.show.answer is Answer.FOLDER and self.request.results is not None
         answer = Answer.OWN if has_own else batch.show.answer
         self.show = dataclasses.replace(batch.show, interval=self.request.monitor_interval, answer=answer)
@@ -113,8 +111,7 @@ class ItemsWork:
         assert self.resumes is not None
         standing, _ = read_standing(self.resumes / JOURNAL)
         for index in range(standing.planned):
-            status = standing.of(index)
-            if status in FAILED if self.batch.retry_failed else status not in GOOD:
+            if is_open(standing.of(index), only_failed=self.only_failed):
                 yield index
 
     def _command(self, index: int, value: Any) -> str:
@@ -167,7 +164,6 @@ class ItemsWork:
         return ItemsPlan(
             record,
             shuffle=self.request.shuffle,
-            only_failed=bool(self.batch.retry_failed),
             trial=None if self.request.skip_preflight else trial,
         )
 

@@ -77,13 +77,18 @@ class SignalsPlan(GivenPlan):
         """Yield the items in the order in which they start; None while a triage may still change the clusters."""
         waiting: dict[int, int] = {}
         for item in self._triages:
-            if not self._record.has_good_result(item.index):
+            if self._record.is_due(item.index):
                 waiting[item.index] = self._record.standing.place_of(item.index)
                 yield item
         while any(self._record.standing.place_of(index) == place for index, place in waiting.items()):
             yield None
-        self._grow()
+        if all(self._is_triaged(item.index) for item in self._triages):
+            self._grow()
         yield from self._investigations()
+
+    def _is_triaged(self, index: int) -> bool:
+        """Say whether nobody waits for a triage: it is good, or it failed in this process."""
+        return self._record.has_good_result(index) or self._record.is_due(index)
 
     def _grow(self) -> None:
         """Choose clusters for the cases that were triaged, and let the plan grow by those that are new."""

@@ -31,7 +31,7 @@ from trailblazer.plain import counted
 from trailblazer.processes.git import commit_of
 from trailblazer.record.folder import JOURNAL, Record
 from trailblazer.record.manifest import Resource, Seed
-from trailblazer.record.outcomes import GOOD
+from trailblazer.record.outcomes import is_open
 from trailblazer.record.proof import archive
 from trailblazer.record.standing import Standing, read_standing
 from trailblazer.reports.audience import Shown
@@ -48,7 +48,6 @@ class SignalsWork:
 
     noun = phase = "signals"
     command = "trailblazer calibrate"
-    retry = "--resume"
     schema = "signals_parameters"
 
     def __init__(
@@ -58,9 +57,11 @@ class SignalsWork:
         *,
         show: Show,
         resumes: Path | None = None,
+        only_failed: bool = False,
         force: bool = False,
     ) -> None:
-        self.config, self.request, self.resumes, self.force = config, request, resumes, force
+        self.config, self.request = config, request
+        self.resumes, self.only_failed, self.force = resumes, only_failed, force
         self.scenario: Scenario = read_scenario(str(resumes / ARCHIVED) if resumes else request.scenario)
         self.planned = len(self.scenario.cases)
         self.show = show
@@ -81,7 +82,7 @@ class SignalsWork:
         if self.resumes:
             steps += [(one.representative, INVESTIGATE, ", ".join(one.members)) for one in read_chosen(self.resumes)]
         for index in range(standing.planned):
-            if standing.of(index) not in GOOD:
+            if is_open(standing.of(index), only_failed=self.only_failed):
                 yield "\t".join(steps[index])
 
     def seed(self) -> Seed:

@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 
 class Past(NamedTuple):
-    """One dispatch. `seconds` is its time on the clock, `page` its report.html, empty without one."""
+    """One dispatch. `seconds` is its time on the clock, `page` its report.html, empty without one.
+
+    `retry` is the command that tries again what failed in it, empty where nothing failed or nobody knows it.
+    """
 
     id: str
     lane: str
@@ -20,6 +23,7 @@ class Past(NamedTuple):
     cost_usd: float
     notes: str
     page: str
+    retry: str = ""
 
 
 class Recurring(NamedTuple):

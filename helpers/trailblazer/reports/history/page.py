@@ -9,7 +9,7 @@ from datetime import datetime
 from trailblazer.plain import counted, one_line
 from trailblazer.record.manifest import RUNNING
 from trailblazer.reports.history.model import History, Past
-from trailblazer.reports.page.blocks import Chart, Column, Key, Link, Page, Panel, Shape, Table
+from trailblazer.reports.page.blocks import Chart, Column, Command, Commands, Key, Link, Page, Panel, Shape, Table
 from trailblazer.reports.page.charts import MOOD_LOOKS
 from trailblazer.reports.page.verdict import MOODS
 from trailblazer.reports.page.words import ENDS, clock, dollars, short_item, short_reason, span, zone
@@ -25,7 +25,14 @@ def index_page(history: History) -> Page:
         verdict=verdict,
         mood=mood,
         facts=tuple((f"Last success of {one.lane}", _ago(one.ago)) for one in history.last_good),
-        panels=(_dispatches(history), _causes(history), _items(history), _spend(history), _lanes(history)),
+        panels=(
+            _todo(history),
+            _dispatches(history),
+            _causes(history),
+            _items(history),
+            _spend(history),
+            _lanes(history),
+        ),
         made_at=f"{clock(history.made_at, with_date=True)} {zone(history.made_at)}",
     )
 
@@ -63,6 +70,23 @@ def _ago(seconds: float | None) -> str:
     if seconds is None:
         return "never"
     return f"{seconds / 86400:.1f} days ago" if seconds >= 2 * 86400 else f"{span(seconds)} ago"
+
+
+def to_retry(history: History) -> list[Past]:
+    """Return the newest dispatch of each lane, where items of it failed and a command tries them again."""
+    newest = {one.lane: one for one in reversed(history.dispatches)}
+    return [one for one in newest.values() if one.retry and one.status != RUNNING]
+
+
+def _todo(history: History) -> Panel:
+    found = to_retry(history)
+    if not found:
+        return Panel("todo", "What to do now", "Nothing: in the newest dispatch of each lane no item failed.")
+    lines = tuple(
+        Command(f"To retry what failed in {one.id} ({one.failed:,} of {one.lane})", one.retry) for one in found
+    )
+    answer = "Remove the causes of the newest failures, then retry."
+    return Panel("todo", "What to do now", answer, (Commands(lines),), is_wide=True)
 
 
 def _dispatches(history: History) -> Panel:
@@ -175,6 +199,8 @@ def lines_of_history(history: History) -> Iterator[str]:
         yield one_line(f"In {cause.dispatches} dispatches: {cause.reason}", width)
     for item in history.stuck[:5]:
         yield one_line(f"Failed {item.times} times in a row: {item.item}: {item.reason}", width)
+    for one in to_retry(history):
+        yield f"To retry what failed in {one.id}: {one.retry}"
     for line in history.left_out:
         yield f"Left out: {line}"
 

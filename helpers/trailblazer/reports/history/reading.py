@@ -76,6 +76,7 @@ def _past(folder: Path, manifest: Manifest) -> Past:
         counts.get("planned", seed.runs_planned), counts.get("success", 0) + counts.get("unchanged", 0),
         counts.get("error", 0) + counts.get("timeout", 0), counts.get("skipped", 0),
         float(cost_of(manifest.usage) or 0), seed.notes, page.resolve().as_uri() if page.is_file() else "",
+        manifest.retry_command,
     )  # fmt: skip
 
 
