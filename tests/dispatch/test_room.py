@@ -17,6 +17,7 @@ from trailblazer.paths import Places
 from trailblazer.record.admission import WIDE, Room, Switch
 from trailblazer.record.folder import Record
 from trailblazer.record.outcomes import Again, Item
+from trailblazer.reports.course.reading import read_course
 
 
 class NarrowLane(ScriptedLane):
@@ -135,3 +136,16 @@ def test_the_end_of_the_plan_needs_no_room(record: Record) -> None:
     """A lane without room is not waited for when nothing is left to start."""
     left = iter([WIDE] * 8)
     assert 0 == _carry(NarrowLane(lambda: next(left, Room(0, "spent", 9e9, "alpha"))), record, Listening()).exit_code
+
+
+def test_a_found_limit_is_in_the_journal_and_in_the_report(record: Record) -> None:
+    """Each smaller limit is told at once, with the answers 429 so far, and the chart of the load has the least."""
+    rooms = iter([WIDE, Room(4, name="alpha", limited=1, found=3), Room(4, name="alpha", limited=2, found=2)])
+    lane, audience = NarrowLane(lambda: next(rooms, Room(4, name="alpha", limited=2, found=3))), Listening()
+    assert 0 == _carry(lane, record, audience).exit_code
+    assert ["alpha limited answers 429 so far: 1", "alpha limited answers 429 so far: 2"] == audience.heard
+    course = read_course(record.folder / "journal.ndjson", is_running=False)
+    assert [("found", 3), ("found", 2)] == [(limit.kind, limit.slots) for limit in course.timeline.limits]
+    first, second = (event.text for event in course.switches)
+    assert "alpha limited to 3 at once: answers 429 so far: 1" == first
+    assert "alpha limited to 2 at once: answers 429 so far: 2" == second

@@ -25,13 +25,15 @@ def open_for(work: Work) -> Record:
     with contextlib.suppress(OSError):
         clean_leftovers(work.config.places)
     if work.resumes is not None:
-        return _reopen(work.resumes, work.config, only_failed=work.only_failed, force=work.force)
+        record = _reopen(work.resumes, work.config, only_failed=work.only_failed, force=work.force)
+        record.publish(caps=work.caps())
+        return record
     parameters = dict(work.parameters())
     schemas.check(work.schema, parameters, MANIFEST)
     record = open_record(work.config.places, work.seed(), planned=work.planned, parameters=parameters)
     try:
         words = {"resume_with": f"{work.command} --resume", "retry_with": f"{work.command} --retry-failed"}
-        record.publish(inputs=tuple(work.archive(record.folder)), **words)
+        record.publish(inputs=tuple(work.archive(record.folder)), caps=work.caps(), **words)
     except BaseException as error:
         with contextlib.closing(record), contextlib.suppress(Trouble):  # the error itself must not be hidden
             closing = closing_for(error, record)

@@ -15,7 +15,7 @@ from trailblazer.dispatch.lane import Lane
 from trailblazer.dispatch.queue import Plan
 from trailblazer.dispatch.settling import Limits
 from trailblazer.record.folder import Record
-from trailblazer.record.manifest import Resource, Seed
+from trailblazer.record.manifest import Caps, Resource, Seed
 from trailblazer.reports.audience import Audience, Shown
 from trailblazer.reports.progress import Progress
 
@@ -67,6 +67,9 @@ class Work(Protocol):
 
     def seed(self) -> Seed:
         """Return the fields of the manifest that say what was asked for (E5)."""
+
+    def caps(self) -> Caps:
+        """Return what the dispatch may use at most."""
 
     def parameters(self) -> Mapping[str, Any]:
         """Return what the manifest keeps for a resume: `lane`, and what the schema named `schema` describes."""

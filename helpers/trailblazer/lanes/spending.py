@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Protocol
 
 from trailblazer.config import Config
+from trailblazer.dispatch.settling import Limits
 from trailblazer.errors import WordsWrong
 from trailblazer.providers.breaker import Pauses
 from trailblazer.providers.budget import Budget, Cap
 from trailblazer.providers.seats import OnQuota, Rules
+from trailblazer.record.manifest import Caps
 
 
 class Spending(Protocol):
@@ -42,6 +44,21 @@ def read_rules(request: Spending, config: Config, slots: int) -> Rules:
         ),
         budget=read_budget(request, config),
         slots=slots,
+    )
+
+
+def caps_of(limits: Limits, seconds: float | None, budget: Budget, medians: float | None = None) -> Caps:
+    """Return what a dispatch may use at most, for its manifest; an attempt `seconds`, or so many medians."""
+    return Caps(
+        workers=limits.slots,
+        retries=limits.retries,
+        attempt_seconds=seconds,
+        attempt_medians=medians,
+        max_cost_usd=budget.dispatch.cost_usd,
+        max_tokens=budget.dispatch.tokens,
+        provider_max_cost_usd=budget.provider.cost_usd,
+        provider_max_tokens=budget.provider.tokens,
+        item_max_cost_usd=budget.item_cost_usd,
     )
 
 

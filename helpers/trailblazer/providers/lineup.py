@@ -111,7 +111,9 @@ class Lineup:
                 probes = sum(1 for one in self._in_turn() if one.breaker.closure is not None and one.breaker.is_free)
                 free = 0 if at_work.breaker.closure else max(0, at_work.limit.slots - at_work.limit.in_use)
                 slots, limited = in_use + probes + free, sum(member.limit.limited for member in self.members)
-                return Room(slots, f"{at_work.name}: {at_work.limit.slots} at once", name=at_work.name, limited=limited)
+                found = at_work.limit.slots if at_work.limit.limited else 0
+                reason = f"{at_work.name}: {at_work.limit.slots} at once"
+                return Room(slots, reason, name=at_work.name, limited=limited, found=found)
             if in_use:
                 return Room(in_use, "every provider is closed")
             return self._wait_or_stop()

@@ -120,7 +120,9 @@ class Record:
 
     def switch(self, one: Switch) -> None:
         """Write to the journal that a provider was switched."""
-        line = Switched(provider=one.provider, to=one.to.value, reason=one.reason, until=one.until, at=timestamp())
+        line = Switched(
+            provider=one.provider, to=one.to.value, reason=one.reason, until=one.until, slots=one.slots, at=timestamp()
+        )
         self._write(line)
 
     def leave(self, item: Item, attempt: int, left: Left) -> None:

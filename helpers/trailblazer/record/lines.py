@@ -105,13 +105,17 @@ class Postponed(Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switched(Line):
-    """A provider was closed, opened, took over, or is waited for. `until` is in epoch seconds."""
+    """A provider was closed, opened, took over, is waited for, or was found to stand `slots` attempts at once.
+
+    `until` is in epoch seconds.
+    """
 
     kind = "switch"
     provider: str
     to: str
     reason: str = ""
     until: float | None = None
+    slots: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +209,7 @@ _OPTIONAL = (
     "handle",
     "provider",
     "until",
+    "slots",
     "word",
 )  # in the kinds where they have a default
 

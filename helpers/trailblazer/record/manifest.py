@@ -81,11 +81,29 @@ def this_builder() -> Builder:
 
 
 @dataclass(frozen=True, slots=True)
+class Caps:
+    """What a dispatch may use at most, by its words and the configuration; None is no limit.
+
+    An attempt may take so many seconds, or so many times the median. Money is in US dollars.
+    """
+
+    workers: int
+    retries: int
+    attempt_seconds: float | None = None
+    attempt_medians: float | None = None
+    max_cost_usd: float | None = None
+    max_tokens: float | None = None
+    provider_max_cost_usd: float | None = None
+    provider_max_tokens: float | None = None
+    item_max_cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One manifest. `counts` and `usage` are those of the standing; `parameters` belong to the lane.
 
     `resume_with` and `retry_with` are the words before the name of the dispatch that carry it on, and that try again
-    what failed; empty where an older version wrote it.
+    what failed; empty where an older version wrote it, as `caps` are None then.
     """
 
     dispatch_ts: str
@@ -108,6 +126,7 @@ class Manifest:
     seal_kept_in: str | None = None
     resume_with: str = ""
     retry_with: str = ""
+    caps: Caps | None = None
 
     @property
     def lane(self) -> str:
@@ -134,6 +153,7 @@ class Manifest:
             "inputs": [resource.document() for resource in self.inputs],
             "outputs": [resource.document() for resource in self.outputs],
             "resumes": list(self.resumes),
+            "caps": None if self.caps is None else dataclasses.asdict(self.caps),
         }
         return {**schemas.in_camel_case(first), "$schema": SCHEMA, **schemas.in_camel_case(flat)}
 
@@ -147,6 +167,7 @@ def read_manifest(folder: Path) -> Manifest:
         builder=Builder(**document["builder"]),
         inputs=_resources(document["inputs"]),
         outputs=_resources(document["outputs"]),
+        caps=schemas.as_record(Caps, document["caps"]) if document.get("caps") else None,
     )
 
 

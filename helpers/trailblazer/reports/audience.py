@@ -68,11 +68,14 @@ class Audience:
         """Emit a switch of a provider, and say it; while the dispatch waits, the progress line says for whom."""
         line, progress = switch_line(switch), self._shown.progress
         until = {} if switch.until is None else {"until": timestamp_of(switch.until)}
-        level = "info" if switch.to in {To.OPENED, To.WAITED} else "warning"
+        level = "info" if switch.to in {To.OPENED, To.WAITED, To.LIMITED} else "warning"
         self._shown.emitter.emit(
             "providers.switch", "tick", level=level, provider=switch.provider, to=switch.to.value, msg=line, **until
         )
-        progress.say(line, "green" if level == "info" else "yellow")
+        if switch.to is To.LIMITED and not self._shown.verbose:  # it goes up and down for as long as the work takes
+            progress.log(line)
+        else:
+            progress.say(line, "green" if level == "info" else "yellow")
         if switch.to in {To.WAITING, To.WAITED}:
             progress.waiting = f" | {line}" if switch.to is To.WAITING else ""
 
@@ -107,6 +110,8 @@ def switch_line(switch: Switch) -> str:
             return f"the wait for {switch.provider} is over"
         case To.FALLBACK:
             return f"{switch.provider} takes over: {reason}"
+        case To.LIMITED:
+            return f"{switch.provider} stands {switch.slots} at once: {reason}"
         case To.OPENED:
             return f"{switch.provider} is open again: {reason}"
         case To.CLOSED:

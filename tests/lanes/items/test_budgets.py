@@ -74,3 +74,8 @@ def test_the_screen_and_the_documents_say_it(batches: Batches) -> None:
     assert batches.manifest["reason"].startswith("the budget is spent")
     assert ["success", "success", "cancelled"] == batches.outcomes
     assert "Pre-flight: a: success: done" in done.err
+    report = batches.run("report", "latest", "--format", "md", "--output", "-").out
+    rows = [line for line in report.splitlines() if line.startswith("| ")]
+    assert "| Money | US\\$ 0.5000 | US\\$ 0.5000 (100 %) |" in rows, report
+    assert "| Items at once | 1 | 1 |" in rows
+    assert any(row.startswith("| Time of one attempt | 1h 00m") for row in rows), report

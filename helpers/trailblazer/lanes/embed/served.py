@@ -19,11 +19,11 @@ class Served:
     @property
     def room(self) -> Room:
         """How many groups may be busy."""
-        if self._limit.slots == self._limit.most:
+        limit = self._limit
+        if not limit.limited:
             return WIDE
-        return Room(
-            self._limit.slots, f"{self._provider} answered 429", name=self._provider, limited=self._limit.limited
-        )
+        reason = f"{self._provider} answered 429"
+        return Room(limit.slots, reason, name=self._provider, limited=limit.limited, found=limit.slots)
 
     def widen(self, most: int) -> None:
         """Allow so many groups at once."""

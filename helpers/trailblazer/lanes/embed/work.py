@@ -29,7 +29,7 @@ from trailblazer.lanes.embed.scan import Waiting, scan
 from trailblazer.pipeline.indexes import build_index
 from trailblazer.processes.git import commit_of
 from trailblazer.record.folder import JOURNAL, Record, find_folder
-from trailblazer.record.manifest import Manifest, Resource, Seed, read_manifest
+from trailblazer.record.manifest import Caps, Manifest, Resource, Seed, read_manifest
 from trailblazer.record.outcomes import FAILED, Status, is_open
 from trailblazer.record.proof import archive, archive_file
 from trailblazer.record.standing import read_standing
@@ -154,6 +154,10 @@ class EmbedWork:
             notes=self.request.notes,
             mode="reembed-if-changed" if self.request.skip_unchanged else "embed",
         )
+
+    def caps(self) -> Caps:
+        """Return what the dispatch may use at most; an embedder has no budget."""
+        return Caps(self.limits.slots, self.limits.retries, 60 * self.config["dispatch.item_timeout_minutes"])
 
     def parameters(self) -> Mapping[str, Any]:
         """Return what a resume needs to know."""

@@ -17,10 +17,11 @@ from trailblazer.lanes.issues.lane import IssuesLane
 from trailblazer.lanes.issues.plan import ISSUES, NOT_TAKEN, SPARE, IssuesPlan, write_candidates
 from trailblazer.lanes.issues.request import IssuesRequest
 from trailblazer.lanes.issues.selection import Selection
+from trailblazer.lanes.spending import caps_of, read_budget
 from trailblazer.plain import counted
 from trailblazer.processes.git import commit_of
 from trailblazer.record.folder import Record
-from trailblazer.record.manifest import Resource, Seed
+from trailblazer.record.manifest import Caps, Resource, Seed
 from trailblazer.record.outcomes import Outcome, Status
 from trailblazer.record.proof import archive_file
 from trailblazer.reports.audience import Shown
@@ -80,6 +81,10 @@ class IssuesWork:
             notes=self.request.notes,
             mode="nightly",
         )
+
+    def caps(self) -> Caps:
+        """Return what the night may use at most."""
+        return caps_of(self.limits, 60 * self.request.timeout_minutes, read_budget(self.request, self.config))
 
     def parameters(self) -> Mapping[str, Any]:
         """Return the request, so that a resume need not repeat it."""

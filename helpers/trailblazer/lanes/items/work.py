@@ -26,10 +26,11 @@ from trailblazer.lanes.items.results import ItemAudience
 from trailblazer.lanes.items.source import read_spooled, spool_from
 from trailblazer.lanes.items.trial import Trial
 from trailblazer.lanes.items.words import read_limits, read_time_limit
+from trailblazer.lanes.spending import caps_of, read_budget
 from trailblazer.plain import counted
 from trailblazer.processes.git import commit_of
 from trailblazer.record.folder import JOURNAL, Record, find_folder
-from trailblazer.record.manifest import Resource, Seed, read_manifest
+from trailblazer.record.manifest import Caps, Resource, Seed, read_manifest
 from trailblazer.record.outcomes import Item, is_open
 from trailblazer.record.proof import archive_file
 from trailblazer.record.standing import read_standing
@@ -79,8 +80,8 @@ class ItemsWork:
         self.limits = dataclasses.replace(limits, probe_after=self.config["dispatch.probe_after"])
         lineup = read_lineup(self.request, self.config, self._workers)
         self.provider, self._names = lineup.members[0].command, [member.name for member in lineup.members]
-        limit = read_time_limit(self.request, self.config["dispatch.item_timeout_minutes"])
-        self.lane = ItemsLane(lineup, limit)
+        self._time_limit = read_time_limit(self.request, self.config["dispatch.item_timeout_minutes"])
+        self.lane = ItemsLane(lineup, self._time_limit)
         self._source, self.planned, self._draft = "", 0, Path()
         self._audience: ItemAudience | None = None
         if self.resumes is None:
@@ -137,6 +138,11 @@ class ItemsWork:
             notes=self.request.notes,
             mode="batch",
         )
+
+    def caps(self) -> Caps:
+        """Return what the batch may use at most."""
+        limit = self._time_limit
+        return caps_of(self.limits, limit.seconds, read_budget(self.request, self.config), limit.medians)
 
     def parameters(self) -> Mapping[str, Any]:
         """Return the request, so that a resume need not repeat it."""

@@ -27,10 +27,12 @@ from trailblazer.lanes.signals.request import STDIN, STUB, SignalsRequest
 from trailblazer.lanes.signals.scenario import Scenario, read_scenario
 from trailblazer.lanes.signals.scorecard import make_scorecard
 from trailblazer.lanes.signals.store import Store
+from trailblazer.lanes.spending import caps_of, read_budget
 from trailblazer.plain import counted
 from trailblazer.processes.git import commit_of
+from trailblazer.providers.budget import Budget, Cap
 from trailblazer.record.folder import JOURNAL, Record
-from trailblazer.record.manifest import Resource, Seed
+from trailblazer.record.manifest import Caps, Resource, Seed
 from trailblazer.record.outcomes import is_open
 from trailblazer.record.proof import archive
 from trailblazer.record.standing import Standing, read_standing
@@ -101,6 +103,13 @@ class SignalsWork:
             notes=self.request.notes,
             mode="calibrate",
         )
+
+    def caps(self) -> Caps:
+        """Return what the calibration may use at most; only a provider of ours has the budget of the configuration."""
+        budget = read_budget(ItemsRequest(), self.config) if self.request.provider else Budget()
+        tokens = [most for most in (self.request.token_budget, budget.dispatch.tokens) if most is not None]
+        budget = dataclasses.replace(budget, dispatch=Cap(budget.dispatch.cost_usd, min(tokens, default=None)))
+        return caps_of(self.limits, self.request.timeout_seconds, budget)
 
     def parameters(self) -> Mapping[str, Any]:
         """Return the request, so that a resume need not repeat it."""

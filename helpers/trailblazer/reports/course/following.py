@@ -16,7 +16,7 @@ from trailblazer.reports.audience import clock_time
 from trailblazer.reports.course.causes import Causes
 from trailblazer.reports.course.clock import Clock
 from trailblazer.reports.course.columns import Columns
-from trailblazer.reports.course.model import Event, Process, Silence, Try
+from trailblazer.reports.course.model import Event, Limit, Process, Silence, Try
 from trailblazer.reports.course.rows import cost_of
 from trailblazer.reports.course.slots import Slots
 
@@ -24,7 +24,7 @@ CODES: dict[str, int] = {status.value: code for code, status in enumerate(Status
 GOOD_CODES = frozenset(CODES[status] for status in GOOD)
 FAILED_CODES = frozenset(CODES[status] for status in FAILED)
 MOST_RETRIED, MOST_TRIES = 150, 12
-FIRST_EVENTS, LAST_EVENTS, MOST_SWITCHES = 100, 200, 200
+FIRST_EVENTS, LAST_EVENTS, MOST_SWITCHES, MOST_LIMITS = 100, 200, 200, 5_000
 _COMMON = frozenset({"kind", "at", "prev", "item", "index"})
 
 
@@ -49,12 +49,13 @@ class Following:
         self.last_at = ""
         self.quiet, self.quiet_at = 0.0, ""
         self._waiting: float | None = None
+        self.limits: list[Limit] = []
         self.planned = 0
         self.codes, self.attempts, self._is_retried = bytearray(), array("H"), bytearray()
         self.places, self.seconds, self.causes = array("q"), array("f"), Causes()
         self._rare: dict[str, Callable[[Mapping[str, Any], float], None]] = {
             "open": self._open, "resume": self._resume, "retry": self._retry, "again": self._retry,
-            "switch": self._switch, "left": self._leave, "close": self._close,
+            "switch": self._switch, "steer": self._steer, "left": self._leave, "close": self._close,
         }  # fmt: skip
 
     def _grow(self, planned: int) -> None:
@@ -165,6 +166,7 @@ class Following:
     def _resume(self, line: Mapping[str, Any], moment: float) -> None:
         self.slots.end_all(moment, "cancelled")
         self._waiting = None
+        self.limits += [Limit(moment, "workers", 0), Limit(moment, "found", 0)]
         self._tally(line)
 
     def _close(self, line: Mapping[str, Any], moment: float) -> None:
@@ -181,6 +183,12 @@ class Following:
             self._waiting = moment
         elif line["to"] == To.WAITED:
             self.end_wait()
+        elif line["to"] == To.LIMITED and len(self.limits) < MOST_LIMITS:
+            self.limits.append(Limit(moment, "found", line["slots"]))
+
+    def _steer(self, line: Mapping[str, Any], moment: float) -> None:
+        if line["action"] == "workers" and len(self.limits) < MOST_LIMITS:
+            self.limits.append(Limit(moment, "workers", int(line["word"])))
 
     def end_wait(self) -> None:
         """Take in that nobody is waited for any more; at the end of a journal, for now."""
@@ -211,12 +219,14 @@ def _words(line: Mapping[str, Any]) -> str:
         case "switch":
             written = datetime.fromisoformat(line["at"]).timestamp()
             until = f" until {clock_time(line['until'], written)}" if line.get("until") else ""
+            until += f" to {line['slots']} at once" if line.get("slots") else ""
             return f"{line['provider']} {line['to']}{until}: {line['reason']}".removesuffix(": ")
         case "open" | "grow":
             return f"{line['planned']} items planned"
         case "resume":
             changed = f"; changed since it was sealed: {', '.join(line['changed'])}" if line.get("changed") else ""
-            return f"resumed by {line.get('host', '')}/{line.get('pid', 0)}{changed}"
+            only = "; only what failed is tried again" if line.get("only_failed") else ""
+            return f"resumed by {line.get('host', '')}/{line.get('pid', 0)}{only}{changed}"
         case "warning" | "left":
             return str(line["reason"])
         case "close":

@@ -89,13 +89,24 @@ class Process(NamedTuple):
     moment: float = 0.0
 
 
+class Limit(NamedTuple):
+    """From a moment on so many attempts may run at once: `kind` is who says it, `workers` or `found`.
+
+    0 slots: it says nothing any more.
+    """
+
+    moment: float
+    kind: str
+    slots: int
+
+
 class Timeline(NamedTuple):
     """The time of a dispatch in columns of `width` seconds; time in which no process carried it out is left out.
 
     `busy` is how many attempts ran on average, `settled` and `failed` how many items got an outcome, `waited` the
     share of time in which everything waited for a provider, `cost` US dollars. `slots` holds a letter for each slot and
     column: `.` idle, `g` good, `f` failed, `o` anything else; of `most_slots` the first are there. `bars` are the
-    attempts themselves where there are few.
+    attempts themselves where there are few. `limits` are the changes of how many attempts may run at once.
     """
 
     seconds: float
@@ -108,6 +119,7 @@ class Timeline(NamedTuple):
     slots: tuple[str, ...]
     most_slots: int
     bars: tuple[Bar, ...]
+    limits: tuple[Limit, ...] = ()
 
 
 class Durations(NamedTuple):

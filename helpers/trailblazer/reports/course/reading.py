@@ -122,6 +122,7 @@ def _timeline(following: Following) -> Timeline:
         slots=slots.letters(used),
         most_slots=slots.most,
         bars=slots.bars(now),
+        limits=tuple(following.limits),
     )
 
 

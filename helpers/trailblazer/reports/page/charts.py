@@ -88,19 +88,38 @@ def _letters_of(timeline: Timeline) -> list[Shape]:
 def load_chart(course: Course, workers: int) -> Chart:
     """Return how many attempts ran over time, under the number of slots."""
     timeline = course.timeline
-    top = max([float(workers), *timeline.busy]) or 1.0
-    limit = [workers * (1 - part) for part in timeline.waited]
+    allowed = _allowed(timeline, workers)
+    top = max([float(workers), *allowed, *timeline.busy]) or 1.0
+    limit = [slots * (1 - part) for slots, part in zip(allowed, timeline.waited, strict=True)]
     shapes = (
         Shape("area", _steps(timeline.busy, top, is_closed=True)),
         Shape("limit", _steps(limit, top, is_closed=False)),
     )
     keys = (
         Key("area", f"running, at most {max(timeline.busy, default=0):.1f}"),
-        Key("limit", f"limit: {workers} slots; 0 while everything waits"),
+        Key("limit", f"limit: {_between(allowed, workers)} slots; 0 while everything waits"),
     )
     return Chart(
         f"Attempts that ran at once, of {workers} slots", len(timeline.busy), 100, 110, shapes, axis_of(course), keys
     )
+
+
+def _allowed(timeline: Timeline, workers: int) -> list[float]:
+    """Return how many attempts might run at once at the end of each column."""
+    said, allowed, coming = {"workers": workers, "found": 0}, list[float](), list(reversed(timeline.limits))
+    for column in range(len(timeline.waited)):
+        while coming and coming[-1].moment <= (column + 1) * timeline.width:
+            limit = coming.pop()
+            said[limit.kind] = limit.slots
+        slots = said["workers"] or workers
+        allowed.append(float(min(slots, said["found"] or slots)))
+    return allowed
+
+
+def _between(allowed: Sequence[float], workers: int) -> str:
+    """Return the least and the most that were allowed, as one number where they are equal."""
+    least, most = min(allowed, default=float(workers)), max(allowed, default=float(workers))
+    return f"{most:.0f}" if least == most else f"{least:.0f} to {most:.0f}"
 
 
 def queue_chart(course: Course) -> Chart:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from trailblazer.plain import counted, one_line
@@ -15,7 +15,7 @@ from trailblazer.reports.course.rows import cost_of
 from trailblazer.reports.page.blocks import Block, Column, Command, Commands, Facts, Link, Panel, Table, Words
 from trailblazer.reports.page.charts import cost_chart
 from trailblazer.reports.page.verdict import resume_command
-from trailblazer.reports.page.words import clock, dollars, share, short_item, short_reason
+from trailblazer.reports.page.words import clock, dollars, share, short_item, short_reason, span
 
 MOST_INPUTS, MOST_CHANGES, MOST_SWITCHES = 60, 60, 60
 _OWN = frozenset({"dispatch_id", "since"})  # parameters that differ each time
@@ -49,37 +49,58 @@ def providers_panel(report: Report) -> Panel:
 
 
 def money_panel(report: Report) -> Panel:
-    """Return what was spent, against the budget, for each item that is done, and in vain."""
+    """Return what was spent, for each item that is done and in vain, and each cap beside what was reached of it."""
     course = report.course
     cost, wasted = cost_of(course.usage), cost_of(course.wasted) or 0.0
-    most_cost, most_tokens = _cap(report.manifest, "max_cost_usd"), _cap(report.manifest, "max_tokens")
     tokens = course.usage.get("input_tokens", 0) + course.usage.get("output_tokens", 0) + course.usage.get("tokens", 0)
+    limits = limits_table(report, cost or 0.0, tokens)
     if cost is None and not tokens:
-        return Panel("money", "Money and tokens", "Nobody said that this cost anything: no money, no tokens.")
+        answer = "Nobody said that this cost anything: no money, no tokens."
+        return Panel("money", "Money, tokens and limits", answer, limits)
     pairs = []
     if cost is not None:
-        word = "" if "costUSD" in course.usage else ", estimated"
-        pairs.append(
-            ("Spent", dollars(cost) + word + (f", {share(cost, most_cost)} of the budget" if most_cost else ""))
-        )
-        pairs.append(("Budget", dollars(most_cost) if most_cost else "no limit was given"))
+        pairs.append(("Spent", dollars(cost) + ("" if "costUSD" in course.usage else ", estimated")))
         pairs.append(("For each done item", dollars(cost / course.good) if course.good else "nothing is done"))
         pairs.append(("For attempts that failed", f"{dollars(wasted)} ({share(wasted, cost)})"))
-    pairs.append(
-        ("Tokens", f"{tokens:,.0f}" + (f", {share(tokens, most_tokens)} of the budget" if most_tokens else ""))
-    )
+    pairs.append(("Tokens", f"{tokens:,.0f}"))
     more = {name: amount for name, amount in course.usage.items() if name not in {"costUSD", "estCostUSD", "tokens"}}
     pairs += [(name.replace("_", " ").capitalize(), f"{amount:,.6g}") for name, amount in more.items()]
     answer = f"{dollars(cost)} and {tokens:,.0f} tokens were spent." if cost else f"{tokens:,.0f} tokens were used."
     chart = (cost_chart(course),) if cost else ()
-    return Panel("money", "Money and tokens", answer, (*chart, Facts(tuple(pairs))))
+    return Panel("money", "Money, tokens and limits", answer, (*chart, Facts(tuple(pairs)), *limits))
 
 
-def _cap(manifest: Manifest, name: str) -> float | None:
-    """Return a cap that the dispatch was given with its words."""
-    words = manifest.parameters.get("words", manifest.parameters)
-    most = words.get(name) if isinstance(words, Mapping) else None
-    return float(most) if isinstance(most, int | float) else None
+def limits_table(report: Report, cost: float, tokens: float) -> tuple[Table, ...]:
+    """Return the caps of a dispatch beside what was reached of each; nothing where an older version wrote none."""
+    caps, course = report.manifest.caps, report.course
+    if caps is None:
+        return ()
+    tallies = [tally for _, tally in course.providers]
+    tries = max((row.tries for row in course.rows), default=0)
+    longest = span(course.durations.longest)
+    medians = f"{caps.attempt_medians:g} x the median" if caps.attempt_medians else "no limit"
+    rows = (
+        ("Items at once", f"{caps.workers:,}", f"{course.timeline.most_slots:,}"),
+        ("Tries of one item", f"{caps.retries + 1:,} in one go", f"{tries:,}"),
+        ("Time of one attempt", span(caps.attempt_seconds) if caps.attempt_seconds else medians, longest),
+        ("Money", _most(caps.max_cost_usd, dollars), dollars(cost) + _of(cost, caps.max_cost_usd)),
+        ("Tokens", _most(caps.max_tokens), f"{tokens:,.0f}" + _of(tokens, caps.max_tokens)),
+        ("Money of one provider", _most(caps.provider_max_cost_usd, dollars),
+         dollars(max((tally.cost_usd for tally in tallies), default=0.0))),
+        ("Tokens of one provider", _most(caps.provider_max_tokens),
+         f"{max((tally.tokens for tally in tallies), default=0.0):,.0f}"),
+        ("Money of one item", _most(caps.item_max_cost_usd, dollars),
+         dollars(max((row.cost_usd or 0.0 for row in course.rows), default=0.0))),
+    )  # fmt: skip
+    return (Table("limits", (Column("Limit"), Column("At most"), Column("Reached")), rows),)
+
+
+def _of(amount: float, cap: float | None) -> str:
+    return f" ({share(amount, cap)})" if cap else ""
+
+
+def _most(cap: float | None, said: Callable[[float], str] = "{:,.0f}".format) -> str:
+    return "no limit" if cap is None else said(cap)
 
 
 def proof_panel(report: Report) -> Panel:
