@@ -20,9 +20,6 @@ WITHOUT_ANSWER = {
     "db psql": "psql has its own stdout",
     "completions script": "a shell reads it",
     "completions man": "man reads it",
-    "batch summary": "it prints the path of a JSON document",
-    "report": "it has --format json",
-    "log": "it is what the item wrote",
 }
 
 

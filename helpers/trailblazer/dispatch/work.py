@@ -40,6 +40,10 @@ class Show:
     events: bool = False
     answer: Answer = Answer.FOLDER
 
+    def json_of(self, command: str) -> str:
+        """Return the verb of a command where its answer is JSON, else nothing."""
+        return command.removeprefix("trailblazer ") if self.answer is Answer.JSON else ""
+
 
 class Work(Protocol):
     """What a verb asks for: the plan, the lane that carries it out, and the words that differ.

@@ -1,12 +1,19 @@
-"""The answer of a verb that did something, as one JSON object: schemas/answer.schema.json."""
+"""The answers of verbs as JSON documents, each checked against its schema before it is printed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from trailblazer import schemas
 from trailblazer.streams import put_out
+
+
+def print_document(schema: str, document: Any, *, is_line: bool = False) -> None:
+    """Print a document to stdout that schemas/SCHEMA.schema.json describes; on one line where more of them follow."""
+    schemas.check(schema, document, f"the answer by schemas/{schema}.schema.json")
+    put_out(json.dumps(document, indent=None if is_line else 2, ensure_ascii=False) + "\n")
 
 
 def print_answer(
@@ -24,5 +31,4 @@ def print_answer(
         "counts": dict(counts or {}),
         "reasons": list(reasons),
     }
-    schemas.check("answer", document, f"the answer of {verb}")
-    put_out(json.dumps(document, indent=2) + "\n")
+    print_document("answer", document)

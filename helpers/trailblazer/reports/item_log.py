@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trailblazer.errors import PlanUnusable
 from trailblazer.plain import one_line
@@ -68,11 +69,44 @@ class Attempts:
                 known[number] = Attempt(one.item, one.index, one.number, is_running=False)
 
 
-def read_output(folder: Path, name: str, stream: str, number: int | None, *, follow: bool) -> Iterator[bytes]:
-    """Yield what an attempt at an item printed to `stream` (stdout, stderr), by default the newest attempt.
+class Output:
+    """What one attempt prints to `stream` (stdout, stderr), as the file of its log has it."""
 
-    With `follow` wait for an attempt to begin and to print, until it has ended. An item that never began, and one whose
-    output is not kept, is PlanUnusable.
+    def __init__(self, folder: Path, attempts: Attempts, attempt: Attempt, stream: str) -> None:
+        self._folder, self._attempts, self._attempt, self._stream = folder, attempts, attempt, stream
+        self._file = folder / f"task_{attempt.index}" / f"attempt_{attempt.number}" / f"worker.{stream}"
+
+    def pieces(self, *, follow: bool) -> Iterator[bytes]:
+        """Yield what was printed, with `follow` until the attempt has ended. A log that is not kept is PlanUnusable."""
+        handle = _open(self._file, self._attempt, self._folder)
+        try:
+            while True:
+                is_over = not follow or not self._still_runs()
+                while piece := os.read(handle, PIECE):  # after the look: what it printed last is not lost
+                    yield piece
+                if is_over:
+                    return
+                time.sleep(LOOK_SECONDS)
+        finally:
+            os.close(handle)
+
+    def _still_runs(self) -> bool:
+        attempt = self._attempts.read().get(self._attempt.number)
+        return attempt is not None and attempt.is_running and _is_running(self._folder)
+
+    def document(self) -> dict[str, Any]:
+        """Return what schemas/item_log.schema.json describes, without the text."""
+        one = self._attempt
+        return {
+            "dispatchId": self._folder.name, "item": one.item, "index": one.index, "attempt": one.number,
+            "running": self._still_runs(), "stream": self._stream, "file": str(self._file),
+        }  # fmt: skip
+
+
+def find_output(folder: Path, name: str, stream: str, number: int | None, *, follow: bool) -> Output:
+    """Return the output of an attempt at an item, by default of the newest; with `follow` wait for it to begin.
+
+    An item that never began is PlanUnusable.
     """
     attempts = Attempts(folder, name)
     attempt = _choose(attempts, number)
@@ -84,28 +118,12 @@ def read_output(folder: Path, name: str, stream: str, number: int | None, *, fol
         raise PlanUnusable(
             f"dispatch {folder.name} has begun no {which}", "Name an item by its id, its number or task_N."
         )
-    place = folder / f"task_{attempt.index}" / f"attempt_{attempt.number}"
-    handle = _open(place / f"worker.{stream}", attempt, folder)
-    try:
-        while True:
-            is_over = not follow or not _still_runs(attempts, attempt.number, folder)
-            while piece := os.read(handle, PIECE):  # after the look: what it printed last is not lost
-                yield piece
-            if is_over:
-                return
-            time.sleep(LOOK_SECONDS)
-    finally:
-        os.close(handle)
+    return Output(folder, attempts, attempt, stream)
 
 
 def _choose(attempts: Attempts, number: int | None) -> Attempt | None:
     known = attempts.read()
     return known.get(number if number is not None else max(known, default=0))
-
-
-def _still_runs(attempts: Attempts, number: int, folder: Path) -> bool:
-    attempt = attempts.read().get(number)
-    return attempt is not None and attempt.is_running and _is_running(folder)
 
 
 def _is_running(folder: Path) -> bool:

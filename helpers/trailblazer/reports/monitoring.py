@@ -19,6 +19,7 @@ from trailblazer.record.journal import read_written
 from trailblazer.record.manifest import RUNNING, Manifest, read_manifest
 from trailblazer.record.outcomes import Status
 from trailblazer.record.standing import Standing
+from trailblazer.reports.answers import print_document
 from trailblazer.reports.board import Board, progress_of
 from trailblazer.reports.progress import in_words, percent
 from trailblazer.streams import put_out
@@ -117,7 +118,10 @@ def print_lines(folder: Path, *, interval: float, once: bool, as_json: bool = Fa
     watch = Watch(folder)
     while True:
         status = watch.read()
-        print(json.dumps(status) if as_json else status_line(status), flush=True)
+        if as_json:
+            print_document("dispatch_status", status, is_line=True)
+        else:
+            print(status_line(status), flush=True)
         if once or status["status"] != RUNNING:
             return
         time.sleep(interval)
@@ -148,5 +152,5 @@ def draw(folder: Path, *, interval: float) -> None:
 def print_status(name: str) -> int:
     """Print how a dispatch stands as one JSON object; the exit code is 0 whatever it says."""
     folder = find_folder(load_config().places, name)
-    print(json.dumps(Watch(folder).read(), indent=2))
+    print_document("dispatch_status", Watch(folder).read())
     return 0

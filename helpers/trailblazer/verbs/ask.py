@@ -67,13 +67,10 @@ def run(words: argparse.Namespace) -> int:
 
 def _print_json(answers: list[Answer]) -> None:
     import dataclasses
-    import json
 
-    from trailblazer import schemas
+    from trailblazer.reports.answers import print_document
 
-    document = [dataclasses.asdict(answer) for answer in answers]
-    schemas.check("answers", document, "the answers")
-    print(json.dumps(document, ensure_ascii=False, indent=2))
+    print_document("answers", [dataclasses.asdict(answer) for answer in answers])
 
 
 def _print(answers: list[Answer]) -> None:

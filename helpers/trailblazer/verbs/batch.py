@@ -26,6 +26,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     summary = actions.add_parser("summary", help="make summary.json from the journal, and print where it is")
     summary.add_argument("dispatch", nargs="?", default="latest", help="a DISPATCH_TS, a folder, or: latest (default)")
+    summary.add_argument("--json", action="store_true", help="print the summary itself")
     run_ = actions.add_parser("run", help="carry the items out", description=__doc__)
     what = run_.add_argument_group("what")
     what.add_argument("command", nargs="*", help="after --: the command and its words; or: SKILL ITEMS PROMPT")
@@ -91,7 +92,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 def run(words: argparse.Namespace) -> int:
     """Do the action and return the exit code of the house."""
     if words.action == "summary":
-        return _summarise(words.dispatch)
+        return _summarise(words.dispatch, as_json=words.json)
     from trailblazer.dispatch.story import carry_out
     from trailblazer.events import Console
     from trailblazer.lanes.items.work import ItemsWork
@@ -125,13 +126,19 @@ def _request(words: argparse.Namespace) -> Batch:
     )
 
 
-def _summarise(name: str) -> int:
-    """Make the summary of a dispatch from its journal, and print where it is; a sealed folder keeps the one it has."""
+def _summarise(name: str, *, as_json: bool) -> int:
+    """Make the summary of a dispatch from its journal, and print it or where it is; a sealed folder keeps its own."""
     from trailblazer.config import load_config
     from trailblazer.record.folder import find_folder
     from trailblazer.record.proof import SEAL
+    from trailblazer.reports.answers import print_document
     from trailblazer.reports.summary import SUMMARY, make_summary
+    from trailblazer.schemas import read_json
 
     folder = find_folder(load_config().places, name)
-    print(folder / SUMMARY if (folder / SEAL).is_file() else make_summary(folder))
+    file = folder / SUMMARY if (folder / SEAL).is_file() else make_summary(folder)
+    if as_json:
+        print_document("summary", read_json(file))
+    else:
+        print(file)
     return 0

@@ -77,5 +77,6 @@ def run(words: argparse.Namespace) -> int:
     work = SignalsWork(config, request, resumes=folder, only_failed=only_failed, force=words.force, show=show)
     if words.dry_run:
         asked = list(work.waiting())
-        return preview(iter(asked), len(asked), work.noun, work.scenario.name, Console())
+        json_of = show.json_of(work.command)
+        return preview(iter(asked), len(asked), work.noun, work.scenario.name, Console(), json_of=json_of)
     return carry_out(work)

@@ -30,7 +30,6 @@ def run(words: argparse.Namespace) -> int:
 
     A run that fails (6) or that somebody else holds (7) does not stop the others; a database that is away (8) does.
     """
-    import json
     from dataclasses import asdict
 
     from trailblazer.config import load_config
@@ -38,6 +37,7 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.events import Console
     from trailblazer.pipeline.claimed_chunking import chunk_claimed, opened_holdings
     from trailblazer.pipeline.documents import all_runs
+    from trailblazer.reports.answers import print_document
 
     config = load_config({"chunk.max_tokens": words.max_tokens, "chunk.overlap": words.overlap})
     say = Console().say
@@ -58,7 +58,7 @@ def run(words: argparse.Namespace) -> int:
             else:
                 say(_line_of(report))
                 if words.json:
-                    print(json.dumps(asdict(report), ensure_ascii=False))
+                    print_document("chunked_run", asdict(report), is_line=True)
     return min(codes, default=0)
 
 

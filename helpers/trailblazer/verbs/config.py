@@ -19,13 +19,14 @@ def run(words: argparse.Namespace) -> int:
     import json
 
     from trailblazer.config import load_config
+    from trailblazer.reports.answers import print_document
 
     config = load_config()
     shown = {
         key: {"value": _shown(key, setting.value), "origin": setting.origin} for key, setting in config.settings.items()
     }
     if words.json:
-        print(json.dumps(shown, indent=2))
+        print_document("config_shown", shown)
         return 0
     for key, entry in shown.items():
         print(f"{key:<34} {json.dumps(entry['value']):<44} {entry['origin']}")

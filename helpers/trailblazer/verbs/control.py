@@ -48,9 +48,9 @@ def run(words: argparse.Namespace) -> int:
     with _with_items(folder, said) as asked:
         answer = send(folder, asked)
     if words.json:
-        import json
+        from trailblazer.reports.answers import print_document
 
-        print(json.dumps(answer.document()))
+        print_document("control_answer", answer.document())
         return answer.exit_code
     if answer.exit_code:
         refusal = Trouble(answer.answer, answer.hint)

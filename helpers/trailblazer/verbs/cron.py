@@ -70,6 +70,7 @@ def _show(config: Config, *, as_json: bool) -> int:
     from trailblazer.errors import ServiceDown
     from trailblazer.events import Console
     from trailblazer.plain import counted
+    from trailblazer.reports.answers import print_document
 
     lines = read_lines(config)
     block = Block(config.places.root)
@@ -82,7 +83,7 @@ def _show(config: Config, *, as_json: bool) -> int:
         is_installed, state = False, f"not installed: {trouble.what}"
     jobs = jobs_in(folder_of_jobs(config.places))
     if as_json:
-        print(_as_json(lines, jobs, is_installed=is_installed))
+        print_document("cron_shown", _shown(lines, jobs, is_installed=is_installed))
         return 0
     sys.stdout.flush()
     sys.stdout.buffer.write(wanted)
@@ -97,9 +98,7 @@ def _show(config: Config, *, as_json: bool) -> int:
     return 0
 
 
-def _as_json(lines: list[CronLine], jobs: list[Job], *, is_installed: bool) -> str:
-    import json
-
+def _shown(lines: list[CronLine], jobs: list[Job], *, is_installed: bool) -> dict[str, object]:
     from trailblazer.cron.jobs import document_of
 
     shown = [
@@ -111,7 +110,7 @@ def _as_json(lines: list[CronLine], jobs: list[Job], *, is_installed: bool) -> s
         }
         for line in lines
     ]
-    return json.dumps({"installed": is_installed, "lines": shown, "jobs": [document_of(job) for job in jobs]}, indent=2)
+    return {"installed": is_installed, "lines": shown, "jobs": [document_of(job) for job in jobs]}
 
 
 def _standing(job: Job) -> str:

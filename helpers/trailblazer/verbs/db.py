@@ -98,9 +98,9 @@ def _status(config: Config, words: argparse.Namespace) -> int:
     else:
         shown = {"kind": "embedded", **asdict(status(base_of(config.places)))}
     if words.json:
-        import json
+        from trailblazer.reports.answers import print_document
 
-        print(json.dumps(shown, indent=2))
+        print_document("db_status", shown)
     else:
         state = "ready" if shown["ready"] else "not ready" if shown["running"] else "stopped"
         print(f"{shown['kind']} server: {state}")
@@ -121,9 +121,9 @@ def _doctor(config: Config, words: argparse.Namespace) -> int:
     findings = examine(config)
     well = all(finding.well for finding in findings)
     if words.json:
-        import json
+        from trailblazer.reports.answers import print_document
 
-        print(json.dumps({"well": well, "findings": [asdict(finding) for finding in findings]}, indent=2))
+        print_document("db_doctor", {"well": well, "findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
             print(f"{'ok  ' if finding.well else 'FAIL'} {finding.name:<11} {one_line(finding.found)}")

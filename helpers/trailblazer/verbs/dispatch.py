@@ -84,8 +84,11 @@ def carry_out_request(request: EmbedRequest) -> int:
     from trailblazer.dispatch.story import carry_out
     from trailblazer.events import Console
     from trailblazer.lanes.embed.work import EmbedWork
+    from trailblazer.reports.answers import print_answer
 
     work = EmbedWork(request)
     if work.is_empty:
+        if request.json:
+            print_answer("run", "failed" if work.unreadable else "unchanged", (), {"runs": 0}, work.unreadable)
         return 6 if work.unreadable else 0
     return work.preview(Console()) if request.dry_run else carry_out(work)

@@ -17,16 +17,15 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def run(words: argparse.Namespace) -> int:
     """Print the history."""
-    import json
-
     from trailblazer.config import load_config
+    from trailblazer.reports.answers import print_document
     from trailblazer.reports.history.document import document_of_history
     from trailblazer.reports.history.page import lines_of_history
     from trailblazer.reports.history.reading import read_history
 
     history = read_history(load_config().places)
     if words.json:
-        print(json.dumps(document_of_history(history), indent=2))
+        print_document("history", document_of_history(history))
         return 0
     for line in lines_of_history(history):
         print(line)

@@ -18,6 +18,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--follow", action="store_true", help="go on until the attempt has ended")
     parser.add_argument("--stderr", action="store_true", help="what it wrote to stderr")
+    parser.add_argument("--json", action="store_true", help="one JSON object; with --follow once the attempt has ended")
     parser.add_argument("--attempt", type=int, metavar="N", help="this attempt (default: the newest)")
 
 
@@ -30,17 +31,23 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.errors import WordsWrong
     from trailblazer.plain import plain
     from trailblazer.record.folder import find_folder
-    from trailblazer.reports.item_log import read_output
+    from trailblazer.reports.answers import print_document
+    from trailblazer.reports.item_log import find_output
 
     if len(words.words) > 2:
         raise WordsWrong("too many words", "Say: trailblazer log [DISPATCH] ITEM")
     dispatch, item = words.words if len(words.words) == 2 else ("latest", words.words[0])
     folder = find_folder(load_config().places, dispatch)
     stream = "stderr" if words.stderr else "stdout"
+    output = find_output(folder, item, stream, words.attempt, follow=words.follow)
+    if words.json:
+        pieces = b"".join(output.pieces(follow=words.follow))
+        print_document("item_log", {**output.document(), "text": pieces.decode("utf-8", "replace")})
+        return 0
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     is_terminal = sys.stdout.isatty()
     has_printed = False
-    for piece in read_output(folder, item, stream, words.attempt, follow=words.follow):
+    for piece in output.pieces(follow=words.follow):
         has_printed = True
         if is_terminal:
             sys.stdout.write(plain(decoder.decode(piece)))

@@ -111,7 +111,9 @@ def _check(words: argparse.Namespace) -> None:
 
 
 def _print(report: NormalizeReport) -> None:
-    import json
     from dataclasses import asdict
 
-    print(json.dumps(asdict(report), ensure_ascii=False))
+    from trailblazer.reports.answers import print_document
+
+    document = asdict(report) | {"empty": list(report.empty), "replaced": list(report.replaced)}
+    print_document("normalized_run", document, is_line=True)

@@ -45,10 +45,9 @@ def run(words: argparse.Namespace) -> int:
 
 
 def _list(providers: Sequence[Provider], as_json: bool) -> int:
-    import json
-
     from trailblazer.providers.chain import check_together
     from trailblazer.providers.preflight import read_version
+    from trailblazer.reports.answers import print_document
 
     found = check_together(providers, read_version)
     if as_json:
@@ -56,7 +55,7 @@ def _list(providers: Sequence[Provider], as_json: bool) -> int:
             {"name": one.name, "kind": one.kind, "installed": one.is_installed, "version": found[one.name]}
             for one in providers
         ]
-        print(json.dumps({"providers": shown}, indent=2))
+        print_document("providers_listed", {"providers": shown})
         return 0
     for one in providers:
         state = found[one.name] or ("installed" if one.is_installed else "not installed")
@@ -92,13 +91,12 @@ def _check(providers: Sequence[Provider], chain: Sequence[str], words: argparse.
 def _print_json(
     found: dict[str, Health], chain: Sequence[str], as_json: bool, chosen: str | None = None, fallback: str = ""
 ) -> None:
-    import json
+    from trailblazer.reports.answers import print_document
 
     if as_json:
         shown = [health.document() for health in found.values()]
-        print(
-            json.dumps({"providers": shown, "chain": chain, "chosen": chosen, "fallback": fallback or None}, indent=2)
-        )
+        document = {"providers": shown, "chain": list(chain), "chosen": chosen, "fallback": fallback or None}
+        print_document("providers_checked", document)
 
 
 def _line(health: Health) -> str:

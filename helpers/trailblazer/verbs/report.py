@@ -26,6 +26,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, default="html", help="html (the default), md, json, junit or prometheus"
     )
+    parser.add_argument("--json", action="store_true", help="the same as --format json; with --index: the history")
     parser.add_argument(
         "--output", "-o", metavar="FILE", help="write to this file, or to stdout with - (html: var/logs/reports/)"
     )
@@ -39,6 +40,13 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.errors import WordsWrong
     from trailblazer.reports import making
 
+    if words.json and words.format not in {"html", "json"}:
+        raise WordsWrong(f"--json and --format {words.format} do not go together", "Give one of them.")
+    if words.json and words.index:
+        from trailblazer.verbs import history
+
+        return history.run(words)
+    words.format = "json" if words.json else words.format
     if words.open and (words.format != "html" or words.output == "-"):
         raise WordsWrong("--open opens a page", "Leave out --format and --output -.")
     if words.index and (words.format != "html" or words.dispatch != "latest"):

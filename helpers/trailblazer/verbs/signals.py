@@ -65,17 +65,17 @@ def run(words: argparse.Namespace) -> int:
 
 
 def _next(suite: Suite, words: argparse.Namespace) -> int:
-    import json
     import shlex
     import sys
 
     from trailblazer.events import Console
     from trailblazer.plain import one_line, plain
+    from trailblazer.reports.answers import print_document
     from trailblazer.signals.agents import Taker
 
     found = Taker(suite, words.agent).take(words.wait)
     if words.json:
-        print(json.dumps(_document(found) if found is not None else None, indent=2))
+        print_document("signal_taken", _document(found) if found is not None else None)
     elif found is not None:
         name = shlex.quote(words.suite or suite.folder.name)
         print(plain(found.prompt()) if sys.stdout.isatty() else found.prompt())
@@ -130,10 +130,10 @@ def _answer(found: Found, name: str) -> dict[str, object]:
 
 def _watch(suite: Suite, *, as_json: bool) -> int:
     import dataclasses
-    import json
     import time
 
     from trailblazer.plain import one_line
+    from trailblazer.reports.answers import print_document
     from trailblazer.signals.agents import LOOK_SECONDS, signals_of
     from trailblazer.signals.documents import ENDED
 
@@ -151,7 +151,7 @@ def _watch(suite: Suite, *, as_json: bool) -> int:
                 continue
             shown[found.number] = signal.status
             if as_json:
-                print(json.dumps(dataclasses.asdict(signal)), flush=True)
+                print_document("signal", dataclasses.asdict(signal), is_line=True)
             else:
                 line = f"{found.number:>5}  {signal.case_id}  {signal.step}  {signal.status}  {signal.error}"
                 print(one_line(line, 300), flush=True)

@@ -25,7 +25,6 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 def run(words: argparse.Namespace) -> int:
     """Print what was proved, what cannot be proved, and every finding."""
     import dataclasses
-    import json
 
     from trailblazer.config import load_config
     from trailblazer.errors import ProofBroken
@@ -33,13 +32,14 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.record.folder import find_folder
     from trailblazer.record.seals import kept_seal
     from trailblazer.record.verification import verify_folder
+    from trailblazer.reports.answers import print_document
 
     config = load_config()
     folder = find_folder(config.places, words.dispatch)
     seal, whence = (words.seal, "the command line") if words.seal else kept_seal(config, folder.name)
     verdict = verify_folder(folder, seal, whence)
     if words.json:
-        print(json.dumps({"folder": str(folder), **dataclasses.asdict(verdict)}, indent=2))
+        print_document("verification", {"folder": str(folder), **dataclasses.asdict(verdict)})
     else:
         print(f"dispatch {folder.name}:")
         for line in verdict.proved:

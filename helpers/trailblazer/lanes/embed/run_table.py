@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from trailblazer.errors import PlanUnusable, WordsWrong
 from trailblazer.events import Console, runs_events
 from trailblazer.paths import is_id
 from trailblazer.plain import counted, one_line
-from trailblazer.reports.answers import print_answer
+from trailblazer.reports.answers import print_answer, print_document
 
 WORKING = ("chunking", "embedding")
 
@@ -48,7 +47,7 @@ def print_list(config: Config, filters: Filters, statuses: str | None, limit: in
     with answering(), connect(config) as connection:
         runs = backlog.list_runs(connection, filters, statuses=wanted, limit=limit)
     if as_json:
-        print(json.dumps([_document(run) for run in runs], indent=2, ensure_ascii=False))
+        print_document("runs_listed", [_document(run) for run in runs])
         return 0
     for run in runs:
         print(_line(run))
@@ -66,7 +65,7 @@ def show(config: Config, rid: str, *, as_json: bool) -> int:
         )
     document = _document(run)
     if as_json:
-        print(json.dumps(document, indent=2, ensure_ascii=False))
+        print_document("run_shown", document)
         return 0
     for name, value in document.items():
         print(f"{name:<20} {'-' if value is None else one_line(str(value), 500)}")
@@ -82,7 +81,7 @@ def print_status(config: Config, filters: Filters, *, as_json: bool) -> int:
     if as_json:
         names = ("run_id", "status", "attempt", "claimed_by", "claimed_at", "claim_expires_at")
         claims = [{name: value for name, value in _document(run).items() if name in names} for run in held]
-        print(json.dumps({"totals": totals, "backlog_total": waiting.total, "held": claims}, indent=2))
+        print_document("runs_status", {"totals": totals, "backlog_total": waiting.total, "held": claims})
         return 0
     for status, count in totals.items():
         print(f"{status:<12} {count:>10,}")

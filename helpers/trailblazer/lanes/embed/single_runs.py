@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,7 @@ from trailblazer.pipeline.fingerprint import publish_diff
 from trailblazer.pipeline.indexes import build_index
 from trailblazer.pipeline.preflight import examine_run, publish_preflight
 from trailblazer.plain import counted
-from trailblazer.reports.answers import print_answer
+from trailblazer.reports.answers import print_answer, print_document
 
 
 def preflight(flags: Mapping[str, Any], rid: str, *, as_json: bool) -> int:
@@ -98,7 +97,7 @@ def manifest(flags: Mapping[str, Any], rid: str) -> int:
 
     config = load_config(flags)
     learn_dimension(config)
-    print(json.dumps(build_manifest(config.places, config, rid).document(), indent=2, ensure_ascii=False))
+    print_document("embed_manifest", build_manifest(config.places, config, rid).document())
     return 0
 
 

@@ -127,7 +127,9 @@ class EmbedWork:
         """Say what would be dispatched, and do nothing."""
         runs = list(dict.fromkeys(step.run for step in self._waiting()))
         source = f"dispatch {self.resumes.name}" if self.resumes else _source(self._chosen)
-        return preview(iter(runs[:10] if self.request.is_backlog else runs), len(runs), self.noun, source, console)
+        shown = iter(runs[:10] if self.request.is_backlog else runs)
+        json_of = self.show.json_of("run" if self.request.is_backlog else self.command)
+        return preview(shown, len(runs), self.noun, source, console, json_of=json_of)
 
     def _waiting(self) -> list[Step]:
         if self.resumes is None:

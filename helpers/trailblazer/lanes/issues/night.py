@@ -36,6 +36,7 @@ from trailblazer.providers.templates import Render
 from trailblazer.record.folder import find_folder
 from trailblazer.record.manifest import read_manifest
 from trailblazer.record.outcomes import Item, Outcome, Status
+from trailblazer.reports.answers import print_answer
 from trailblazer.streams import put_out
 
 PROMPTS = "nightly/prompts"  # below var: where a dry run writes the prompts
@@ -122,7 +123,10 @@ class _Night:
         """Say which issues would be taken, by whom and why, and write their prompts. Nothing is claimed."""
         selection = self._select()
         if not selection.candidates:
-            return self._nothing(selection)
+            code = self._nothing(selection)
+            if self.show.answer is Answer.JSON:
+                print_answer("nightly", "unchanged", (), {"issues": 0})
+            return code
         for line in selection.lines():
             self.console.say(line)
         lineup = self._checked_lineup(selection)
@@ -136,11 +140,16 @@ class _Night:
         why = f": {choice.line}" if choice is not None and choice.line else ""
         self.console.say(f"Dry run: {who} work on {issues}{why}; nothing was claimed", "green")
         folder = make_folder(self.config.places.var / PROMPTS)
+        written = list[Path]()
         for candidate in most:
             file = folder / f"{candidate.issue.id}.md"
             values = values_of(candidate.issue, candidate.repo, "")
             write_whole(file, self.prompt({**values, "attempt": 1, "output_file": "…", "prompt_file": str(file)}))
-            print(f"{candidate.issue.id}\t{candidate.issue.headline()}\t{file}")
+            written.append(file)
+            if self.show.answer is not Answer.JSON:
+                print(f"{candidate.issue.id}\t{candidate.issue.headline()}\t{file}")
+        if self.show.answer is Answer.JSON:
+            print_answer("nightly", "would change", written, {"issues": len(written)}, [f"{who} work on {issues}{why}"])
         return 0
 
     def _first_open(self, lane: IssuesLane, selection: Selection) -> list[Candidate]:

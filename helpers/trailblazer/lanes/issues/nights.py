@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from trailblazer.cron.jobs import jobs_in
 from trailblazer.cron.wrapper import folder_of_jobs
 from trailblazer.lanes.issues.history import Night, read_nights
 from trailblazer.plain import counted
+from trailblazer.reports.answers import print_document
 from trailblazer.streams import tell
 
 JOB = "nightly"
@@ -26,7 +26,7 @@ def print_history(*, as_json: bool) -> int:
     starts, good_ends = sum(job.starts for job in jobs), sum(job.good_ends for job in jobs)
     if as_json:
         cron = {"starts": starts, "good": good_ends}
-        print(json.dumps({"nights": [_document(night) for night in nights], "cron": cron}, indent=2))
+        print_document("nights", {"nights": [_document(night) for night in nights], "cron": cron})
         return 0
     print(f"{'NIGHT':<20} {'EXIT':>4} {'DONE':>5} {'FAILED':>6} {'FALLBACKS':>9} {'COST':>9}  FAILURES BY CODE")
     for night in nights:

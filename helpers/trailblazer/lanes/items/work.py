@@ -98,7 +98,7 @@ class ItemsWork:
                         if waiting is None or index in waiting)  # fmt: skip
             source = f"batch {self.resumes.name}" if self.resumes else self._source
             planned = self.planned if waiting is None else len(waiting)
-            return preview(commands, planned, self.noun, source, console)
+            return preview(commands, planned, self.noun, source, console, json_of=self.show.json_of(self.command))
         finally:
             if self.resumes is None:
                 self._draft.unlink(missing_ok=True)

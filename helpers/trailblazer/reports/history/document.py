@@ -11,7 +11,7 @@ SCHEMA = "https://trailblazer.invalid/schemas/history.schema.json"
 
 
 def document_of_history(history: History) -> dict[str, Any]:
-    """Return the history as JSON holds it, checked against schemas/history.schema.json."""
+    """Return the history as JSON holds it, by schemas/history.schema.json."""
     flat = history._asdict()
     named = {
         name: [_entry(one._asdict()) for one in flat[name]]
@@ -19,7 +19,6 @@ def document_of_history(history: History) -> dict[str, Any]:
     }
     document = {"$schema": SCHEMA, **schemas.in_camel_case({**flat, **named})}
     document["leftOut"] = list(history.left_out)
-    schemas.check("history", document, "the history")
     return document
 
 
