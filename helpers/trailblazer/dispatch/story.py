@@ -34,6 +34,7 @@ from trailblazer.record.seals import keep_seal, place_for_seal
 from trailblazer.reports.audience import Shown
 from trailblazer.reports.board import Board
 from trailblazer.reports.closing import report_at_close
+from trailblazer.reports.meter import ItemsMeter
 from trailblazer.reports.monitoring import read_work, status_line, status_of
 from trailblazer.reports.progress import Progress, View, in_words
 from trailblazer.reports.summary import Bookkeeper
@@ -119,9 +120,11 @@ class _Story:
         self.emitter.emit("dispatch.start", "start", planned=record.standing.planned)
         try:
             plan = work.plan(record, self.progress, self.interrupts)
-            audience = work.audience(Shown(self.progress, self.emitter, work.noun, work.show.verbose), record)
+            meter = ItemsMeter(record.folder, self.board)
+            audience = work.audience(Shown(self.progress, self.emitter, work.noun, meter, work.show.verbose), record)
             work.lane.open(dispatch_of(record, audience, self.progress.say))
             closing = engine.carry_out(plan, work.lane, record, work.limits, audience, self.interrupts, self.door)
+            audience.over()
         finally:
             self.within_limit(work.lane.close)
         return self.within_limit(lambda: work.finish(record, closing, self.progress)) or closing

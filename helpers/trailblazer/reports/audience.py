@@ -13,18 +13,21 @@ from trailblazer.plain import one_line
 from trailblazer.record.admission import Switch, To
 from trailblazer.record.outcomes import FAILED, Item, Outcome, Refusal, Status
 from trailblazer.record.standing import Standing
-from trailblazer.reports.progress import Progress
+from trailblazer.reports.board import ITEMS
+from trailblazer.reports.meter import Meter
+from trailblazer.reports.progress import Progress, work_line
 
 LONGEST_WORDS = 1900
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Where words and events go. `noun` begins the names of events: runs, items."""
+    """Where words, events and progress go. `noun` begins the names of events: runs, items."""
 
     progress: Progress
     emitter: Emitter
     noun: str
+    meter: Meter
     verbose: bool = False
 
 
@@ -32,7 +35,7 @@ class Audience:
     """Says in one red line that an item failed, and emits an event for every item."""
 
     def __init__(self, shown: Shown) -> None:
-        self._shown = shown
+        self._shown, self._meter = shown, shown.meter
         self._has_warned = False
 
     def started(self, item: Item, attempt: int) -> None:
@@ -85,8 +88,15 @@ class Audience:
         self._shown.emitter.emit(f"{self._shown.noun}.{verb}", action, run_id=item.id, **phase, **more)
 
     def show(self, standing: Standing) -> None:
-        """Show progress."""
+        """Show progress, with the work behind the items, and keep it for monitors (E11)."""
+        document = self._meter.write(is_paused=standing.is_paused)
+        if document and document["planned"] and document["unit"] != ITEMS:
+            self._shown.progress.more = work_line(document)
         self._shown.progress.show(standing)
+
+    def over(self) -> None:
+        """Keep the last state for monitors: nothing is to come."""
+        self._meter.write(is_over=True)
 
 
 def _facts(outcome: Outcome) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from trailblazer.record.outcomes import FAILED, Status
 from trailblazer.record.standing import Standing
 
 RECENT = 12
+ITEMS = "items"  # the unit of a dispatch whose lane knows of no smaller work
 WINDOW = 100  # the rate is that of so many items
 
 
@@ -116,12 +117,12 @@ class Progressing:
 
 
 def progress_of(board: Board, work: dict[str, Any] | None, now: float) -> Progressing:
-    """Return how much is done, by progress.json where there is one, else by the items."""
+    """Return how much is done, by progress.json where a lane counts smaller work, else by the items."""
     standing = board.standing
     if work is None:
         rate = board.rate(now)
         left = standing.unrun / rate if rate else None
-        return Progressing("items", standing.completed, standing.planned, rate, left)
+        return Progressing(ITEMS, standing.completed, standing.planned, rate, left)
     return Progressing(
         work["unit"], work["done"], work["planned"], (work["ratePerMinute"] or 0) / 60, work["etaSeconds"]
     )

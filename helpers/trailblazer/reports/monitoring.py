@@ -20,11 +20,10 @@ from trailblazer.record.manifest import RUNNING, Manifest, read_manifest
 from trailblazer.record.outcomes import Status
 from trailblazer.record.standing import Standing
 from trailblazer.reports.answers import print_document
-from trailblazer.reports.board import Board, progress_of
+from trailblazer.reports.board import ITEMS, Board, progress_of
+from trailblazer.reports.meter import PROGRESS
 from trailblazer.reports.progress import in_words, percent
 from trailblazer.streams import put_out
-
-PROGRESS = "progress.json"
 
 
 class Watch:
@@ -86,13 +85,13 @@ def status_of(folder: Path, board: Board, manifest: Manifest, work: dict[str, An
 
 
 def read_work(folder: Path) -> dict[str, Any] | None:
-    """Return what progress.json says of the work behind the items (E11), None where a lane writes none."""
+    """Return what progress.json says of the work behind the items (E11), None where it counts nothing but items."""
     try:
         document: dict[str, Any] = json.loads((folder / PROGRESS).read_bytes())
         schemas.check_shape("progress", document, PROGRESS)
     except (OSError, ValueError, AttributeError, DocumentInvalid):
         return None
-    return document
+    return None if document["unit"] == ITEMS or not document["planned"] else document
 
 
 def status_line(status: dict[str, Any]) -> str:

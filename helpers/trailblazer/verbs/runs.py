@@ -11,6 +11,10 @@ from __future__ import annotations
 
 import argparse
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trailblazer.lanes.embed.run_table import TableAnswer
+
 SCOPES = ("processed", "embeddings", "all")
 
 
@@ -43,6 +47,8 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     forget.add_argument("--dry-run", action="store_true", help="say what would be deleted, and change nothing")
     forget.add_argument("--yes", action="store_true", help="delete its vectors, chunks and documents too")
     backfill = actions.add_parser("backfill", help="enter the runs of var/runs that the table does not know")
+    for action in (reset, backfill):
+        action.add_argument("--events", choices=["-"], help="-: the events on stdout too, as in runs_events.ndjson")
     for action in (reset, forget, backfill):
         action.add_argument("--json", action="store_true", help="the answer as one JSON object")
 
@@ -62,9 +68,10 @@ def run(words: argparse.Namespace) -> int:
 
     config = load_config()
     if words.action == "backfill":
-        return run_table.fill(config, as_json=words.json)
+        return run_table.fill(config, answer=_answer(words))
     if words.action == "forget":
-        return run_table.forget_runs(config, words.run, dry_run=words.dry_run, is_sure=words.yes, as_json=words.json)
+        answer = run_table.TableAnswer(words.json)
+        return run_table.forget_runs(config, words.run, dry_run=words.dry_run, is_sure=words.yes, answer=answer)
     if words.action == "show":
         return run_table.show(config, words.run, as_json=words.json)
     filters = run_table.read_filters(words.source, words.runs, words.since, words.until)
@@ -73,5 +80,14 @@ def run(words: argparse.Namespace) -> int:
     if words.action == "status":
         return run_table.print_status(config, filters, as_json=words.json)
     return run_table.reset_runs(
-        config, words.scope, filters, dry_run=words.dry_run, is_sure=words.yes, as_json=words.json
+        config, words.scope, filters, dry_run=words.dry_run, is_sure=words.yes, answer=_answer(words)
     )
+
+
+def _answer(words: argparse.Namespace) -> TableAnswer:
+    from trailblazer.errors import WordsWrong
+    from trailblazer.lanes.embed.run_table import TableAnswer
+
+    if words.json and words.events:
+        raise WordsWrong("--json and --events do not go together", "Give one of them: stdout is for one answer.")
+    return TableAnswer(words.json, has_events=words.events is not None)

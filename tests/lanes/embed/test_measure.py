@@ -10,6 +10,7 @@ from trailblazer.lanes.embed.measure import Measure
 from trailblazer.paths import Places
 from trailblazer.pipeline.messages import Reply
 from trailblazer.record.outcomes import Item, Outcome, Refusal, Status
+from trailblazer.reports.monitoring import read_work
 
 
 def _measure(folder: Path, chunks: dict[str, Any], done: list[str] | None = None) -> Measure:
@@ -57,7 +58,9 @@ def test_what_is_settled_is_done_and_what_is_cancelled_or_taken_again_is_not(tmp
     assert document == json.loads((tmp_path / "progress.json").read_text())
 
 
-def test_without_any_count_there_is_no_file(tmp_path: Path) -> None:
-    """A dispatch of which nobody knows a chunk is shown by its runs."""
-    _measure(tmp_path, {"a": None}).write(is_over=True)
-    assert not (tmp_path / "progress.json").exists()
+def test_without_any_count_the_runs_are_shown(tmp_path: Path) -> None:
+    """Of a dispatch of which nobody knows a chunk the file says only whether it is paused."""
+    document = _measure(tmp_path, {"a": None}).write(is_paused=True)
+    assert document is not None
+    assert (True, 0) == (document["paused"], document["planned"])
+    assert read_work(tmp_path) is None

@@ -93,6 +93,18 @@ def test_json_is_one_object_with_a_schema(batches: Batches) -> None:
         assert "the plan has no item nobody" == answer["answer"]
 
 
+def test_a_paused_batch_says_so_in_its_progress(batches: Batches) -> None:
+    """progress.json counts items, says that the batch is paused, and at the end no more."""
+    with held(batches, 2):
+        assert 0 == batches.run("control", "pause").code
+        file = batches.dispatch / "progress.json"
+        wait_for(lambda: file.is_file() and json.loads(file.read_bytes())["paused"], "progress.json says paused")
+        assert 0 == batches.run("control", "resume").code
+    last = json.loads(file.read_bytes())
+    schemas.check("progress", last, str(file))
+    assert (False, "items", 2, 2) == (last["paused"], last["unit"], last["done"], last["planned"])
+
+
 def test_a_killed_batch_does_not_run(batches: Batches) -> None:
     """After kill -9 the socket is stale: control says in one line that nothing runs. A resume takes its place."""
     with held(batches, 2) as one:

@@ -9,7 +9,7 @@ from trailblazer.pipeline.messages import Reply
 from trailblazer.record.outcomes import FAILED, Item, Outcome, Refusal, Status
 from trailblazer.record.standing import Standing
 from trailblazer.reports.audience import Audience, Shown
-from trailblazer.reports.progress import percent, work_line
+from trailblazer.reports.progress import percent
 
 DOING = {"chunk": "Chunked", "embed": "Done"}
 
@@ -21,7 +21,8 @@ class RunsAudience(Audience):
         self, shown: Shown, settled_too: Callable[[Item, Outcome], None], measure: Measure, progress_every: int
     ) -> None:
         super().__init__(shown)
-        self._settled_too, self._measure, self._every = settled_too, measure, progress_every
+        self._settled_too, self._every = settled_too, progress_every
+        self._meter = self._measure = measure
         self._next: dict[str, int] = {}
 
     def started(self, item: Item, attempt: int) -> None:
@@ -37,13 +38,6 @@ class RunsAudience(Audience):
         if self._every and done >= self._next.get(item.id, self._every):
             self._next[item.id] = done + self._every
             self.emit("progress", "tick", item, percent=percent(done, reply.chunks), chunks=done, of=reply.chunks)
-
-    def show(self, standing: Standing) -> None:
-        """Show progress, with the work behind it (E11)."""
-        document = self._measure.write(is_paused=standing.is_paused)
-        if document and document["planned"]:
-            self._shown.progress.more = work_line(document)
-        super().show(standing)
 
     def _end_progress(self, item: Item, outcome: Outcome) -> None:
         """Emit that a run is whole, unless the last event said so."""

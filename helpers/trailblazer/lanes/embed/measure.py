@@ -9,18 +9,16 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from trailblazer import schemas
 from trailblazer.paths import Places, timestamp
 from trailblazer.pipeline.chunk import read_assurance
 from trailblazer.pipeline.messages import Reply
 from trailblazer.record.outcomes import Item, Outcome, Status
-from trailblazer.reports.monitoring import PROGRESS
+from trailblazer.reports.meter import Meter
 
-WRITE_SECONDS = 1.0
 WINDOW = 60  # the rate is that of so many seconds
 
 
-class Measure:
+class Measure(Meter):
     """Counts the chunks of the runs that are embedded: all, done, and those that attempts have gone through.
 
     A run whose chunks nobody has counted yet counts as the mean of the others. `done` are runs that an earlier process
@@ -28,11 +26,12 @@ class Measure:
     """
 
     def __init__(self, folder: Path, places: Places, runs: Iterable[str], done: Collection[str] = ()) -> None:
-        self._file, self._known = folder / PROGRESS, dict[str, int]()
+        super().__init__(folder)
+        self._known = dict[str, int]()
         self._unknown: set[str] = set()
         self._settled: dict[str, int] = {}
         self._running: dict[str, Reply] = {}
-        self._through, self._due = 0, 0.0
+        self._through = 0
         self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=WINDOW)
         self._begun, self._lock = time.monotonic(), threading.Lock()
         for run in dict.fromkeys(runs):
@@ -86,13 +85,18 @@ class Measure:
             self._unknown.discard(run)
             self._known[run] = chunks
 
-    def _document(self, *, is_over: bool, is_paused: bool) -> dict[str, Any]:
+    def document(self, *, is_over: bool, is_paused: bool) -> dict[str, Any]:
         """Return what progress.json holds. The rate is that of the last minute, at the end that of the whole."""
+        with self._lock:
+            return self._measured(is_over=is_over, is_paused=is_paused)
+
+    def _measured(self, *, is_over: bool, is_paused: bool) -> dict[str, Any]:
         now, planned, done = time.monotonic(), self.planned, self.done
         since, through = (self._begun, 0) if is_over else self._samples[0]
         seconds = now - since
         rate = (self._through - through) / seconds if seconds > 0 else 0.0
         left = max(0, planned - done)
+        self._samples.append((now, self._through))
         return {
             "unit": "chunks",
             "planned": planned,
@@ -106,16 +110,3 @@ class Measure:
             ],
             "writtenOn": timestamp(),
         }
-
-    def write(self, *, is_over: bool = False, is_paused: bool = False) -> dict[str, Any] | None:
-        """Write progress.json when it is due, once a second at most, and return what was written."""
-        now = time.monotonic()
-        with self._lock:
-            if not is_over and now < self._due:
-                return None
-            self._due = now + WRITE_SECONDS
-            document = self._document(is_over=is_over, is_paused=is_paused)
-            self._samples.append((now, self._through))
-        if document["planned"]:
-            schemas.publish("progress", document, self._file, durable=False, once_per_shape=True)
-        return document

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +19,21 @@ from trailblazer.plain import counted, one_line
 from trailblazer.reports.answers import print_answer, print_document
 
 WORKING = ("chunking", "embedding")
+
+
+@dataclass(frozen=True, slots=True)
+class TableAnswer:
+    """What stdout gets of a change of the table: a sentence, a JSON object, or with `has_events` the events."""
+
+    is_json: bool = False
+    has_events: bool = False
+
+    def say(self, line: str, colour: str = "") -> None:
+        """Say the sentence: on stdout where it is the answer, else to people on stderr."""
+        if self.is_json or self.has_events:
+            Console().say(line, colour)
+        else:
+            print(line)
 
 
 def read_filters(source: str | None, glob: str | None, since: str | None, until: str | None) -> Filters:
@@ -91,11 +105,12 @@ def print_status(config: Config, filters: Filters, *, as_json: bool) -> int:
     return 0
 
 
-def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool, is_sure: bool, as_json: bool) -> int:
+def reset_runs(
+    config: Config, scope: Scope, filters: Filters, *, dry_run: bool, is_sure: bool, answer: TableAnswer
+) -> int:
     """Let runs wait again and say what that changed; what would delete is refused without a yes (exit 2)."""
-    console = Console()
     deletes = scope != "processed"
-    emitter = runs_events(config.places.logs, "reset", to_stdout=not as_json and not sys.stdout.isatty())
+    emitter = runs_events(config.places.logs, "reset", to_stdout=answer.has_events)
     try:
         with answering(), connect(config) as connection:
             would_be = backlog.reset(connection, scope, filters, dry_run=True)
@@ -106,18 +121,20 @@ def reset_runs(config: Config, scope: Scope, filters: Filters, *, dry_run: bool,
             emitter.emit("runs.reset.complete", "complete", **about, counts=asdict(done or ResetCounts(0, 0, 0, 0)))
     finally:
         emitter.close()
-    if as_json:
+    if answer.is_json:
         print_answer("runs reset", "done" if done else "would change", (), asdict(done or would_be))
     if done is not None:
-        console.say(f"Reset {_counted(done)}", "green")
+        answer.say(f"Reset {_counted(done)}", "green")
         return 0
-    console.say(f"A reset of {scope} would put back {_counted(would_be)}; nothing was changed", "yellow")
+    line = f"A reset of {scope} would put back {_counted(would_be)}; nothing was changed"
     if dry_run:
+        answer.say(line, "yellow")
         return 0
+    Console().say(line, "yellow")
     raise WordsWrong("nothing was deleted: --yes is missing", "Look at the numbers above, then say it again with yes.")
 
 
-def forget_runs(config: Config, rids: Sequence[str], *, dry_run: bool, is_sure: bool, as_json: bool) -> int:
+def forget_runs(config: Config, rids: Sequence[str], *, dry_run: bool, is_sure: bool, answer: TableAnswer) -> int:
     """Delete all that the database has of runs. Where more than their rows would go, a yes is needed (exit 2)."""
     console = Console()
     with answering(), connect(config) as connection:
@@ -126,26 +143,27 @@ def forget_runs(config: Config, rids: Sequence[str], *, dry_run: bool, is_sure: 
             raise PlanUnusable(f"the database knows no run {', '.join(rids)}", "See: trailblazer runs list")
         deletes = would_be.embeddings or would_be.chunks or would_be.documents
         if dry_run or (deletes and not is_sure):
-            if as_json:
+            if answer.is_json:
                 print_answer("runs forget", "would change", rids, asdict(would_be))
-            console.say(f"This would forget {_counted(would_be)}; nothing was changed", "yellow")
+            line = f"This would forget {_counted(would_be)}; nothing was changed"
             if dry_run:
+                answer.say(line, "yellow")
                 return 0
+            console.say(line, "yellow")
             raise WordsWrong("nothing was deleted: --yes is missing", "Look at the numbers above, then add yes.")
         done = backlog.forget(connection, rids)
-        if as_json:
+        if answer.is_json:
             print_answer("runs forget", "done", rids, asdict(done))
-        console.say(f"Forgotten: {_counted(done)}", "green")
+        answer.say(f"Forgotten: {_counted(done)}", "green")
     for rid in rids:
         if is_id(rid) and config.places.run(rid).is_dir():
             console.say(f"{config.places.run(rid)} is still there: the next `trailblazer run` finds it again", "yellow")
     return 0
 
 
-def fill(config: Config, *, as_json: bool) -> int:
+def fill(config: Config, *, answer: TableAnswer) -> int:
     """Put the runs that lie in var/runs into the table, step by step; unreadable ones are named (exit 6)."""
-    console = Console()
-    emitter = runs_events(config.places.logs, "backfill", to_stdout=not as_json and not sys.stdout.isatty())
+    emitter = runs_events(config.places.logs, "backfill", to_stdout=answer.has_events)
     try:
         with answering(), connect(config) as connection:
             for step in backfill(connection, config.places):
@@ -154,15 +172,13 @@ def fill(config: Config, *, as_json: bool) -> int:
                 emitter.emit(f"runs.backfill.{action}", action, **counts)
     finally:
         emitter.close()
-    if as_json:
+    if answer.is_json:
         state = "failed" if step.unreadable else "done" if step.added else "unchanged"
         counts = {"found": step.found, "added": step.added, "unreadable": len(step.unreadable)}
         print_answer("runs backfill", state, (), counts, step.unreadable)
     for name in step.unreadable:
-        console.say(f"Not readable: {name}", "red")
-    console.say(
-        f"Backfill: {counted(step.found, 'run')} found, {step.added} added, {len(step.unreadable)} not readable"
-    )
+        Console().say(f"Not readable: {name}", "red")
+    answer.say(f"Backfill: {counted(step.found, 'run')} found, {step.added} added, {len(step.unreadable)} not readable")
     return 6 if step.unreadable else 0
 
 

@@ -213,7 +213,6 @@ class EmbedWork:
 
     def finish(self, record: Record, closing: Closing, progress: Progress) -> Closing:
         """Make the index after the load; runs that cannot be read leave the exit code 6."""
-        self._measure.write(is_over=True)
         for line in words.lines_of_unrun(self.steps, record.standing):
             progress.log(line)
         if self.unreadable and not closing.exit_code:

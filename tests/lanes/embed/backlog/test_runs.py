@@ -30,12 +30,19 @@ def embedded(project: Project) -> Project:
 
 def test_backfill_a_second_time_adds_nothing(project: Project) -> None:
     """B1: backfill puts each run in once, tells start, tick and complete, and changes nothing when repeated."""
-    first = project.run("runs", "backfill")
+    first = project.run("runs", "backfill", "--events", "-")
     assert (0, ["runs.backfill.start", "runs.backfill.tick", "runs.backfill.complete"]) == (first.code, _events(first))
     before = project.query("SELECT * FROM processed_runs ORDER BY run_id")
-    again = project.run("runs", "backfill")
+    again = project.run("runs", "backfill", "--events", "-")
     assert [len(RUNS), 0] == [done.events[-1]["added"] for done in (first, again)]
     assert before == project.query("SELECT * FROM processed_runs ORDER BY run_id")
+
+
+def test_the_answer_of_a_change_is_a_sentence(project: Project) -> None:
+    """Stdout holds what was done and no event; --events and --json are two answers, and only one may be asked for."""
+    done = project.run("runs", "backfill")
+    assert (0, f"Backfill: {len(RUNS)} runs found, {len(RUNS)} added, 0 not readable\n") == (done.code, done.out)
+    assert 2 == project.run("runs", "backfill", "events=-", "json").code
 
 
 def test_backfill_knows_what_was_done_before_the_table(embedded: Project) -> None:
@@ -71,7 +78,7 @@ def test_a_reset_without_yes_deletes_nothing(embedded: Project) -> None:
         ("processed", ("dry-run",), 0),
     ]
     for scope, words, code in asked:
-        done = embedded.run("runs", "reset", f"scope={scope}", "runs=2026-0[1-3]", *words)
+        done = embedded.run("runs", "reset", f"scope={scope}", "runs=2026-0[1-3]", "events=-", *words)
         assert (code, ["runs.reset.start", "runs.reset.complete"]) == (done.code, _events(done)), done.err
         vectors, texts = 0 if scope == "processed" else 6, 6 if scope == "all" else 0
         would_be = {"runs": 3, "embeddings": vectors, "chunks": texts, "documents": texts}
@@ -84,7 +91,7 @@ def test_a_reset_deletes_its_scope_alone_and_the_next_run_makes_it_anew(embedded
     """B5: with yes the vectors of the chosen runs go; `run` makes them again and touches no other."""
     before = embedded.vectors()
     done = embedded.run("runs", "reset", "scope=embeddings", f"runs={RUNS[0]}", "yes")
-    assert (0, 2) == (done.code, done.events[-1]["counts"]["embeddings"])
+    assert (0, "Reset runs: 1, embeddings: 2, chunks: 0, documents: 0\n", "") == (done.code, done.out, done.err)
     assert {rid: ids for rid, ids in before.items() if rid != RUNS[0]} == embedded.vectors()
     assert 0 == embedded.run("run").code
     assert (before, [RUNS[0]]) == (embedded.vectors(), list(embedded.statuses))
@@ -93,8 +100,8 @@ def test_a_reset_deletes_its_scope_alone_and_the_next_run_makes_it_anew(embedded
 def test_a_reset_of_what_is_processed_deletes_nothing_and_needs_no_yes(embedded: Project) -> None:
     """B5: scope=processed puts runs back in line for chunking; vectors that are still good are kept."""
     before = embedded.vectors()
-    done = embedded.run("runs", "reset", "scope=processed")
-    assert (0, len(RUNS), before) == (done.code, done.events[-1]["counts"]["runs"], embedded.vectors())
+    done = embedded.run("runs", "reset", "scope=processed", "json")
+    assert (0, len(RUNS), before) == (done.code, json.loads(done.out)["counts"]["runs"], embedded.vectors())
     assert 0 == embedded.run("run").code
     assert {0} == {
         line["usage"]["chunks"] for line in embedded.journal if line.get("phase") == "embed" and "status" in line
