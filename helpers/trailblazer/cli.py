@@ -9,7 +9,7 @@ import sys
 
 from trailblazer.errors import Trouble, WordsWrong, storage_trouble
 from trailblazer.streams import drop, hold_streams, hush, tell
-from trailblazer.words.grammar import VERBS, as_flags, nearest
+from trailblazer.words.grammar import VERBS, as_flags, near_switches, nearest
 from trailblazer.words.parsers import carry_out, list_verbs, parser_for, takes_text
 
 TYPE_CHECKING = False  # `typing` itself takes a tenth of the time a start may take
@@ -61,9 +61,14 @@ def _run(verb: str, words: list[str]) -> int:
         return _without_verb(words)
     parser = parser_for(verb)
     try:
-        parsed = parser.parse_args(words[1:] if takes_text(verb) else as_flags(words[1:], parser))
+        is_text = takes_text(verb)
+        parsed = parser.parse_args(words[1:] if is_text else as_flags(words[1:], parser))
     except SystemExit:  # argparse leaves like this after --help only
         return 0
+    if not is_text and any(near_switches(words[1:], parser)):
+        from trailblazer.words.slips import refuse_slips
+
+        refuse_slips(words[1:], parser, parsed)
     if vars(parsed).pop("no_color", False):
         os.environ["NO_COLOR"] = "1"
     hush(is_quiet=getattr(parsed, "quiet", False))

@@ -168,6 +168,11 @@ def _on_a_terminal(words: list[str], environment: dict[str, str]) -> str:
         (["dispatch", "resume=latest", "plan=x"], "dispatch: a resumed dispatch has its plan already", "Leave out"),
         (["logs"], "logs: an action is needed", "prune  delete what is older"),
         (["embed", "preflight", "--run", "../x"], "embed: '../x' is not a run id", "no '/'"),
+        (["nightly", "dry-rnu"], "nightly: 'dry-rnu' is no switch, and names nothing", "Did you mean dry-run?"),
+        (["init", "dry-rnu"], "init: 'dry-rnu' is no switch, and names nothing", "A name goes after --."),
+        (["verify", "jsno"], "verify: 'jsno' is no switch, and names nothing", "Did you mean json?"),
+        (["normalize", "sampel"], "normalize: 'sampel' is no switch, and names nothing", "Did you mean sample?"),
+        (["providers", "check", "piad"], "providers: 'piad' is no switch, and names nothing", "Did you mean paid?"),
         (["normalize"], "normalize: name either a PATH or --sample", "trailblazer normalize"),
     ],
 )

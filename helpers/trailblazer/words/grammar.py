@@ -46,6 +46,8 @@ exit codes:
 
 _NEAR_ENOUGH = 0.8  # a bare name=value that is so close to a flag was meant as that flag
 
+_NEAR_A_SWITCH = 0.7  # a bare word that is so close to a switch, and names nothing, was meant as that switch
+
 
 def nearest(word: str, right: list[str], cutoff: float = 0.6) -> str:
     """Return which of the right words a wrong one is closest to, or nothing."""
@@ -110,6 +112,23 @@ def _kinds(words: list[str], parser: argparse.ArgumentParser) -> Iterator[str]:
             yield "rest"
         else:
             yield "bare flag" if is_flag or _is_slip(word, options) else "unnamed"
+
+
+def near_switches(words: list[str], parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action, str]]:
+    """Yield each word without a name that is close to a switch: the word, what it stands for, and that switch."""
+    places = [action for action in parser._actions if not action.option_strings]
+    switches = [name[2:] for name, action in parser._option_string_actions.items() if action.nargs in {0, "?"}]
+    count = 0
+    for position, (word, kind) in enumerate(zip(words, _kinds(words, parser), strict=False)):
+        if kind == "action":
+            yield from near_switches(words[position + 1 :], below(parser)[word])
+        if kind in {"action", "rest"}:
+            return
+        if kind == "unnamed" and places:
+            is_word = word.replace("-", "").isalpha()
+            if is_word and (near := nearest(word, switches, _NEAR_A_SWITCH)):
+                yield word, places[min(count, len(places) - 1)], near
+            count += 1
 
 
 def _in_order(own: list[tuple[str, bool]], rest: Sequence[str] = ()) -> list[str]:

@@ -27,6 +27,16 @@ def test_a_named_issue_that_is_done_says_what_to_do(nights: Nights) -> None:
     assert f"t-1: not taken: it was done in {nights.dispatch.name} and waits for review; release it" in again.err
 
 
+def test_what_exists_is_no_slip(nights: Nights) -> None:
+    """An issue whose id is close to a switch is taken; without it the word is refused, before anything is settled."""
+    nights.configure("stub", issues=[{**issue(1), "id": "dry-rnu"}])
+    assert (nights.night("dry-rnu").code, nights.ran) == (0, ["dry-rnu"])
+    before = list(nights.var.rglob("*.json"))
+    refused = nights.night("dry-rum")
+    assert (refused.code, "Did you mean dry-run?" in refused.err) == (2, True), refused.err
+    assert before == list(nights.var.rglob("*.json"))
+
+
 def test_a_resume_takes_a_larger_budget(nights: Nights) -> None:
     """A night whose budget is spent says that a resume with a larger one goes on, and it does."""
     nights.configure("stub", issues=[issue(1)])
