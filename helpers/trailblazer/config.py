@@ -17,7 +17,7 @@ from typing import Any
 from trailblazer import schemas
 from trailblazer.atomic import read_regular
 from trailblazer.errors import ConfigWrong, Trouble
-from trailblazer.paths import CONFIG_NAME, Places, find_root
+from trailblazer.paths import CONFIG_NAME, CONFIGURED_PATHS, Places, at_home, find_root
 
 PREFIX = "TRAILBLAZER_"
 STAMP = Path("var/.config_stamp.json")
@@ -81,7 +81,8 @@ def load_config(flags: Mapping[str, Any] | None = None, start: Path | None = Non
         settings = _read_settings(flags or {}, root)
         if digest:
             _write_stamp(base, digest, settings)
-    return Config(settings, Places(base, base / Path(settings["paths.var"].value).expanduser()))
+    settings |= {key: Setting(at_home(settings[key].value), settings[key].origin) for key in CONFIGURED_PATHS}
+    return Config(settings, Places(base, base / settings["paths.var"].value))
 
 
 def _read_settings(flags: Mapping[str, Any], root: Path | None) -> dict[str, Setting]:

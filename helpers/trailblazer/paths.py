@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from trailblazer.errors import WordsWrong
 
 CONFIG_NAME = "config/.trailblazer.yaml"
+CONFIGURED_PATHS = (  # settings that are a path, several by name, or a command, whose first word may be a path
+    "paths.var", "tracker.source", "tracker.folder", "tracker.command", "tracker.release_command", "nightly.prompt",
+    "nightly.repos", "nightly.setup", "gates.has_open_change", "gates.open_changes", "cron.on_failure",
+    "cron.on_success",
+)  # fmt: skip
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+=-]{0,199}")
 _IDS = re.compile(rf"(?:(?:{_ID.pattern})?\n)*+(?:{_ID.pattern})?")
 _STAMP = re.compile(r"(\d{8})[T_](\d{6})Z?(?:-\d+)?")
+
+
+def expanded(text: str) -> str:
+    """Return a path of a person with the home folder in the place of a leading `~`; one of nobody stays as it is."""
+    return os.path.expanduser(text) if text.startswith("~") else text  # noqa: PTH111 - a Path refuses nobody's home
+
+
+def at_home(value: Any) -> Any:
+    """Return a configured path, paths by name, or a command, with the home folder in the place of a leading `~`."""
+    if isinstance(value, Mapping):
+        return {name: expanded(path) for name, path in value.items()}
+    if isinstance(value, list):
+        return [*map(expanded, value[:1]), *value[1:]]
+    return expanded(value) if isinstance(value, str) else value
 
 
 def is_id(name: str) -> bool:

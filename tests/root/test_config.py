@@ -10,7 +10,7 @@ import pytest
 
 from trailblazer.config import PREFIX, STAMP, Config, known_keys, load_config, variable
 from trailblazer.errors import ConfigWrong
-from trailblazer.paths import CONFIG_NAME
+from trailblazer.paths import CONFIG_NAME, CONFIGURED_PATHS
 
 
 @pytest.fixture(autouse=True)
@@ -229,3 +229,21 @@ def test_flags_variables_and_a_missing_var_make_no_stamp(file: Path, monkeypatch
     monkeypatch.setenv(variable("dispatch.workers"), "7")
     assert 7 == load_config(start=root)["dispatch.workers"]
     assert [] == list((root / "var").iterdir())
+
+
+def test_a_tilde_is_the_home_folder_in_every_configured_path(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path, the checkouts by name and the program of a command are expanded; the other words of a command are not."""
+    monkeypatch.setenv("HOME", "/somewhere")
+    tracker = "tracker: {source: ~/issues.json, command: [~/bin/bd, ~/x]}"
+    file.write_text(f"paths: {{var: ~/state}}\n{tracker}\nnightly: {{repos: {{a: ~/a}}}}\n")
+    config = load_config(start=file.parents[1])
+    assert Path("/somewhere/state") == config.places.var
+    assert "/somewhere/issues.json" == config["tracker.source"]
+    assert ["/somewhere/bin/bd", "~/x"] == config["tracker.command"]
+    assert {"a": "/somewhere/a"} == config["nightly.repos"]
+
+
+def test_every_setting_that_names_a_folder_is_a_configured_path() -> None:
+    """A setting that is relative to the folder of config/ is expanded as well."""
+    named = {key for key, schema in known_keys().items() if "relative to the folder" in schema["description"]}
+    assert set() == named - set(CONFIGURED_PATHS)

@@ -273,7 +273,7 @@ def find_folder(places: Places, name: str) -> Path:
         if not folders:
             raise PlanUnusable(f"there is no dispatch in {places.dispatches}", "To start one: trailblazer dispatch.")
         return folders[-1]
-    for folder in (places.dispatches / name, Path(name).expanduser()):
+    for folder in (places.dispatches / name, Path(name)):
         if (folder / MANIFEST).is_file():
             return folder.resolve()
     raise PlanUnusable(f"there is no dispatch {name}", f"The dispatches are the folders of {places.dispatches}.")

@@ -70,7 +70,7 @@ def _put(pieces: Iterable[str], wanted: Wanted, usual: Path | None) -> Path | No
     if wanted.output == "-" or (wanted.output is None and usual is None):
         put_out("".join(pieces))
         return None
-    target = usual if wanted.output is None else Path(wanted.output).expanduser()
+    target = usual if wanted.output is None else Path(wanted.output)
     assert target is not None
     if any((folder / MANIFEST).is_file() for folder in target.resolve().parents):
         raise WordsWrong(

@@ -37,14 +37,17 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.config import load_config
     from trailblazer.dispatch.control import running_dispatch, send
     from trailblazer.dispatch.steering import ACTIONS, read_steering
+    from trailblazer.paths import expanded
     from trailblazer.record.folder import find_folder
 
     actions = {action.split()[0] for action in ACTIONS}
     has_name = len(words.words) > 1 and words.words[0] not in actions
     said = words.words[1:] if has_name else words.words
+    if said[:1] == ["add"]:  # the other words may be ids of items
+        said = ["add", *map(expanded, said[1:])]
     read_steering(said)
     places = load_config().places
-    folder = find_folder(places, words.words[0]) if has_name else running_dispatch(places)
+    folder = find_folder(places, expanded(words.words[0])) if has_name else running_dispatch(places)
     with _with_items(folder, said) as asked:
         answer = send(folder, asked)
     if words.json:

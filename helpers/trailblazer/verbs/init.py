@@ -26,7 +26,7 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.lanes.project import find_missing, make_project
     from trailblazer.reports.answers import print_answer
 
-    folder = Path(words.folder).expanduser().absolute()
+    folder = Path(words.folder).absolute()
     missing, there = find_missing(folder)
     if not words.dry_run:
         make_project(folder, missing)

@@ -29,6 +29,7 @@ def run(words: argparse.Namespace) -> int:
 
     from trailblazer.config import load_config
     from trailblazer.errors import WordsWrong
+    from trailblazer.paths import expanded
     from trailblazer.plain import plain
     from trailblazer.record.folder import find_folder
     from trailblazer.reports.answers import print_document
@@ -37,7 +38,7 @@ def run(words: argparse.Namespace) -> int:
     if len(words.words) > 2:
         raise WordsWrong("too many words", "Say: trailblazer log [DISPATCH] ITEM")
     dispatch, item = words.words if len(words.words) == 2 else ("latest", words.words[0])
-    folder = find_folder(load_config().places, dispatch)
+    folder = find_folder(load_config().places, expanded(dispatch))
     stream = "stderr" if words.stderr else "stdout"
     output = find_output(folder, item, stream, words.attempt, follow=words.follow)
     if words.json:

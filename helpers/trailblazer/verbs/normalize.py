@@ -58,7 +58,7 @@ def _reports(words: argparse.Namespace, places: Places) -> Iterator[NormalizeRep
         return
     from pathlib import Path
 
-    for run in plan_runs(Path(words.path).expanduser(), words.run):
+    for run in plan_runs(Path(words.path), words.run):
         yield normalize_files(places, run, words.source)
 
 

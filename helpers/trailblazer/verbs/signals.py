@@ -115,7 +115,7 @@ def _answer(found: Found, name: str) -> dict[str, object]:
         except ValueError as error:
             raise DocumentInvalid(f"the answer on stdin is not JSON: {error}", "Send one JSON object.") from error
     else:
-        answer = schemas.read_json(Path(name).expanduser())
+        answer = schemas.read_json(Path(name))
     if isinstance(answer, dict) and {"dispatch_id", "data"} <= answer.keys():
         if answer["dispatch_id"] != found.number:
             raise DocumentInvalid(

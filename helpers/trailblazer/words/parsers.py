@@ -15,6 +15,22 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 LARGEST = 2**31 - 1
+PATHS = frozenset(  # the words of the help, and names of flags, that stand for a path, or for a name or a path
+    {
+        "DIR",
+        "DISPATCH",
+        "FILE",
+        "FOLDER",
+        "PATH",
+        "SCENARIO",
+        "SUITE",
+        "dispatch",
+        "plan",
+        "scenario",
+        "suite",
+        "tracker",
+    }
+)
 WIDEST = 110  # columns; a longer line is hard to read, however wide the terminal is
 
 
@@ -153,13 +169,30 @@ def parser_for(verb: str) -> argparse.ArgumentParser:
     text = _with_examples(module.__doc__)
     parser = Parser(prog=f"trailblazer {verb}", description=text, epilog=EXIT_CODES)
     module.add_words(parser)
+    _expand_paths(parser)
     summaries = summaries_of(parser)
     for name, action in below(parser).items():
+        _expand_paths(action)
         action.description = action.description or _about(name, summaries.get(name, ""), text, action.prog)
         _add_common_words(action)
     if not summaries:
         _add_common_words(parser)
     return parser
+
+
+def _path(text: str) -> str:
+    if not text.startswith("~"):
+        return text
+    from trailblazer.paths import expanded
+
+    return expanded(text)
+
+
+def _expand_paths(parser: argparse.ArgumentParser) -> None:
+    """Let `~` be the home folder in every word that may be a path: no shell expands it behind `plan=`."""
+    for action in parser._actions:
+        if action.nargs != 0 and (action.metavar in PATHS or action.dest in PATHS):
+            action.type = _path
 
 
 def _with_examples(text: str) -> str:

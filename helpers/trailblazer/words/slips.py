@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trailblazer.errors import Trouble, WordsWrong
+from trailblazer.paths import expanded
 from trailblazer.words.grammar import near_switches
 
 _IsName = Callable[[str, argparse.Namespace], bool]
@@ -31,7 +32,7 @@ def _is_there(is_name: _IsName, word: str, said: argparse.Namespace) -> bool:
 
 
 def _is_path(word: str, _said: argparse.Namespace) -> bool:
-    return word == "latest" or Path(word).expanduser().exists()
+    return word == "latest" or Path(expanded(word)).exists()
 
 
 def _is_dispatch(word: str, _said: argparse.Namespace) -> bool:

@@ -56,7 +56,7 @@ def choose_plan(asked: Asked, places: Places) -> Plan:
     if asked.file is not None:
         return _from_file(asked.file)
     if asked.plan is not None and asked.plan != "latest":
-        return _from_path(Path(asked.plan).expanduser())
+        return _from_path(Path(asked.plan))
     newest = newest_bundle(places)
     if newest is not None:
         return _from_bundle(newest, "newest bundle")
@@ -138,7 +138,6 @@ def _from_path(path: Path) -> Plan:
 
 
 def _from_bundle(folder: Path, kind: str) -> Plan:
-    folder = folder.expanduser()
     if not folder.is_dir():
         raise PlanUnusable(f"there is no bundle at {folder}", "Name a folder of var/plan_preflight, or plan=latest.")
     ready = folder / "ready.txt"
@@ -174,7 +173,6 @@ def _refuse_blocked(folder: Path) -> None:
 
 
 def _from_file(file: Path) -> Plan:
-    file = file.expanduser()
     if not file.is_file():
         raise PlanUnusable(f"there is no plan at {file}", "Name a bundle folder, a ready.txt or a list of run ids.")
     return Plan(f"file {file}", file, _some(read_items(file), file))

@@ -59,7 +59,7 @@ def plan_preflight(flags: Mapping[str, Any], plan: str | None, *, verbose: bool,
 
     config = load_config(flags)
     learn_dimension(config)
-    rids = read_items(Path(plan).expanduser()) if plan else all_runs(config.places)
+    rids = read_items(Path(plan)) if plan else all_runs(config.places)
     if not rids:
         raise PlanUnusable(
             f"there are no runs in {plan or config.places.runs}", "Make some: trailblazer normalize PATH --run RID"

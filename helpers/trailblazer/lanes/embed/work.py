@@ -152,7 +152,7 @@ class EmbedWork:
             workers=self.config["dispatch.workers"],
             batch_size=self.config["embed.batch_size"],
             git_commit=commit_of(self.config.places.root),
-            qa_dir=str(Path(qa_dir).expanduser()) if qa_dir else None,
+            qa_dir=str(Path(qa_dir)) if qa_dir else None,
             notes=self.request.notes,
             mode="reembed-if-changed" if self.request.skip_unchanged else "embed",
         )
@@ -176,7 +176,7 @@ class EmbedWork:
         elif chosen.file:
             inputs.append(archive_file(chosen.file, folder / "plan"))
         if self.request.qa_dir:
-            inputs += archive(Path(self.request.qa_dir).expanduser(), folder / "retrieval_qc")
+            inputs += archive(Path(self.request.qa_dir), folder / "retrieval_qc")
         return inputs
 
     def opening_words(self, record: Record) -> Iterable[str]:
@@ -244,7 +244,7 @@ def _refuse_contradictions(request: EmbedRequest) -> None:
 
 
 def _choose_plan(request: EmbedRequest, places: Any, waiting: Waiting | None) -> plans.Plan:
-    if request.qa_dir is not None and not Path(request.qa_dir).expanduser().is_dir():
+    if request.qa_dir is not None and not Path(request.qa_dir).is_dir():
         raise PlanUnusable(f"there is no QA folder at {request.qa_dir}", "Name a folder of var/retrieval_qc.")
     asked = plans.Asked(
         bundle=Path(request.plan_preflight_dir) if request.plan_preflight_dir else None,

@@ -24,8 +24,8 @@ def open_tracker(config: Config, is_over: IsOver = is_dead) -> Tracker:
     source = str(config["tracker.source"])
     lease_seconds = 60.0 * float(config["tracker.lease_minutes"])
     seconds = float(config["tracker.timeout_seconds"])
-    folder = config.places.root / Path(config["tracker.folder"] or ".").expanduser()
-    file = config.places.root / Path(source).expanduser()
+    folder = config.places.root / Path(config["tracker.folder"] or ".")
+    file = config.places.root / source
     digest = hashlib.sha256(str(folder if source == BD else file).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     name = BD if source == BD else file.stem[:100]
     claims = ClaimFiles(config.places.var / "claims" / f"{name}-{digest}", lease_seconds, seconds, is_over)

@@ -81,7 +81,7 @@ def read_request(config: Config, said: Mapping[str, Any]) -> IssuesRequest:
     """Return the request that words mean over a configuration. A number out of range is WordsWrong (exit 2)."""
     configured = {name: config[f"nightly.{name}"] for name in _CONFIGURED}
     prompt = said.get("prompt")
-    template = str(Path(prompt).expanduser().resolve() if prompt else config.places.root / configured["prompt"])
+    template = str(Path(prompt).resolve() if prompt else config.places.root / configured["prompt"])
     words = {"tracker": config["tracker.source"], **configured, **said, "prompt": template}
     words["issues"] = tuple(words.get("issues", ()))
     request = IssuesRequest(**words)

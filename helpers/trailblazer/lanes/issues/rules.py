@@ -80,7 +80,7 @@ def read_repos(config: Config) -> Repos:
     A default that `nightly.repos` does not have is refused with ConfigWrong (exit 3).
     """
     root = config.places.root
-    folders = {name: (root / Path(path).expanduser()).resolve() for name, path in config["nightly.repos"].items()}
+    folders = {name: (root / path).resolve() for name, path in config["nightly.repos"].items()}
     default = config["nightly.repo"]
     if not folders:
         return Repos({default or root.name: root}, default or root.name)

@@ -26,7 +26,7 @@ def spool_from(items: str | None, form: str, target: Path) -> tuple[int, str]:
         if sys.stdin.isatty():
             raise WordsWrong("there are no items", 'Give --items FILE, --items \'["a", "b"]\', or a list on stdin.')
         return spool_items(sys.stdin.buffer, "stdin", form, target), "stdin"
-    file = Path(items).expanduser()
+    file = Path(items)
     try:
         with file.open("rb") as opened:
             return spool_items(opened, str(file), form, target), str(file)

@@ -119,7 +119,7 @@ def _prompt(request: ItemsRequest) -> str | None:
 
 def _read(name: str) -> str:
     try:
-        return read_regular(Path(name).expanduser(), MOST_TEMPLATE_BYTES).decode("utf-8").replace("\r\n", "\n")
+        return read_regular(Path(name), MOST_TEMPLATE_BYTES).decode("utf-8").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise PlanUnusable(f"cannot read the template {name}: {why}", "Look at that path.") from error

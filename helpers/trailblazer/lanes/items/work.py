@@ -196,8 +196,6 @@ class ItemsWork:
 def _with_paths(request: ItemsRequest) -> ItemsRequest:
     """Return the request with absolute paths: a resume may run in another folder."""
     whole: dict[str, Any] = {
-        name: str(Path(value).expanduser().resolve())
-        for name in ("template", "expect_schema")
-        if (value := getattr(request, name))
+        name: str(Path(value).resolve()) for name in ("template", "expect_schema") if (value := getattr(request, name))
     }
     return dataclasses.replace(request, **whole)

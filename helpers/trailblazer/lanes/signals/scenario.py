@@ -178,7 +178,7 @@ def _folder_of(name_or_path: str) -> Path:
     if name_or_path in shipped_scenarios():
         return SHIPPED / name_or_path
     try:
-        found = Path(name_or_path).expanduser()
+        found = Path(name_or_path)
         folder = found.parent if found.name == DOCUMENT else found
         if os.path.lexists(folder / DOCUMENT):  # what is not a regular file is one of its mistakes
             return folder
