@@ -28,7 +28,7 @@ def nights(places: Places, *failed: str) -> History:
         begun = BEGIN + timedelta(days=night)
         finished = (begun + timedelta(minutes=9)).isoformat().replace("+00:00", "Z")
         write_dispatch(places, lines, begun=begun, exit_code=6 if indices else 0, finished_on=finished)
-    return read_history(places)
+    return read_history(places, 3)
 
 
 def test_a_cause_that_comes_back_is_counted_by_dispatches(places: Places) -> None:
@@ -73,9 +73,25 @@ def test_a_folder_that_cannot_be_read_is_named(places: Places) -> None:
     """A damaged manifest or journal leaves one dispatch out, and says so."""
     folder = small_dispatch(places)
     (folder / "journal.ndjson").write_text('{"kind":"settle"}\n')
-    history = read_history(places)
+    history = read_history(places, 3)
     assert 1 == len(history.left_out)
     assert any("Left out" in line for line in lines_of_history(history))
+
+
+@pytest.mark.parametrize(("park_after", "parked"), [(0, []), (2, ["item-0", "item-1"]), (3, ["item-0"]), (4, [])])
+def test_an_issue_is_parked_by_the_configuration(places: Places, park_after: int, parked: list[str]) -> None:
+    """So many failures in a row park an issue, not one that no provider worked on, and no item of another lane."""
+    for night, indices in enumerate(((0, 1), (0,), (0, 1))):
+        lines: list[Line] = [Opened(dispatch="x", planned=2, host="h", pid=1, at=at(0))]
+        for index in indices:
+            details = {"provider": "claude", "code": "runner_error"}
+            lines += attempt(index, 1, index, index + 1, "error", reason="exit 2", details=details)
+        details = {"provider": "claude", "code": "provider_unavailable"}
+        lines += attempt(1, 1, 3, 4, "error", reason="gone", details=details) if night == 1 else []
+        write_dispatch(places, lines, begun=BEGIN + timedelta(days=night), parameters={"lane": "issues"})
+    history = read_history(places, park_after)
+    assert parked == [one.item for one in history.stuck if one.is_parked]
+    assert len(parked) == sum(line.startswith("Parked, failed") for line in lines_of_history(history))
 
 
 @pytest.mark.parametrize("failed", [[], [""], ["0", "01"]], ids=["none", "one", "two"])

@@ -65,7 +65,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     places = Places(root, root / "var")
     rich_dispatch(places)
     file = root / "index.html"
-    file.write_bytes(draw_html(index_page(read_history(places))))
+    file.write_bytes(draw_html(index_page(read_history(places, 3))))
     return file
 
 

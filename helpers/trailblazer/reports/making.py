@@ -43,11 +43,16 @@ def make_report(places: Places, name: str, wanted: Wanted) -> Path | None:
     return _put(_drawn(report, wanted.format), wanted, usual)
 
 
-def make_index(places: Places, wanted: Wanted) -> Path | None:
-    """Write the page over all dispatches, and return the file; None where it went to stdout."""
+def make_index(places: Places, park_after: int, wanted: Wanted) -> Path | None:
+    """Write the page over all dispatches, and return the file; None where it went to stdout.
+
+    `park_after` is what the configuration says of failures in a row.
+    """
     from trailblazer.reports.page.html import draw_html
 
-    return _put([draw_html(index_page(read_history(places))).decode()], wanted, places.reports / "index.html")
+    return _put(
+        [draw_html(index_page(read_history(places, park_after))).decode()], wanted, places.reports / "index.html"
+    )
 
 
 def _drawn(report: Report, form: str) -> Iterable[str]:

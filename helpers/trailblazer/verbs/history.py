@@ -23,7 +23,8 @@ def run(words: argparse.Namespace) -> int:
     from trailblazer.reports.history.page import lines_of_history
     from trailblazer.reports.history.reading import read_history
 
-    history = read_history(load_config().places)
+    config = load_config()
+    history = read_history(config.places, config["gates.park_after"])
     if words.json:
         print_document("history", document_of_history(history))
         return 0

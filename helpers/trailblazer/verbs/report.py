@@ -51,9 +51,13 @@ def run(words: argparse.Namespace) -> int:
         raise WordsWrong("--open opens a page", "Leave out --format and --output -.")
     if words.index and (words.format != "html" or words.dispatch != "latest"):
         raise WordsWrong("--index is a page over all dispatches", "For machines: trailblazer history --json.")
-    places = load_config().places
+    config = load_config()
+    places = config.places
     wanted = making.Wanted(words.format, words.output)
-    page = making.make_index(places, wanted) if words.index else making.make_report(places, words.dispatch, wanted)
+    if words.index:
+        page = making.make_index(places, config["gates.park_after"], wanted)
+    else:
+        page = making.make_report(places, words.dispatch, wanted)
     if page is not None:
         print(page)
         if words.open:

@@ -37,13 +37,18 @@ class Recurring(NamedTuple):
 
 
 class Stuck(NamedTuple):
-    """An item that failed in so many dispatches in a row, with the reason of the newest."""
+    """An item that failed in so many dispatches in a row, with the reason of the newest.
+
+    `worked` counts those in which a provider worked on it; `is_parked` says that a night takes it no more.
+    """
 
     lane: str
     item: str
     times: int
     reason: str
     newest: str
+    worked: int = 0
+    is_parked: bool = False
 
 
 class Week(NamedTuple):

@@ -152,14 +152,23 @@ def _causes(history: History) -> Panel:
 
 def _items(history: History) -> Panel:
     rows = tuple(
-        (f"{one.times:,}", one.lane, short_item(one.item), short_reason(one.reason), one.newest)
+        (
+            f"{one.times:,}",
+            "parked" if one.is_parked else "",
+            one.lane,
+            short_item(one.item),
+            short_reason(one.reason),
+            one.newest,
+        )
         for one in history.stuck
     )
     if not rows:
         return Panel("stuck", "Parked and stuck", "No item failed in two dispatches in a row.")
-    columns = (Column("In a row", "number"), Column("Lane"), Column("Item"), Column("Newest reason"), Column("Newest"))
-    answer = f"{counted(len(rows), 'item')} failed in two or more dispatches in a row. "
-    answer += "An issue that failed in as many nights in a row as gates.park_after says is parked."
+    columns = (Column("In a row", "number"), Column("State"), Column("Lane"), Column("Item"), Column("Newest reason"),
+               Column("Newest"))  # fmt: skip
+    parked = sum(one.is_parked for one in history.stuck)
+    answer = f"{counted(parked, 'issue')} parked: no night takes a parked one, unless it is named. "
+    answer += f"{counted(len(rows) - parked, 'other item')} failed in two or more dispatches in a row."
     return Panel("stuck", "Parked and stuck", answer, (Table("items that fail again", columns, rows),), is_wide=True)
 
 
@@ -198,7 +207,8 @@ def lines_of_history(history: History) -> Iterator[str]:
     for cause in history.recurring[:5]:
         yield one_line(f"In {cause.dispatches} dispatches: {cause.reason}", width)
     for item in history.stuck[:5]:
-        yield one_line(f"Failed {item.times} times in a row: {item.item}: {item.reason}", width)
+        state = "Parked, failed" if item.is_parked else "Failed"
+        yield one_line(f"{state} {item.times} times in a row: {item.item}: {item.reason}", width)
     for one in to_retry(history):
         yield f"To retry what failed in {one.id}: {one.retry}"
     for line in history.left_out:

@@ -24,19 +24,31 @@ MOST_DISPATCHES = 1_000
 MOST_JOURNALS = 60  # of the newest dispatches the causes are read
 MOST_BYTES = 256 << 20  # a larger journal is not read
 MOST_FAILURES = 10_000  # of one dispatch
+ISSUES, UNAVAILABLE = "issues", "provider_unavailable"  # the lane that parks, and the failure that does not count
 LEAST_TIMES = 2  # a cause or an item that failed less often is not shown
 MOST_SHOWN = 50
+
+
+class _Failure(NamedTuple):
+    """How an item failed; `is_worked`: a provider worked on it, and the failure counts for parking (nightly)."""
+
+    status: str
+    reason: str
+    is_worked: bool
 
 
 class _Ended(NamedTuple):
     """What the journal of one dispatch says of its items: the failed ones by id, and those that were good."""
 
-    failed: dict[str, tuple[str, str]]
+    failed: dict[str, _Failure]
     good: frozenset[str]
 
 
-def read_history(places: Places) -> History:
-    """Return the history of a project. A folder that cannot be read is named in `left_out`."""
+def read_history(places: Places, park_after: int) -> History:
+    """Return the history of a project. A folder that cannot be read is named in `left_out`.
+
+    An issue is parked after so many failures in a row (gates.park_after); 0 is never.
+    """
     past: list[Past] = []
     left_out: list[str] = []
     folders = dispatch_folders(places)[-MOST_DISPATCHES:]
@@ -59,7 +71,7 @@ def read_history(places: Places) -> History:
         last_good=_last_good(past),
         weeks=_weeks(past),
         recurring=_ranked_causes(recurring),
-        stuck=_ranked_items(stuck.values()),
+        stuck=_ranked_items(stuck.values(), park_after),
         unread=max(0, len(folders) - len(journals)),
         left_out=tuple(left_out),
         made_at=timestamp(),
@@ -82,7 +94,7 @@ def _past(folder: Path, manifest: Manifest) -> Past:
 
 def _read_journal(journal: Path, stuck: dict[tuple[str, str], Stuck], lane: str) -> _Ended:
     """Return the items that failed, and of those that failed before the ones that are good now."""
-    failed: dict[str, tuple[str, str]] = {}
+    failed: dict[str, _Failure] = {}
     good: set[str] = set()
     if journal.stat().st_size > MOST_BYTES:
         return _Ended({}, frozenset())
@@ -91,7 +103,8 @@ def _read_journal(journal: Path, stuck: dict[tuple[str, str], Stuck], lane: str)
             item, status = line["item"], line["status"]
             failed.pop(item, None)
             if status in FAILED and len(failed) < MOST_FAILURES:
-                failed[item] = status, line["reason"]
+                is_worked = bool(line.get("provider")) and line.get("code") != UNAVAILABLE
+                failed[item] = _Failure(status, line["reason"], is_worked)
             elif status in GOOD and (lane, item) in stuck:
                 good.add(item)
     return _Ended(failed, frozenset(good))
@@ -100,7 +113,7 @@ def _read_journal(journal: Path, stuck: dict[tuple[str, str], Stuck], lane: str)
 def _note_causes(recurring: dict[tuple[str, str], list[Recurring]], one: Past, ended: _Ended) -> None:
     alike_here: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], str] = {}
-    for status, reason in ended.failed.values():
+    for status, reason, _ in ended.failed.values():
         key = one.lane, alike(status, reason)
         alike_here[key] += 1
         first.setdefault(key, f"{status}: {reason}")
@@ -111,10 +124,9 @@ def _note_causes(recurring: dict[tuple[str, str], list[Recurring]], one: Past, e
 def _note_items(stuck: dict[tuple[str, str], Stuck], one: Past, ended: _Ended) -> None:
     for item in ended.good:
         stuck.pop((one.lane, item), None)
-    for item, (status, reason) in ended.failed.items():
-        before = stuck.get((one.lane, item))
-        times = before.times + 1 if before else 1
-        stuck[one.lane, item] = Stuck(one.lane, item, times, f"{status}: {reason}", one.id)
+    for item, (status, reason, is_worked) in ended.failed.items():
+        times, worked = (before.times, before.worked) if (before := stuck.get((one.lane, item))) else (0, 0)
+        stuck[one.lane, item] = Stuck(one.lane, item, times + 1, f"{status}: {reason}", one.id, worked + is_worked)
 
 
 def _ranked_causes(recurring: dict[tuple[str, str], list[Recurring]]) -> tuple[Recurring, ...]:
@@ -126,9 +138,10 @@ def _ranked_causes(recurring: dict[tuple[str, str], list[Recurring]]) -> tuple[R
     return tuple(sorted(whole, key=lambda one: (-one.dispatches, -one.items))[:MOST_SHOWN])
 
 
-def _ranked_items(stuck: Iterable[Stuck]) -> tuple[Stuck, ...]:
-    often = [one for one in stuck if one.times >= LEAST_TIMES]
-    return tuple(sorted(often, key=lambda one: (-one.times, one.item))[:MOST_SHOWN])
+def _ranked_items(stuck: Iterable[Stuck], park_after: int) -> tuple[Stuck, ...]:
+    known = [one._replace(is_parked=one.lane == ISSUES and 0 < park_after <= one.worked) for one in stuck]
+    often = [one for one in known if one.times >= LEAST_TIMES or one.is_parked]
+    return tuple(sorted(often, key=lambda one: (not one.is_parked, -one.times, one.item))[:MOST_SHOWN])
 
 
 def _last_good(past: Sequence[Past]) -> tuple[LastGood, ...]:
