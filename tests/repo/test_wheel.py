@@ -122,3 +122,33 @@ def test_a_wheel_calibrates(typed: Typed, tmp_path: Path) -> None:
         assert (0, True) == (done.returncode, "12 cases, 5 clusters" in done.stdout), done.stderr
     finally:
         typed("db", "stop", into=tmp_path)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize(
+    ("words", "folders"),
+    [
+        (("pipx", "install"), {"PIPX_HOME": "home", "PIPX_BIN_DIR": "bin", "PIPX_MAN_DIR": "man"}),
+        (("uv", "tool", "install"), {"UV_TOOL_DIR": "home", "UV_TOOL_BIN_DIR": "bin"}),
+    ],
+    ids=["pipx", "uv"],
+)
+def test_the_wheel_is_installed_as_a_program(
+    wheel: Path, tmp_path: Path, words: tuple[str, ...], folders: dict[str, str]
+) -> None:
+    """pipx and uv, as their packages come, install it with all that it needs; a batch runs in a new project."""
+    venv.create(tmp_path / "tools", symlinks=True, with_pip=True)
+    tools, (program, *rest) = tmp_path / "tools" / "bin", words
+    subprocess.run([tools / "pip", "install", "-q", program], check=True, capture_output=True, timeout=300)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TRAILBLAZER_")}
+    environment |= {name: str(tmp_path / folder) for name, folder in folders.items()}
+    installing: list[str | Path] = [tools / program, *rest, wheel]
+    subprocess.run(installing, env=environment, cwd=tmp_path, check=True, capture_output=True, timeout=600)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "items").write_text("one\ntwo\n")
+    for typed in ("init .", "batch run items=items -- echo {}", "verify"):
+        command: list[str | Path] = [tmp_path / "bin" / "trailblazer", *typed.split()]
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path / "project", capture_output=True, text=True, timeout=120, check=False
+        )
+        assert 0 == done.returncode, (typed, done.stderr)

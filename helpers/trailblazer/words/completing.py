@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from argcomplete.finders import CompletionFinder
 from argcomplete.shell_integration import shellcode
 
 from trailblazer.words.grammar import VERBS, as_flags, below, is_handed_on
 from trailblazer.words.parsers import parser_for, summaries_of, takes_text
-from trailblazer.words.sources import values_of
 
 PROGRAM = "trailblazer"
 
@@ -75,7 +74,7 @@ def _in_verb(words: list[str], prefix: str) -> dict[str, str]:
         inner = [word for word in at.positionals if word != "--"]
         return candidates(inner, prefix) if _hands_on(words) else {}
     if at.awaits is not None:
-        found = dict.fromkeys(values_of(at.awaits, prefix), "")
+        found = dict.fromkeys(_values(at.awaits, prefix), "")
         if found or at.awaits.nargs != "?":
             return found
     if _hands_on(words):
@@ -83,10 +82,19 @@ def _in_verb(words: list[str], prefix: str) -> dict[str, str]:
     name, separator, value = prefix.partition("=")
     option = parser._option_string_actions.get(name if name.startswith("-") else f"--{name}")
     if separator and option is not None and option.nargs != 0:
-        return {f"{name}={found}": "" for found in values_of(option, value)}
+        return {f"{name}={found}": "" for found in _values(option, value)}
     free = at.next_positional(parser)
-    values = dict.fromkeys(values_of(free, prefix), free.help or "") if free is not None else {}
+    values = dict.fromkeys(_values(free, prefix), free.help or "") if free is not None else {}
     return values | ({} if is_text and not prefix.startswith("-") else _flags(parser, at.said, prefix))
+
+
+def _values(action: argparse.Action, prefix: str) -> list[str]:
+    """Return the values that begin with a prefix. What lies in folders is looked up only where it may be meant."""
+    if action.choices is not None:
+        return [str(choice) for choice in action.choices if str(choice).startswith(prefix)]
+    from trailblazer.words.sources import values_of
+
+    return values_of(action, prefix)
 
 
 def _flags(parser: argparse.ArgumentParser, said: frozenset[str], prefix: str) -> dict[str, str]:
@@ -103,8 +111,7 @@ def _flags(parser: argparse.ArgumentParser, said: frozenset[str], prefix: str) -
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):  # a frozen dataclass takes a quarter of the time that a Tab may take
     """Where the next word stands: which flags were said, what has no name, and which flag awaits its value."""
 
     said: frozenset[str]

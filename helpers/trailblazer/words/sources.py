@@ -23,8 +23,6 @@ def values_of(action: argparse.Action, prefix: str) -> list[str]:
 
     Where a folder cannot be read there is nothing to choose from. Nothing is loaded for it: no YAML, no database.
     """
-    if action.choices is not None:
-        return [str(choice) for choice in action.choices if str(choice).startswith(prefix)]
     source = _SOURCES.get(str(action.metavar or "")) or _SOURCES.get(action.dest)
     try:
         return [] if source is None else source(prefix)
