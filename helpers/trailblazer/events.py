@@ -134,9 +134,13 @@ _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "": ""}
 
 
 class Console:
-    """Single lines for people: to stderr, coloured on a terminal only, and to a log file without colour."""
+    """Single lines for people: to stderr, coloured on a terminal only, and to a log file without colour.
 
-    def __init__(self, log: Path | None = None) -> None:
+    One that is `dated` begins each line with the moment, unless it is for a terminal.
+    """
+
+    def __init__(self, log: Path | None = None, *, dated: bool = False) -> None:
+        self._is_dated = dated and not sys.stderr.isatty()
         self._colourful = is_colourful(sys.stderr)
         self._log = log
         self._handle: int | None = None
@@ -157,12 +161,11 @@ class Console:
             why = error.strerror if isinstance(error, OSError) else error
             tell(f"Warning: {log} is not written any more: {why}\n")
 
-    def say(self, line: str, colour: str = "", *, dated: bool = False) -> None:
-        """Say one line; what it holds from outside is made plain. One that is `dated` begins with the moment, unless
-        it is for a terminal."""
+    def say(self, line: str, colour: str = "", *, is_form: bool = False) -> None:
+        """Say one line; what it holds from outside is made plain. One whose form is fixed (P3) has no date."""
         line = one_line(line, 2000)
         self.log(line)
-        if dated and not sys.stderr.isatty():
+        if self._is_dated and not is_form:
             line = f"{timestamp()} {line}"
         if not is_hushed():
             code = _COLOURS[colour] if self._colourful else ""

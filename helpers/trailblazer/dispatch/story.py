@@ -55,7 +55,7 @@ def carry_out(work: Work) -> int:
     A refusal is raised while there is no folder. From then on the record is closed, whatever happens.
     """
     work.lane.check()
-    console = Console(work.config.places.logs / "dispatcher.out")
+    console = Console(work.config.places.logs / "dispatcher.out", dated=True)
     with Interrupts() as interrupts:
         record = open_for(work)
         with contextlib.closing(record):

@@ -126,15 +126,15 @@ class Progress:
                 self.say(line)
         if self._view is None and self._interval and now - self._shown >= self._interval:
             self._shown = now
-            self._console.say(progress_line(standing, now - self._started) + self.more + self.waiting)
+            self.sum_up(progress_line(standing, now - self._started) + self.more + self.waiting)
 
     def say(self, line: str, colour: str = "") -> None:
         """Say what has just happened; it stands above the live view, and elsewhere begins with the date."""
-        self._console.say(line, colour, dated=True)
+        self._console.say(line, colour)
 
     def sum_up(self, line: str) -> None:
-        """Say what the whole came to."""
-        self._console.say(line)
+        """Say what the whole came to, in a line whose form is fixed (P3), or in a table: without the date."""
+        self._console.say(line, is_form=True)
 
     def log(self, line: str) -> None:
         """Write a line into the log of words alone."""

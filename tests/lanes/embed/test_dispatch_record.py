@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.embedding_server import EmbeddingServer
-from lanes.embed.project import DOCUMENTS, STOCK, TRAILBLAZER, Project, read_json
+from lanes.embed.project import DOCUMENTS, STOCK, TRAILBLAZER, Project, read_json, words_of
 from trailblazer import schemas
 from trailblazer.record.manifest import Seed
 
@@ -41,7 +41,7 @@ def test_a_dispatch_of_a_bundle_archives_says_and_proves_all_of_it(project: Proj
     done = project.run("dispatch", f"plan={bundle}", f"qa={quality}", 'notes=a "b" \\ é', "skip-unchanged")
     assert (0, before) == (done.code, _digests(bundle) | _digests(quality)), done.err
 
-    said = done.err.splitlines()
+    said = words_of(done.err)
     assert f"Using plan: bundle {bundle.name} (planned: 4; openai/tiny/8/2/2)" == said[0]
     assert re.fullmatch(r"Bundle totals: ready: 4, blocked: 0, estTokens: \d+, estCostUSD: [\d.]+", said[1])
     end = said.index("Queued: 4, Skipped (preflight): 0, Skipped (unchanged): 0, Errors: 0/4")
@@ -103,7 +103,7 @@ def test_a_plan_file_is_archived_and_named(project: Project) -> None:
     """A dispatch of a plan file has no bundle in its manifest and the file in its archive (E4, E5)."""
     plan = project.write_plan("# mine", "", "bravo:6", "var/runs/alpha", "bravo", "alpha # again")
     done = project.run("dispatch", "plan-file=list.txt")
-    assert f"Using plan: file {plan.name} (planned: 2; openai/tiny/8/2/2)" == done.err.splitlines()[0]
+    assert f"Using plan: file {plan.name} (planned: 2; openai/tiny/8/2/2)" == words_of(done.err)[0]
     manifest = project.manifest
     assert (None, "list.txt", None, "", "embed", 2) == tuple(
         manifest[name] for name in ("planPreflightDir", "planFileUsed", "qaDir", "notes", "mode", "runsPlanned")
@@ -147,7 +147,7 @@ def test_a_blocked_run_is_skipped_with_its_reason(project: Project, words: tuple
     project.write_plan("alpha", "bravo")
     done = project.run("dispatch", "plan=list.txt", *words)
     assert (0, {"alpha": "success", "bravo": "skipped"}) == (done.code, project.statuses)
-    assert "Queued: 1, Skipped (preflight): 1, Skipped (unchanged): 0, Errors: 0/2" in done.err.splitlines()
+    assert "Queued: 1, Skipped (preflight): 1, Skipped (unchanged): 0, Errors: 0/2" in words_of(done.err)
     lines = [
         line for line in (project.var / "logs" / "dispatcher.out").read_text().splitlines() if "MISSING_CHUNKS" in line
     ]
@@ -185,7 +185,7 @@ def test_one_failing_run_never_stops_the_others(project: Project) -> None:
     done = project.run("dispatch", "plan=list.txt")
     expected = {"alpha": "success", "bravo": "skipped", "charlie": "success", "nowhere": "skipped"}
     assert (0, expected) == (done.code, project.statuses), done.err
-    assert "Queued: 2, Skipped (preflight): 2, Skipped (unchanged): 0, Errors: 0/4" in done.err.splitlines()
+    assert "Queued: 2, Skipped (preflight): 2, Skipped (unchanged): 0, Errors: 0/4" in words_of(done.err)
     assert "nowhere" in project.reasons["nowhere"]
     assert "normalized.ndjson:6" in project.reasons["bravo"]
     assert "Traceback" not in done.err

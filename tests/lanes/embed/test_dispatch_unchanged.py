@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fixtures.embedding_server import EmbeddingServer
-from lanes.embed.project import DOCUMENTS, Project, read_json, texts_of, write_documents
+from lanes.embed.project import DOCUMENTS, Project, read_json, texts_of, words_of, write_documents
 
 
 def _texts(service: EmbeddingServer) -> list[str]:
@@ -22,7 +22,7 @@ def test_skip_unchanged_embeds_only_what_changed(project: Project, service: Embe
 
     again = project.run(*words)
     assert 0 == again.code
-    assert "Queued: 0, Skipped (preflight): 0, Skipped (unchanged): 2, Errors: 0/2" in again.err.splitlines()
+    assert "Queued: 0, Skipped (preflight): 0, Skipped (unchanged): 2, Errors: 0/2" in words_of(again.err)
     assert [] == _texts(service)
 
     texts = texts_of("alpha")
@@ -30,7 +30,7 @@ def test_skip_unchanged_embeds_only_what_changed(project: Project, service: Embe
     write_documents(project.folder, "alpha", texts)
     assert 0 == project.run("chunk", "--run", "alpha").code
     changed = project.run(*words)
-    assert "Queued: 1, Skipped (preflight): 0, Skipped (unchanged): 1, Errors: 0/2" in changed.err.splitlines()
+    assert "Queued: 1, Skipped (preflight): 0, Skipped (unchanged): 1, Errors: 0/2" in words_of(changed.err)
     assert [texts[3]] == _texts(service)
     assert {rid: project.chunks(rid) for rid in ("alpha", "bravo")} == project.vectors()
     assert [(texts[3],)] == project.query("SELECT text_md FROM chunks WHERE run_id = 'alpha' AND doc_id = 'alpha-3'")

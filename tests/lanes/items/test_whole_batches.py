@@ -177,12 +177,14 @@ def test_failures_are_grouped_by_cause(batches: Batches) -> None:
     """At the end the failures are counted by cause, the most frequent first, with the command that retries them."""
     done = batches.batch(["timed out after 3 s", "no host", "timed out after 5 s"], "exit", "4", "{{ item }}",
                          flags="--skip-preflight")  # fmt: skip
-    table = done.err[done.err.index("Failures:") :].splitlines()
+    said = words_of(done.err)
+    table = said[said.index("Failures: 3, of 2 causes") :]
     assert "Failures: 3, of 2 causes" == table[0]
     assert table[1].startswith("- 2 x error: exit 4: timed out after")
     assert f"--retry-failed {batches.dispatch.name}" in done.err
     codes = batches.batch([1, 2, 2], "exit", "{{ item }}", "no host", flags="--skip-preflight")
-    table = codes.err[codes.err.index("Failures:") :].splitlines()
+    said = words_of(codes.err)
+    table = said[said.index("Failures: 3, of 2 causes") :]
     assert ["Failures: 3, of 2 causes", "- 2 x error: exit 2: no host (task_1, task_2)"] == table[:2]
 
 
