@@ -56,7 +56,7 @@ def money_panel(report: Report) -> Panel:
     limits = limits_table(report, cost or 0.0, tokens)
     if cost is None and not tokens:
         answer = "Nobody said that this cost anything: no money, no tokens."
-        return Panel("money", "Money, tokens and limits", answer, limits)
+        return Panel("money", "Money and limits", answer, limits)
     pairs = []
     if cost is not None:
         pairs.append(("Spent", dollars(cost) + ("" if "costUSD" in course.usage else ", estimated")))
@@ -67,7 +67,7 @@ def money_panel(report: Report) -> Panel:
     pairs += [(name.replace("_", " ").capitalize(), f"{amount:,.6g}") for name, amount in more.items()]
     answer = f"{dollars(cost)} and {tokens:,.0f} tokens were spent." if cost else f"{tokens:,.0f} tokens were used."
     chart = (cost_chart(course),) if cost else ()
-    return Panel("money", "Money, tokens and limits", answer, (*chart, Facts(tuple(pairs)), *limits))
+    return Panel("money", "Money and limits", answer, (*chart, Facts(tuple(pairs)), *limits))
 
 
 def limits_table(report: Report, cost: float, tokens: float) -> tuple[Table, ...]:
