@@ -32,6 +32,8 @@ def is_text(text: str) -> bool:
     """Return whether a database and every encoder take the text: it has no NUL and no lone surrogate."""
     if "\0" in text:
         return False
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -185,6 +185,16 @@ def text_of(document: dict[str, Any]) -> bytes:
         return json.dumps(document, indent=2).encode() + b"\n"
 
 
+def line_of(document: dict[str, Any]) -> bytes:
+    """Return a document as one line of NDJSON, without spaces and with its newline."""
+    import orjson
+
+    try:
+        return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a lone surrogate, or a number of more than 64 bits
+        return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+
 def read_json(target: Path) -> Any:
     """Return the content of a JSON file. A file that is missing or not JSON is refused with DocumentInvalid."""
     try:
@@ -204,20 +214,23 @@ def read_moment(target: Path, name: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def read_lines(target: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of an NDJSON file. A line that is not a JSON object is refused with its number."""
+def read_lines(target: Path, mend: Callable[[Any], Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the records of an NDJSON file. A line that is not a JSON object is refused with its number.
+
+    `mend` is as in parse_json.
+    """
     try:
         with target.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield _record(line, target, number)
+                    yield _record(line, target, number, mend)
     except OSError as error:
         raise DocumentInvalid(f"cannot read {target}: {error.strerror}", "Check that path.") from error
 
 
-def _record(line: bytes, target: Path, number: int) -> dict[str, Any]:
+def _record(line: bytes, target: Path, number: int, mend: Callable[[Any], Any] | None) -> dict[str, Any]:
     try:
-        record = parse_json(line)
+        record = parse_json(line, mend=mend)
     except ValueError as error:
         raise DocumentInvalid(
             f"{target}:{number} is not JSON: {error}", "Is the line cut off? Normalize or chunk the run again."
@@ -256,16 +269,21 @@ def as_record(kind: type[Record], document: Mapping[str, Any], **known: Any) -> 
         raise DocumentInvalid(f"the document is no {kind.__name__}: {error}", "Another version wrote it.") from None
 
 
-def parse_json(text: bytes, *, is_finite: bool = False) -> Any:
-    """Return the value of a JSON text; ValueError when it is none, too deep (DEEPEST), or with `is_finite` has NaN."""
+def parse_json(text: bytes, *, is_finite: bool = False, mend: Callable[[Any], Any] | None = None) -> Any:
+    """Return the value of a JSON text; ValueError when it is none, too deep (DEEPEST), or with `is_finite` has NaN.
+
+    `mend` replaces a value that may hold what a database does not take: NUL, lone surrogates, NaN. Few do.
+    """
     import orjson
 
     try:
         value = orjson.loads(text)
+        is_sound = b"\\u0000" not in text
     except orjson.JSONDecodeError as refusal:
         value = _parse_leniently(text, refusal, is_finite=is_finite)
+        is_sound = False
     refuse_deep(value, text.count(b"[") + text.count(b"{"))
-    return value
+    return value if is_sound or mend is None else mend(value)
 
 
 def _parse_leniently(text: bytes, refusal: ValueError, *, is_finite: bool) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard, TypeVar
 
 from trailblazer import schemas
 from trailblazer.errors import DocumentInvalid
-from trailblazer.pipeline.documents import storable, storable_value
+from trailblazer.pipeline.documents import storable_value
 
 CHUNKS = Path("chunk/chunks.ndjson")
 _LARGEST = 2**31 - 1  # of a count in the database
@@ -45,13 +45,12 @@ def read_chunks(file: Path) -> Iterator[Chunk]:
     tools have none.
     """
     known: set[str] = set()
-    for number, record in enumerate(schemas.read_lines(file), start=1):
+    for number, record in enumerate(schemas.read_lines(file, storable_value), start=1):
         chunk_id, document_id, text = (record.get(key) for key in ("chunk_id", "doc_id", "text_md"))
         if not (_is_id(chunk_id) and _is_id(document_id) and isinstance(text, str)):
             raise DocumentInvalid(
                 f"{file}: chunk {number} has no usable chunk_id, doc_id or text_md", "Chunk the run again."
             )
-        chunk_id, document_id, text = storable(chunk_id), storable(document_id), storable(text)
         if chunk_id in known:
             raise DocumentInvalid(f"{file}: chunk {number} repeats the id {chunk_id!r}", "Chunk the run again.")
         known.add(chunk_id)
@@ -63,10 +62,10 @@ def read_chunks(file: Path) -> Iterator[Chunk]:
             text=text,
             characters=_count(record, "char_count", len(text)),
             tokens=_count(record, "token_count", len(text) // 4),
-            kind=storable(kind) if isinstance(kind, str) else "text",
+            kind=kind if isinstance(kind, str) else "text",
             start=_count(record, "char_start", None),
             end=_count(record, "char_end", None),
-            meta=storable_value(meta) if isinstance(meta, dict) else {},
+            meta=meta if isinstance(meta, dict) else {},
             sha256=hashlib.sha256(text.encode()).hexdigest(),
         )
 

@@ -146,7 +146,7 @@ def read_documents(file: Path) -> Iterator[Document]:
     DocumentInvalid. Any other field with a wrong type counts as missing.
     """
     known: set[str] = set()
-    for number, record in enumerate(schemas.read_lines(file), start=1):
+    for number, record in enumerate(schemas.read_lines(file, storable_value), start=1):
         document = _document(record, f"{file}: document {number}")
         if document.id in known:
             raise DocumentInvalid(
@@ -167,10 +167,10 @@ def _document(record: dict[str, Any], where: str) -> Document:
     optional: dict[str, Any] = {}
     for field in _TEXTS:
         if isinstance(value := record.get(field), str):
-            optional[field] = storable(value)
+            optional[field] = value
     for field in _LISTS:
         if isinstance(value := record.get(field), list) and value:
-            optional[field] = tuple(storable_value(value))
+            optional[field] = tuple(value)
     if isinstance(version := record.get("version"), (str, int)):
         optional["version"] = version
     if isinstance(meta := record.get("meta"), dict):
@@ -181,4 +181,4 @@ def _document(record: dict[str, Any], where: str) -> Document:
     hints = record.get("chunk_hints")
     if isinstance(hints, dict) and isinstance(most := hints.get("maxTokens"), int) and most > 0:
         optional["max_tokens"] = most
-    return Document(storable(name), storable(text), **optional)
+    return Document(name, text, **optional)

@@ -73,15 +73,14 @@ class Splitter:
         Every character that is not white space is in a piece; no piece has more than `cap` tokens. The time is
         proportional to the length. A piece that begins a part repeats nothing of the piece before.
         """
-        ends = self._table.ends(text).data
+        self._ends = ends = self._table.ends(text).data
         start, end = len(text) - len(text.lstrip()), len(text.rstrip())
         if start >= end:
             return WHOLE, []
         if len(ends) <= self.cap + (len(text) - end + start):
-            tokens = len(ends) if end - start == len(text) else self._table.count(text[start:end])
+            tokens = len(ends) if end - start == len(text) else self._count(start, text[start:end])
             if tokens <= self.cap:
                 return WHOLE, [Piece(start, end, bisect_right(ends, start), _touched(ends, end), tokens)]
-        self._ends = ends
         pieces: list[Piece] = []
         for start, end in split_in_parts(text):
             self._part, self._start, self._at = text[start:end], start, 0
@@ -145,7 +144,7 @@ def split_in_parts(text: str) -> Iterator[tuple[int, int]]:
     A part ends before a heading, a blank line or any line after at most LONGEST_PART characters. A line of more than
     LONGEST_LINE characters becomes parts of its own, which end at a space where there is one.
     """
-    if len(text) <= LONGEST_LINE:
+    if len(text) <= LONGEST_PART and max(map(len, text.split("\n"))) < LONGEST_LINE:
         yield 0, len(text)
         return
     start = place = 0
