@@ -152,6 +152,7 @@ class Embedding:
                 make or embedder.embed,
                 works,
                 batch_size=self.config["embed.batch_size"],
+                ahead=embedder.batches_ahead,
                 fence=lambda: claims.fence(connection, taken, ttl),
                 finish=lambda: finish(connection),
                 progressed=lambda rid, so_far: progressed(rid, priced(so_far)),

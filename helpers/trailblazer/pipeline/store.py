@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import operator
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from trailblazer.database.connection import copy_rows, statement
 from trailblazer.database.embedded import ModelKey
+from trailblazer.pipeline.ahead import make_ahead
 from trailblazer.pipeline.chunk_file import CHUNKS, Chunk, read_chunks
 from trailblazer.pipeline.documents import Document, read_documents, source_file
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
     from trailblazer.database.connection import Connection
 
-    Make = Callable[[Sequence[str]], Iterable[npt.NDArray[np.float32]]]
+    Vectors = Iterable[npt.NDArray[np.float32]]
+    Make = Callable[[Sequence[str]], Vectors]
 
 ROWS_PER_COMMIT = 16_384
 
@@ -75,13 +78,14 @@ def store_runs(
     works: Sequence[Work],
     *,
     batch_size: int,
+    ahead: int,
     fence: Callable[[], None],
     finish: Callable[[], None],
     progressed: Callable[[str, Stored], None] = lambda _rid, _stored: None,
 ) -> list[Stored]:
     """Embed each chunk of some runs that has no vector of its present text; return what was stored, in their order.
 
-    `make` makes a vector of each text. Small runs are stored in one transaction, large ones in several. `fence` ends
+    `make` makes a vector of each text, for `ahead` batches before their turn to be stored. Small runs are stored in one transaction, large ones in several. `fence` ends
     each transaction but the last, and `finish` the last: both raise StaleClaim when a claim is lost, and the
     transaction is rolled back. `progressed` gets what was made of a run so far, after each batch: it is paid for then.
     """
@@ -93,18 +97,21 @@ def store_runs(
         if (work.rid, chunk.id) not in kept
     ]
     so_far = _SoFar(works, kept, progressed)
-    rows = _vector_rows(waiting, key, make, batch_size, so_far)
-    first = list(itertools.islice(rows, batch_size))  # a wrong dimension is refused before any write
-    more = range(len(first), len(waiting), ROWS_PER_COMMIT)
-    with connection.transaction():
-        _delete_stale(connection, works, kept, key)
-        _copy_texts(connection, works)
-        _copy_vectors(connection, first)
-        (fence if more else finish)()
-    for begin in more:
+    batches = [waiting[begin : begin + batch_size] for begin in range(0, len(waiting), batch_size)]
+    made = make_ahead(batches, lambda batch: make([chunk.text for _, chunk in batch]), ahead)
+    with contextlib.closing(made):
+        rows = _vector_rows(made, key, so_far)
+        first = list(itertools.islice(rows, batch_size))  # a wrong dimension is refused before any write
+        more = range(len(first), len(waiting), ROWS_PER_COMMIT)
         with connection.transaction():
-            _copy_vectors(connection, itertools.islice(rows, ROWS_PER_COMMIT))
-            (fence if begin != more[-1] else finish)()
+            _delete_stale(connection, works, kept, key)
+            _copy_texts(connection, works)
+            _copy_vectors(connection, first)
+            (fence if more else finish)()
+        for begin in more:
+            with connection.transaction():
+                _copy_vectors(connection, itertools.islice(rows, ROWS_PER_COMMIT))
+                (fence if begin != more[-1] else finish)()
     return so_far.stored
 
 
@@ -141,12 +148,10 @@ class _SoFar:
 
 
 def _vector_rows(
-    waiting: Sequence[tuple[int, Chunk]], key: ModelKey, make: Make, batch_size: int, so_far: _SoFar
+    made: Iterable[tuple[Sequence[tuple[int, Chunk]], Vectors]], key: ModelKey, so_far: _SoFar
 ) -> Iterator[tuple[Any, ...]]:
     model = key.provider, key.model, key.dimension
-    for begin in range(0, len(waiting), batch_size):
-        batch = waiting[begin : begin + batch_size]
-        vectors = make([chunk.text for _, chunk in batch])
+    for batch, vectors in made:
         so_far.add(batch)
         for (number, chunk), vector in zip(batch, vectors, strict=True):
             yield so_far.rids[number], chunk.id, *model, chunk.sha256, vector

@@ -52,6 +52,10 @@ class Embedder(Protocol):
     def unserved(self) -> Unserved:
         """How often the service did not serve, since the embedder was made."""
 
+    @property
+    def batches_ahead(self) -> int:
+        """How many batches may be made before they are asked for; 0 where a batch costs money or much time."""
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return a vector for each text, float32 of shape (texts, dimension), each of length 1.
 

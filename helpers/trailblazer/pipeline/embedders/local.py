@@ -139,6 +139,7 @@ class LocalEmbedder:
 
     provider = "local"
     unserved = Unserved()  # it is no service
+    batches_ahead = 4  # as long as Postgres takes to compress the texts of a run of a few thousand chunks
 
     def __init__(self, identity: Identity, package: Path) -> None:
         import numpy as np

@@ -63,6 +63,7 @@ class MiniLM:
 
     provider = "minilm"
     unserved = Unserved()  # it is no service
+    batches_ahead = 0  # a batch takes seconds: whoever interrupts should not wait for it
 
     def __init__(self, identity: Identity, folder: Path) -> None:
         import numpy as np

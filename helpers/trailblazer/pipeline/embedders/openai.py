@@ -128,6 +128,7 @@ class OpenAIEmbedder:
     """Makes vectors with an embeddings service, and checks each answer before it is used."""
 
     provider = "openai"
+    batches_ahead = 0  # each is paid for: one that is not stored is spent in vain
 
     def __init__(self, identity: Identity, service: EmbeddingsService, hint: str = "") -> None:
         self.model = identity.model
