@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from trailblazer.database.connection import copy_rows, statement
 from trailblazer.database.embedded import ModelKey
-from trailblazer.pipeline.ahead import make_ahead
 from trailblazer.pipeline.chunk_file import CHUNKS, Chunk, read_chunks
 from trailblazer.pipeline.documents import Document, read_documents, source_file
+from trailblazer.pipeline.making import make_ahead
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from trailblazer.pipeline.ahead import make_ahead
+from trailblazer.pipeline.making import make_ahead
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 4, 100])
