@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from _manual import download_manual
 from _turns import seconds_of
 
 from trailblazer.config import Config, load_config
@@ -28,7 +29,6 @@ from trailblazer.paths import Places
 from trailblazer.pipeline.ask import BY, Answer, find_answers
 from trailblazer.pipeline.embedders import AskedVector, vector_of
 
-PACKAGE = "postgresql-doc-15"
 RUN = "manual"
 PAGES = 10
 ROUNDS = 10
@@ -54,19 +54,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="trailblazer-bench-") as name:
         folder = Path(name)
         try:
-            _embed(Path(sys.argv[1]).resolve() if sys.argv[1:] else _download(folder), folder)
+            _embed(Path(sys.argv[1]).resolve() if sys.argv[1:] else download_manual(folder), folder)
             with connect(load_config(start=folder)) as connection:
                 _judge(connection, load_config(start=folder), questions)
             _time(folder, questions[0].text)
         finally:
             server.stop(vitals.base_of(Places(folder, folder / "var")))
-
-
-def _download(folder: Path) -> Path:
-    subprocess.run(["apt-get", "download", "-q", PACKAGE], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    (package,) = folder.glob("*.deb")
-    subprocess.run(["dpkg-deb", "-x", package, folder / "manual"], check=True)
-    return folder / "manual/usr/share/doc" / PACKAGE / "html"
 
 
 def _embed(pages: Path, folder: Path) -> None:
