@@ -85,9 +85,10 @@ def store_runs(
 ) -> list[Stored]:
     """Embed each chunk of some runs that has no vector of its present text; return what was stored, in their order.
 
-    `make` makes a vector of each text, for `ahead` batches before their turn to be stored. Small runs are stored in one transaction, large ones in several. `fence` ends
-    each transaction but the last, and `finish` the last: both raise StaleClaim when a claim is lost, and the
-    transaction is rolled back. `progressed` gets what was made of a run so far, after each batch: it is paid for then.
+    `make` makes a vector of each text, for up to `ahead` batches while those before them are stored. Small runs are
+    stored in one transaction, large ones in several. `fence` ends each transaction but the last, and `finish` the last:
+    both raise StaleClaim when a claim is lost, and the transaction is rolled back. `progressed` gets what was made of a
+    run so far, after each batch: it is paid for then.
     """
     kept = _kept(connection, works, key)
     waiting = [
