@@ -15,7 +15,7 @@ from trailblazer.pipeline import splitting
 from trailblazer.pipeline.documents import Document
 from trailblazer.pipeline.sample import read_readmes, read_topics
 from trailblazer.pipeline.splitting import Piece, Splitter, split_in_parts
-from trailblazer.pipeline.tokens import load_tokens
+from trailblazer.pipeline.tokens import TokenTable, load_tokens
 
 TABLE = load_tokens("cl100k_base")
 
@@ -99,3 +99,21 @@ def test_a_long_document_differs_at_its_seams_only() -> None:
     assert all(text[start:].lstrip().startswith("#") for start, _ in parts[1:])
     other = set(Splitter(TABLE, 800, 60).split(text)[1]) - set(pieces_in_one_part(text))
     assert len(other) <= 4 * len(parts)
+
+
+def test_a_text_is_tokenised_once() -> None:
+    """Beside the whole text only heads and tails of pieces are tokenised again, and short sections."""
+
+    class Counting(TokenTable):
+        read = 0
+
+        def count(self, text: str) -> int:
+            self.read += len(text)
+            return super().count(text)
+
+    table = Counting("cl100k_base")
+    splitter = Splitter(table, 800, 60)
+    documents = sample_documents()
+    for document in documents:
+        splitter.split(document.text_md)
+    assert table.read < sum(len(document.text_md) for document in documents) / 10
