@@ -1,5 +1,6 @@
 """LangChain: its Markdown splitter and PGVector. PLACE is the address of a database, as SQLAlchemy writes it."""
 
+import logging
 import sys
 
 import manual
@@ -19,6 +20,7 @@ class LocalEmbeddings(Embeddings):
         return self.embed_documents([text])[0]
 
 
+logging.disable(logging.WARNING)  # it warns that the collection which it deletes is not there
 manual.take_time(
     PGVector(LocalEmbeddings(), connection=sys.argv[2], use_jsonb=True, pre_delete_collection=True).add_documents
 )
