@@ -46,7 +46,7 @@ def documents(sizes: tuple[int, ...] = SIZES) -> Iterator[Point]:
             (folder / "config/.trailblazer.yaml").touch()
             places = Places(folder, folder / "var")
             try:
-                write_run(places, RUN, list(itertools.islice(_text(), _documents_of(size))))
+                write_run(places, RUN, itertools.islice(_text(), _documents_of(size)))
                 yield from _points(folder)
             finally:
                 server.stop(vitals.base_of(places))

@@ -43,10 +43,25 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """What the database keeps of a document: not its text, of which it keeps the digest. Its chunks have the text."""
+
+    id: str
+    source_system: str
+    title: str
+    space_key: str | None
+    url: str | None
+    created_at: datetime | None
+    updated_at: datetime | None
+    sha256: str
+    meta: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class RunContent:
     """What of a run is embedded: its documents and chunks, without those of skipped documents."""
 
-    documents: list[Document]
+    documents: list[StoredDocument]
     chunks: list[Chunk]
 
 
@@ -66,7 +81,7 @@ class Work:
 def read_run_content(folder: Path, skipped: Iterable[str]) -> RunContent:
     """Return the documents and chunks of a run folder. `skipped` are the ids of documents that are not embedded."""
     left_out = frozenset(skipped)
-    documents = [document for document in read_documents(source_file(folder)) if document.id not in left_out]
+    documents = [_stored(document) for document in read_documents(source_file(folder)) if document.id not in left_out]
     chunks = [chunk for chunk in read_chunks(folder / CHUNKS) if chunk.document_id not in left_out]
     return RunContent(documents, chunks)
 
@@ -195,13 +210,11 @@ def _copy_texts(connection: Connection, works: Sequence[Work]) -> None:
     )
 
 
-def _document_rows(rid: str, documents: Iterable[Document]) -> Iterator[tuple[Any, ...]]:
-    for document in documents:
-        sha256 = hashlib.sha256(document.text_md.encode()).hexdigest()
+def _document_rows(rid: str, documents: Iterable[StoredDocument]) -> Iterator[tuple[Any, ...]]:
+    for one in documents:
         yield (
-            *(rid, document.id, document.source_system, document.title, document.space_key, document.url),
-            *(_moment(document.created_at), _moment(document.updated_at), sha256),
-            {"labels": list(document.labels), "breadcrumbs": list(document.breadcrumbs)},
+            *(rid, one.id, one.source_system, one.title, one.space_key, one.url),
+            *(one.created_at, one.updated_at, one.sha256, one.meta),
         )
 
 
@@ -211,6 +224,20 @@ def _chunk_rows(rid: str, chunks: Iterable[Chunk]) -> Iterator[tuple[Any, ...]]:
             *(rid, chunk.id, chunk.document_id, chunk.position, chunk.text, chunk.characters, chunk.tokens),
             *(chunk.kind, chunk.sha256, chunk.start, chunk.end, chunk.meta),
         )
+
+
+def _stored(document: Document) -> StoredDocument:
+    return StoredDocument(
+        id=document.id,
+        source_system=document.source_system,
+        title=document.title,
+        space_key=document.space_key,
+        url=document.url,
+        created_at=_moment(document.created_at),
+        updated_at=_moment(document.updated_at),
+        sha256=hashlib.sha256(document.text_md.encode()).hexdigest(),
+        meta={"labels": list(document.labels), "breadcrumbs": list(document.breadcrumbs)},
+    )
 
 
 def _moment(text: object) -> datetime | None:
