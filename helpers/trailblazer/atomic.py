@@ -212,8 +212,18 @@ def write_lines(target: Path, records: Iterable[Any], *, durable: bool = True) -
     count = 0
     with whole_file(target, durable=durable) as file:
         for count, record in enumerate(records, start=1):  # noqa: B007 - the count is what is returned
-            file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            file.write(line_of(record))
     return count
+
+
+def line_of(record: Any) -> bytes:
+    """Return a record as one line of NDJSON, without spaces and with its newline."""
+    import orjson
+
+    try:
+        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a lone surrogate, or a number of more than 64 bits
+        return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
 def digest_of(file: Path | str, *, follow_links: bool = True) -> str:

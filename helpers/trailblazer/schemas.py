@@ -20,8 +20,7 @@ from trailblazer.plain import one_line
 Record = TypeVar("Record")
 
 _HERE = Path(__file__).resolve()
-# What others nest more deeply is refused: writing, checking and comparing a value recurse.
-DEEPEST = 100
+DEEPEST = 100  # what others nest more deeply is refused: writing, checking and comparing a value recurse
 MOST_BYTES = 1 << 30  # in one document that is read whole
 MOST_ERRORS = 100  # that are looked for in one document
 
@@ -185,16 +184,6 @@ def text_of(document: dict[str, Any]) -> bytes:
         return json.dumps(document, indent=2).encode() + b"\n"
 
 
-def line_of(document: dict[str, Any]) -> bytes:
-    """Return a document as one line of NDJSON, without spaces and with its newline."""
-    import orjson
-
-    try:
-        return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # a lone surrogate, or a number of more than 64 bits
-        return json.dumps(document, separators=(",", ":")).encode() + b"\n"
-
-
 def read_json(target: Path) -> Any:
     """Return the content of a JSON file. A file that is missing or not JSON is refused with DocumentInvalid."""
     try:
@@ -215,10 +204,7 @@ def read_moment(target: Path, name: str) -> datetime | None:
 
 
 def read_lines(target: Path, mend: Callable[[Any], Any] | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the records of an NDJSON file. A line that is not a JSON object is refused with its number.
-
-    `mend` is as in parse_json.
-    """
+    """Yield the records of an NDJSON file, mended as by parse_json; a line that is no JSON object is refused."""
     try:
         with target.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -276,12 +262,11 @@ def parse_json(text: bytes, *, is_finite: bool = False, mend: Callable[[Any], An
     """
     import orjson
 
+    is_sound = b"\\u0000" not in text
     try:
         value = orjson.loads(text)
-        is_sound = b"\\u0000" not in text
     except orjson.JSONDecodeError as refusal:
-        value = _parse_leniently(text, refusal, is_finite=is_finite)
-        is_sound = False
+        value, is_sound = _parse_leniently(text, refusal, is_finite=is_finite), False
     refuse_deep(value, text.count(b"[") + text.count(b"{"))
     return value if is_sound or mend is None else mend(value)
 

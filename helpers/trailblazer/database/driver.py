@@ -18,10 +18,10 @@ from psycopg.rows import class_row
 from psycopg.types import TypeInfo
 from psycopg.types.json import JsonbBinaryDumper
 
+from trailblazer.atomic import line_of
 from trailblazer.database.statements import statement
 from trailblazer.errors import ConfigWrong, ServiceDown
 from trailblazer.plain import one_line
-from trailblazer.schemas import line_of
 
 Record = TypeVar("Record")
 Answer = TypeVar("Answer")

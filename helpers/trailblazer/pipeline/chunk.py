@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trailblazer import schemas
-from trailblazer.atomic import digest_of, whole_file
+from trailblazer.atomic import digest_of, line_of, whole_file
 from trailblazer.config import Config
 from trailblazer.errors import DocumentInvalid
 from trailblazer.paths import Places, timestamp
@@ -148,7 +148,7 @@ def _lines(source: Path, config: Config, tally: _Tally) -> Iterator[bytes]:
         if records and not is_checked:  # one line of code makes all records, so they have one shape
             schemas.check("chunk", records[0], str(source))
             is_checked = True
-        yield b"".join(map(schemas.line_of, records))
+        yield b"".join(map(line_of, records))
 
 
 def _chunks(document: Document, splitter: Splitter, tally: _Tally) -> Iterator[dict[str, Any]]:
