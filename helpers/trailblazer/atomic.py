@@ -100,7 +100,7 @@ def whole_file(target: Path, *, mode: int = PRIVATE_FILE, durable: bool = True) 
         raise
 
 
-def _draft_of(target: Path) -> str:
+def _draft_of(target: Path | str) -> str:
     """Return a name beside a file that nobody else has, as text: pathlib takes as long as the system does to write."""
     folder = os.path.dirname(target)  # noqa: PTH120
     return f"{folder}/.draft.{os.getpid()}.{os.urandom(4).hex()}.tmp"  # short: a name has 255 bytes at most
@@ -126,13 +126,13 @@ def _write_draft(draft: str, content: bytes, mode: int, *, durable: bool) -> Non
         os.close(handle)
 
 
-def _publish(draft: str, target: Path, *, durable: bool) -> None:
+def _publish(draft: str, target: Path | str, *, durable: bool) -> None:
     os.replace(draft, target)  # noqa: PTH105 - paths as text
     if durable:
-        sync_folder(target.parent)
+        sync_folder(Path(target).parent)
 
 
-def _write_trouble(draft: str, target: Path, error: OSError) -> StorageTrouble:
+def _write_trouble(draft: str, target: Path | str, error: OSError) -> StorageTrouble:
     _remove_draft(draft)
     error.filename = str(target)
     return storage_trouble(error, "write")
@@ -172,7 +172,7 @@ def read_regular(file: Path | str, most: int, *, cut: bool = False, follow_links
         os.close(handle)
 
 
-def write_whole(target: Path, content: bytes | str, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:
+def write_whole(target: Path | str, content: bytes | str, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:
     """Write a file so that a reader sees the old content or the new one, never a part."""
     draft = _draft_of(target)
     try:

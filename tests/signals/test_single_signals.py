@@ -132,6 +132,24 @@ def test_half_a_json_that_stays_so_is_refused(tmp_path: Path) -> None:
     dispatcher.close()
 
 
+def test_half_a_json_that_goes_away_is_not_looked_for_without_end(tmp_path: Path) -> None:
+    """S2: an agent that removes what it began is waited for as before, at rest."""
+    dispatcher = FileDispatcher(tmp_path, timeout=1.5)
+    post = dispatcher.post(contexts(1))
+    place = dispatcher.suite.artifact(1)
+    put(place, b'{"dispatch_id": 1, "da')
+    wakes: list[None] = []
+
+    def remove() -> None:
+        wakes.append(None)
+        place.unlink(missing_ok=True)
+
+    (result,) = post.results(remove)
+    dispatcher.close()
+    assert "timeout" == result.status
+    assert len(wakes) < 20
+
+
 @pytest.mark.parametrize(
     ("document", "error"),
     [

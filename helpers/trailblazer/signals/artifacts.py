@@ -38,7 +38,7 @@ class Bad:
     version: tuple[int, ...] = ()
 
 
-def read_artifact(file: Path, dispatch_id: int | None) -> Artifact | Bad | None:
+def read_artifact(file: Path | str, dispatch_id: int | None) -> Artifact | Bad | None:
     """Return the answer to a signal (None: to any), why what is there is none, or None while there is nothing.
 
     Links are not followed, only a regular file is opened, and at most MOST_BYTES are read.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from trailblazer.atomic import write_whole
 from trailblazer.errors import DocumentInvalid
@@ -78,38 +79,34 @@ class Batch:
         contexts: Sequence[Context],
         earlier: tuple[int, tuple[int, ...]] | None = None,
     ) -> None:
-        self._suite, self._tell = single.suite, tell
+        self._tell = tell
         self._places: dict[int, int] = {}
         if earlier is not None:
             self.id, numbers = earlier
-            manifest = read_manifest(self._suite.manifest(self.id))
+            manifest = read_manifest(single.suite.manifest(self.id))
             post = single.find(numbers, contexts, self._changed)
             if post is None:
                 raise LookupError(self.id)
             self._post: Post = post
         else:
-            self.id = self._suite.next_id(self._suite.batches)
+            self.id = single.suite.next_id(single.suite.batches)
             self._post = single.post(contexts, self._changed)
             try:
-                manifest = self._write_beside(phase, brief, contexts)
+                manifest = self._write_beside(single.suite.briefing(self.id), phase, brief(contexts), contexts)
             except BaseException:
                 self._post.abandon("its batch could not be written")
                 raise
         self.numbers = self._post.numbers
-        self._manifest = manifest
+        self._file, self._manifest = single.suite.manifest(self.id), manifest
         paths = [entry.signal_path for entry in manifest.signals]
-        self._places = {number: paths.index(str(self._suite.signal(number))) for number in self.numbers}
+        self._places = {number: paths.index(file) for number, file in zip(self.numbers, self._post.files, strict=True)}
         self._commit(manifest.status)
 
-    def _write_beside(self, phase: str, brief: Brief, contexts: Sequence[Context]) -> BatchManifest:
+    def _write_beside(self, briefing: Path, phase: str, text: str, contexts: Sequence[Context]) -> BatchManifest:
         """Write the briefing, and return the manifest that is to be written."""
-        briefing = self._suite.briefing(self.id)
-        write_whole(briefing, brief(contexts), durable=False)
+        write_whole(briefing, text, durable=False)
         now = timestamp()
-        entries = tuple(
-            Entry(context.case_id, str(self._suite.signal(number)))
-            for context, number in zip(contexts, self._post.numbers, strict=True)
-        )
+        entries = tuple(Entry(context.case_id, file) for context, file in zip(contexts, self._post.files, strict=True))
         return BatchManifest(self.id, BatchState.PENDING, phase, now, now, str(briefing), entries)
 
     def end(self) -> None:
@@ -143,16 +140,14 @@ class Batch:
             self._wake()
             entry = replace(self._manifest.signals[place], status=IN_BATCH[change.to], error=change.error)
             signals = (*self._manifest.signals[:place], entry, *self._manifest.signals[place + 1 :])
-            self._manifest = replace(self._manifest, signals=signals)
-            self._write()
+            self._write(replace(self._manifest, signals=signals, updated_at=timestamp()))
         self._tell(replace(change, batch_id=self.id))
 
     def _commit(self, status: BatchState, error: str = "") -> None:
         """Write the manifest with a state, and tell when it is another one."""
-        self._manifest = replace(self._manifest, status=status, error=error)
-        self._write()
+        self._write(replace(self._manifest, status=status, error=error, updated_at=timestamp()))
         self._tell(Change(status, batch_id=self.id, error=error))
 
-    def _write(self) -> None:
-        self._manifest = replace(self._manifest, updated_at=timestamp())
-        write_manifest(self._suite.manifest(self.id), self._manifest)
+    def _write(self, manifest: BatchManifest) -> None:
+        self._manifest = manifest
+        write_manifest(self._file, manifest)

@@ -101,7 +101,7 @@ def _without_empty(record: Signal | Entry | BatchManifest) -> dict[str, Any]:
     return document
 
 
-def write_signal(file: Path, signal: Signal) -> None:
+def write_signal(file: Path | str, signal: Signal) -> None:
     """Write a signal as a whole file."""
     _publish("signal", _without_empty(signal), file)
 
@@ -126,7 +126,7 @@ def read_manifest(file: Path) -> BatchManifest:
     return schemas.as_record(BatchManifest, document, signals=tuple(entries), status=BatchState(document["status"]))
 
 
-def _publish(schema: str, document: dict[str, Any], file: Path) -> None:
+def _publish(schema: str, document: dict[str, Any], file: Path | str) -> None:
     schemas.check_shape(schema, document, str(file), is_flat=True)
     write_whole(file, schemas.text_of(document), durable=False)
 

@@ -81,7 +81,8 @@ class FileDispatcher:
         self.suite.make()
         waiting: list[_Waiting] = []
         try:
-            waiting.extend(map(self._write, contexts))  # what was written before an error is in the list
+            numbers = self.suite.next_ids(len(contexts), self.suite.signals)
+            waiting.extend(map(self._write, numbers, contexts))  # what was written before an error is in the list
         except BaseException:
             Post(self, waiting, tell or self.tell).abandon("the signals beside it could not be written")
             raise
@@ -95,7 +96,8 @@ class FileDispatcher:
         except DocumentInvalid:
             return None
         waiting = [
-            _Waiting(context, signal, self._left(signal)) for context, signal in zip(contexts, signals, strict=True)
+            self._waiting(context, signal, self._left(signal))
+            for context, signal in zip(contexts, signals, strict=True)
         ]
         return Post(self, waiting, tell or self.tell)
 
@@ -106,16 +108,20 @@ class FileDispatcher:
         age = (datetime.now(UTC) - datetime.fromisoformat(signal.timestamp)).total_seconds()
         return time.monotonic() + min(self.timeout, max(0.0, self.timeout - age))
 
-    def _write(self, context: Context) -> _Waiting:
-        number = self.suite.next_id(self.suite.signals)
-        prompt, artifact = self.suite.prompt(number), self.suite.artifact(number)
+    def _write(self, number: int, context: Context) -> _Waiting:
+        prompt, artifact = self.suite.prompt(number), str(self.suite.artifact(number))
         if os.path.lexists(artifact):
             self.suite.put_aside(number, "it came before its signal")
         text = context.prompt + _FOOT.format(artifact=artifact, number=number)
         write_whole(prompt, text.encode("utf-8", "backslashreplace"), durable=False)  # half a surrogate pair is escaped
-        signal = Signal(State.WAITING, number, context.case_id, context.step, str(prompt), str(artifact), timestamp())
-        write_signal(self.suite.signal(number), signal)
-        return _Waiting(context, signal, time.monotonic() + self.timeout)
+        signal = Signal(State.WAITING, number, context.case_id, context.step, str(prompt), artifact, timestamp())
+        waiting = self._waiting(context, signal, time.monotonic() + self.timeout)
+        write_signal(waiting.file, signal)
+        return waiting
+
+    def _waiting(self, context: Context, signal: Signal, until: float) -> _Waiting:
+        number = signal.dispatch_id
+        return _Waiting(context, signal, str(self.suite.signal(number)), str(self.suite.artifact(number)), until)
 
     def sweep(self) -> None:
         """Put aside what came after its signal had ended, while nobody listened."""
@@ -147,10 +153,12 @@ class FileDispatcher:
 
 @dataclass(slots=True)
 class _Waiting:
-    """A signal that is waited for. `until` and `again` are moments of the monotonic clock."""
+    """A signal that is waited for, its file and that of its answer. `until` and `again` are of the monotonic clock."""
 
     context: Context
     signal: Signal
+    file: str
+    artifact: str
     until: float
     again: float = float("inf")
     seen: tuple[int, ...] | None = None
@@ -161,7 +169,10 @@ _END = 0  # no signal has this number
 
 
 class Post:
-    """Signals that were written together. `results` waits for each; `end` has it give up at once."""
+    """Signals that were written together. `results` waits for each; `end` has it give up at once.
+
+    `numbers` and `files` are those of the signals, in the order of the contexts.
+    """
 
     def __init__(self, dispatcher: FileDispatcher, waiting: Sequence[_Waiting], tell: Tell) -> None:
         self._dispatcher, self._tell = dispatcher, tell
@@ -169,6 +180,7 @@ class Post:
         self._news: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._has_ended = False
         self.numbers = tuple(self._pending)
+        self.files = tuple(one.file for one in waiting)
         for one in waiting:
             tell(_change(one.signal))
 
@@ -190,9 +202,10 @@ class Post:
         `on_wake` is called whenever something was heard, and for the first time after `patience` seconds at the latest.
         """
         try:
-            for number in self.numbers:
-                self._dispatcher.mailbox.expect(number, functools.partial(self._news.put, number))
             yield from self._look_at(self.numbers)
+            for number in self._pending:
+                self._dispatcher.mailbox.expect(number, functools.partial(self._news.put, number))
+            yield from self._look_at(tuple(self._pending))  # what came before the watch was set
             first = time.monotonic() + patience
             while self._pending:
                 due = self._hear(first)
@@ -229,7 +242,7 @@ class Post:
     def _look(self, one: _Waiting) -> Result | None:
         """Return what came of a signal, or None while it is waited for."""
         suite, number = self._dispatcher.suite, one.signal.dispatch_id
-        found = read_artifact(suite.artifact(number), number)
+        found = read_artifact(one.artifact, number)
         if one.signal.status in ENDED:
             return self._ended_before(one, found)
         if isinstance(found, Artifact):
@@ -238,10 +251,13 @@ class Post:
             suite.put_aside(number, found.reason)
             one.rejected = found.reason
         elif isinstance(found, Bad):
-            if not found.may_grow or found.version == one.seen:
+            if found.version != one.seen:
+                one.seen, one.again = found.version, time.monotonic() + GROW_SECONDS
+            if not found.may_grow or time.monotonic() >= one.again:
                 suite.put_aside(number, found.reason)
                 return self._failed(one, f"the artifact is not accepted: {found.reason}")
-            one.seen, one.again = found.version, time.monotonic() + GROW_SECONDS
+        else:
+            one.seen, one.again = None, float("inf")
         if self._has_ended:
             return self._failed(one, NOBODY_WAITS, "cancelled")
         if time.monotonic() >= one.until:
@@ -273,7 +289,7 @@ class Post:
 
     def _move(self, one: _Waiting, to: State, error: str = "") -> None:
         one.signal = replace(one.signal, status=to, error=error)
-        write_signal(self._dispatcher.suite.signal(one.signal.dispatch_id), one.signal)
+        write_signal(one.file, one.signal)
         self._tell(_change(one.signal))
 
 

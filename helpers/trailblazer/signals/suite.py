@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trailblazer import schemas
-from trailblazer.atomic import make_folder, write_all, write_once, write_whole
+from trailblazer.atomic import make_folder, write_once, write_whole
 from trailblazer.errors import ServiceDown, StorageTrouble, storage_trouble
 from trailblazer.paths import Places, is_id, timestamp
 from trailblazer.plain import one_line
@@ -59,21 +59,28 @@ class Suite:
         self._is_made = True
 
     def next_id(self, kind: Path | None = None) -> int:
-        """Return a number that no signal and no batch of the suite has had; it is larger than every earlier one.
+        """Return the next number, as next_ids does."""
+        (number,) = self.next_ids(1, kind)
+        return number
 
-        With a `kind` (`signals` or `batches`) its folder is made while the counter is locked.
+    def next_ids(self, count: int, kind: Path | None = None) -> list[int]:
+        """Return numbers that no signal and no batch of the suite has had; each is larger than every earlier one.
+
+        With a `kind` (`signals` or `batches`) their folders are made while the counter is locked.
         """
         self.make()
+        numbers: list[int] = []
         with self._locked("last_id") as handle:
-            text = os.pread(handle, 32, 0)
-            number = 1 + self._last(text)
-            content = b"%d\n" % number
-            write_all(handle, content)
+            text = content = os.pread(handle, 32, 0)
+            while len(numbers) < count:
+                numbers.append(1 + self._last(content))
+                content = b"%d\n" % numbers[-1]
+                if kind is not None:
+                    make_folder(kind / str(numbers[-1]), exist_ok=False)
+            os.pwrite(handle, content, 0)
             if len(text) > len(content):  # not before: a file system writes a file that was emptied to the disk at once
                 os.ftruncate(handle, len(content))
-            if kind is not None:
-                make_folder(kind / str(number), exist_ok=False)
-            return number
+        return numbers
 
     def _last(self, text: bytes) -> int:
         """Return the newest number: that of the counter, or that of the folders when the counter cannot be right.

@@ -32,7 +32,7 @@ class Terminal:
 
     def post(self, contexts: Sequence[Context]) -> Asked:
         """Return questions, which are asked when their results are waited for."""
-        return Asked(self, contexts, tuple(self._suite.next_id() for _ in contexts))
+        return Asked(self, contexts, tuple(self._suite.next_ids(len(contexts))))
 
     def ask(self, context: Context, number: int, over: threading.Event) -> Result:
         """Print a prompt and return the answer: one JSON object, in one line or until it is whole."""
