@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import time
@@ -26,6 +27,12 @@ def compare(ours: Callable[[], float], theirs: Callable[[], float], rounds: int)
         statistics.median(turn[1] for turn in turns),
         statistics.median(a / b for a, b in turns),
     )
+
+
+def processor_seconds() -> float:
+    """Return the processor time of all children that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def seconds_of(command: Sequence[str], **given: object) -> float:

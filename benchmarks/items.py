@@ -5,19 +5,15 @@ Run as `python benchmarks/items.py`. The ratios are those of whole commands, eac
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import re
-import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from _points import spent_by
 from _turns import compare, seconds_of
 
 ITEMS = 2_000
@@ -73,20 +69,14 @@ def _parts(folder: Path) -> None:
           f"{children:.2f} s, ours {ours:.2f} s = {1000 * ours / ITEMS:.2f} ms an item")  # fmt: skip
 
 
-def _processor_seconds(words: list[str], folder: Path) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds_of(words, cwd=folder)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 def _memory(folder: Path) -> None:
     peaks = {}
     for count in (FEW, MANY):
         _write_items(folder / "items", count)
-        peaks[count] = _in_fresh_folder(folder, functools.partial(_peak, _batch(folder / "items", 2)))
+        command = _batch(folder / "items", 2)
+        peaks[count] = _in_fresh_folder(folder, functools.partial(_peak, command))
     few, many = peaks[FEW], peaks[MANY]
-    print(f"memory of the dispatcher at {MANY:,} items / at {FEW}: {many / 1024:.0f} MiB / {few / 1024:.0f} MiB = "
+    print(f"memory of the dispatcher at {MANY:,} items / at {FEW}: {many:.0f} MiB / {few:.0f} MiB = "
           f"{many / few:.2f}x   <= 1.3 x")  # fmt: skip
 
 
@@ -108,16 +98,12 @@ def _fresh(folder: Path, command: list[str]) -> float:
     return _in_fresh_folder(folder, lambda fresh: seconds_of(command, cwd=fresh))
 
 
+def _processor_seconds(command: list[str], folder: Path) -> float:
+    return spent_by(command, folder).processor
+
+
 def _peak(command: list[str], folder: Path) -> float:
-    """Return the peak memory of the command's own process in KiB, as the kernel shows it while the process lives."""
-    null, peak = subprocess.DEVNULL, 0
-    with subprocess.Popen(command, cwd=folder, stdin=null, stdout=null) as process:
-        while process.poll() is None:
-            with contextlib.suppress(OSError):
-                found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
-                peak = int(found[1]) if found else peak
-            time.sleep(0.005)
-    return float(peak)
+    return spent_by(command, folder).peak_mib
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ the server's is not in it.
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from _turns import seconds_of
+from _turns import processor_seconds, seconds_of
 
 from trailblazer.database import server, vitals
 from trailblazer.paths import Places
@@ -55,8 +54,8 @@ def main() -> None:
                 _carry_out(folder, ("db", "start"))
                 os.sync()
                 for row in ROWS:
-                    before = _processor_seconds()
-                    spent[row.what].append((_carry_out(folder, row.words), _processor_seconds() - before))
+                    before = processor_seconds()
+                    spent[row.what].append((_carry_out(folder, row.words), processor_seconds() - before))
             finally:
                 server.stop(vitals.base_of(Places(folder, folder / "var")))
     print(f"{f'{RUNS:,} runs of one short document':<36} {'time':>10} {'rate':>14} {'processor':>16}")
@@ -79,11 +78,6 @@ def _make_runs(folder: Path, count: int) -> None:
 
 def _carry_out(folder: Path, words: tuple[str, ...]) -> float:
     return seconds_of([PROGRAM, *words, "--quiet"], cwd=folder, stderr=subprocess.DEVNULL)
-
-
-def _processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
