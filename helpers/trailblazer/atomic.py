@@ -102,8 +102,8 @@ def whole_file(target: Path, *, mode: int = PRIVATE_FILE, durable: bool = True) 
 
 def _draft_of(target: Path | str) -> str:
     """Return a name beside a file that nobody else has, as text: pathlib takes as long as the system does to write."""
-    folder = os.path.dirname(target)  # noqa: PTH120
-    return f"{folder}/.draft.{os.getpid()}.{os.urandom(4).hex()}.tmp"  # short: a name has 255 bytes at most
+    folder, slash, _ = str(target).rpartition("/")
+    return f"{folder}{slash}.draft.{os.getpid()}.{os.urandom(4).hex()}.tmp"  # short: a name has 255 bytes at most
 
 
 def _open_draft(draft: str, mode: int) -> int:

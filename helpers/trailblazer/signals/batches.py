@@ -84,13 +84,13 @@ class Batch:
         if earlier is not None:
             self.id, numbers = earlier
             manifest = read_manifest(single.suite.manifest(self.id))
-            post = single.find(numbers, contexts, self._changed)
+            post = single.find(numbers, contexts, self._changed, self.id)
             if post is None:
                 raise LookupError(self.id)
             self._post: Post = post
         else:
             self.id = single.suite.next_id(single.suite.batches)
-            self._post = single.post(contexts, self._changed)
+            self._post = single.post(contexts, self._changed, self.id)
             try:
                 manifest = self._write_beside(single.suite.briefing(self.id), phase, brief(contexts), contexts)
             except BaseException:
@@ -141,7 +141,7 @@ class Batch:
             entry = replace(self._manifest.signals[place], status=IN_BATCH[change.to], error=change.error)
             signals = (*self._manifest.signals[:place], entry, *self._manifest.signals[place + 1 :])
             self._write(replace(self._manifest, signals=signals, updated_at=timestamp()))
-        self._tell(replace(change, batch_id=self.id))
+        self._tell(change)
 
     def _commit(self, status: BatchState, error: str = "") -> None:
         """Write the manifest with a state, and tell when it is another one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -85,17 +85,21 @@ class BatchManifest:
 
     def document(self) -> dict[str, Any]:
         """Return the manifest as it is written, with how many signals are in each state."""
-        counts = Counter(entry.status for entry in self.signals)
+        states = [entry.status for entry in self.signals]
         return {
             **_without_empty(self),
             "total": len(self.signals),
-            "counts": {state.value: counts[state] for state in BatchState},
+            "counts": {name: states.count(state) for name, state in _BATCH_STATES},
             "signals": list(map(_without_empty, self.signals)),
         }
 
 
+_BATCH_STATES = tuple((state.value, state) for state in BatchState)
+_VALUES_OF = {kind: operator.attrgetter(*kind.__slots__) for kind in (Signal, Entry, BatchManifest)}
+
+
 def _without_empty(record: Signal | Entry | BatchManifest) -> dict[str, Any]:
-    document = {name: getattr(record, name) for name in record.__slots__}
+    document = dict(zip(record.__slots__, _VALUES_OF[type(record)](record), strict=True))
     if not record.error:
         del document["error"]
     return document

@@ -76,19 +76,21 @@ class FileDispatcher:
         (result,) = self.post([context]).results()
         return result.accepted()
 
-    def post(self, contexts: Sequence[Context], tell: Tell | None = None) -> Post:
-        """Write a signal for each context, and return them, to wait for."""
+    def post(self, contexts: Sequence[Context], tell: Tell | None = None, batch_id: int = 0) -> Post:
+        """Write a signal for each context, and return them, to wait for; `batch_id` is that of their batch, or 0."""
         self.suite.make()
         waiting: list[_Waiting] = []
         try:
             numbers = self.suite.next_ids(len(contexts), self.suite.signals)
             waiting.extend(map(self._write, numbers, contexts))  # what was written before an error is in the list
         except BaseException:
-            Post(self, waiting, tell or self.tell).abandon("the signals beside it could not be written")
+            Post(self, waiting, tell or self.tell, batch_id).abandon("the signals beside it could not be written")
             raise
-        return Post(self, waiting, tell or self.tell)
+        return Post(self, waiting, tell or self.tell, batch_id)
 
-    def find(self, numbers: Sequence[int], contexts: Sequence[Context], tell: Tell | None = None) -> Post | None:
+    def find(
+        self, numbers: Sequence[int], contexts: Sequence[Context], tell: Tell | None = None, batch_id: int = 0
+    ) -> Post | None:
         """Return the signals that an earlier process wrote, to wait for again; None when one is not there."""
         self.suite.make()
         try:
@@ -99,7 +101,7 @@ class FileDispatcher:
             self._waiting(context, signal, self._left(signal))
             for context, signal in zip(contexts, signals, strict=True)
         ]
-        return Post(self, waiting, tell or self.tell)
+        return Post(self, waiting, tell or self.tell, batch_id)
 
     def _left(self, signal: Signal) -> float:
         """Return until when a signal of an earlier process is waited for: what is left of its time."""
@@ -174,15 +176,15 @@ class Post:
     `numbers` and `files` are those of the signals, in the order of the contexts.
     """
 
-    def __init__(self, dispatcher: FileDispatcher, waiting: Sequence[_Waiting], tell: Tell) -> None:
-        self._dispatcher, self._tell = dispatcher, tell
+    def __init__(self, dispatcher: FileDispatcher, waiting: Sequence[_Waiting], tell: Tell, batch_id: int) -> None:
+        self._dispatcher, self._tell, self._batch_id = dispatcher, tell, batch_id
         self._pending = {one.signal.dispatch_id: one for one in waiting}
         self._news: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._has_ended = False
         self.numbers = tuple(self._pending)
         self.files = tuple(one.file for one in waiting)
         for one in waiting:
-            tell(_change(one.signal))
+            tell(self._change(one.signal))
 
     def end(self) -> None:
         """Wait no longer: what has no artifact yet is cancelled."""
@@ -290,8 +292,7 @@ class Post:
     def _move(self, one: _Waiting, to: State, error: str = "") -> None:
         one.signal = replace(one.signal, status=to, error=error)
         write_signal(one.file, one.signal)
-        self._tell(_change(one.signal))
+        self._tell(self._change(one.signal))
 
-
-def _change(signal: Signal) -> Change:
-    return Change(signal.status, signal.dispatch_id, 0, signal.case_id, signal.step, signal.error)
+    def _change(self, signal: Signal) -> Change:
+        return Change(signal.status, signal.dispatch_id, self._batch_id, signal.case_id, signal.step, signal.error)
