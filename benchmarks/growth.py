@@ -1,13 +1,11 @@
 """How cost grows: items, runs, claims and documents at sizes far apart, printed as a table and drawn as a picture.
 
-Run as `just bench growth [FILE.svg]`: with a file the picture is written there. It takes up to a quarter of an hour.
-A curve does not bend upward when one costs at most 1.2 times what it cost at the cheapest of the smaller sizes.
+Run as `just bench growth [CURVE ...] [FILE.svg]`: the curves are items, runs, claims and documents, by default all;
+with a file the picture is written there. All take up to twenty minutes. A curve does not bend upward when one costs at most 1.2 times what it cost at the cheapest of the smaller sizes.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import itertools
 import shutil
 import statistics
@@ -16,6 +14,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from _curves import draw
+from _documents import documents
 from _points import Point, spent_by
 
 from trailblazer.database import server, vitals
@@ -34,17 +34,18 @@ def main() -> None:
     """Measure, print, and draw."""
     points = []
     print(f"{'verb':<44} {'size':>9} {'seconds':>9} {'each':>11} {'memory':>9}   by a smaller one")
-    for point in itertools.chain(_items(), _runs(), _claims(), _documents()):
+    curves = {"items": _items, "runs": _runs, "claims": _claims, "documents": documents}
+    files = [word for word in sys.argv[1:] if word.endswith(".svg")]
+    chosen = [word for word in sys.argv[1:] if word not in files] or list(curves)
+    for point in itertools.chain.from_iterable(curves[word]() for word in chosen):
         points.append(point)
         smaller = [one.microseconds for one in points if one.curve == point.curve and one is not point]
         memory = f"{point.peak_mib:,.0f} MiB" if point.peak_mib else "–"
         by = f"{point.microseconds / min(smaller):.2f}x   <= {REACH} x" if smaller else ""
         each = f"{point.microseconds:,.0f} µs"
         print(f"{point.curve:<44} {point.size:>9,} {point.seconds:>9.2f} {each:>11} {memory:>9}   {by}", flush=True)
-    if sys.argv[1:]:
-        from _curves import draw
-
-        Path(sys.argv[1]).write_text(draw(points), encoding="utf-8")
+    for file in files:
+        Path(file).write_text(draw(points), encoding="utf-8")
 
 
 def _items() -> Iterator[Point]:
@@ -111,13 +112,6 @@ def _claims() -> Iterator[Point]:
                 yield Point("run: a step in a table of so many runs", size, 1e-6 * each * STEPS, each)
         finally:
             server.stop(bench.base)
-
-
-def _documents() -> Iterator[Point]:
-    if importlib.util.find_spec("growth_documents") is None:
-        print("documents: benchmarks/growth_documents.py is not there: not measured")
-        return
-    yield from importlib.import_module("growth_documents").documents()
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:
