@@ -1,7 +1,8 @@
 """How cost grows: items, runs, claims and documents at sizes far apart, printed as a table and drawn as a picture.
 
 Run as `just bench growth [CURVE ...] [FILE.svg]`: the curves are items, runs, claims and documents, by default all;
-with a file the picture is written there. All take up to twenty minutes. A curve does not bend upward when one costs at most 1.2 times what it cost at the cheapest of the smaller sizes.
+with a file the picture is written there. All take up to twenty minutes. A curve does not bend upward when one costs at
+most 1.2 times what it cost at the cheapest of the smaller sizes.
 """
 
 from __future__ import annotations
