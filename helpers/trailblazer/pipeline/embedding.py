@@ -112,7 +112,7 @@ class Embedding:
         """Chunk runs; when it returns, their chunks survive a power cut."""
         places, is_alone = self.config.places, len(rids) == 1
         reports = [chunk_run(places, self.config, rid, durable=is_alone) for rid in rids]
-        if not is_alone:
+        if not is_alone or not reports[0].changed:  # who wrote them before may have been killed before it synced
             sync_file_system(places.var)
         return reports
 
