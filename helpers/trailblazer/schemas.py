@@ -18,11 +18,14 @@ from trailblazer.errors import DocumentInvalid
 from trailblazer.plain import one_line
 
 Record = TypeVar("Record")
+Mend = Callable[[Any], Any]
 
 _HERE = Path(__file__).resolve()
 DEEPEST = 100  # what others nest more deeply is refused: writing, checking and comparing a value recurse
 MOST_BYTES = 1 << 30  # in one document that is read whole
 MOST_ERRORS = 100  # that are looked for in one document
+_LONG_NUMBER = re.compile(rb"\d{19}")
+_SHAPES: set[tuple[Any, ...]] = set()
 
 
 def folder() -> Path:
@@ -140,12 +143,8 @@ def _check_pattern(pattern: str) -> None:
 
 def check(name: str, document: Any, where: str) -> None:
     """Refuse a document that breaks its schema with DocumentInvalid, which lists all violations."""
-    found = violations_in(name)(document)
-    if found:
+    if found := violations_in(name)(document):
         raise DocumentInvalid(f"{where}: {found[0]}", "\n".join([*found[1:], f"Schema: schemas/{name}.schema.json"]))
-
-
-_SHAPES: set[tuple[Any, ...]] = set()
 
 
 def check_shape(name: str, document: dict[str, Any], where: str, *, is_flat: bool = False) -> None:
@@ -203,7 +202,7 @@ def read_moment(target: Path, name: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def read_lines(target: Path, mend: Callable[[Any], Any] | None = None) -> Iterator[dict[str, Any]]:
+def read_lines(target: Path, mend: Mend | None = None) -> Iterator[dict[str, Any]]:
     """Yield the records of an NDJSON file, mended as by parse_json; a line that is no JSON object is refused."""
     try:
         with target.open("rb") as file:
@@ -214,13 +213,12 @@ def read_lines(target: Path, mend: Callable[[Any], Any] | None = None) -> Iterat
         raise DocumentInvalid(f"cannot read {target}: {error.strerror}", "Check that path.") from error
 
 
-def _record(line: bytes, target: Path, number: int, mend: Callable[[Any], Any] | None) -> dict[str, Any]:
+def _record(line: bytes, target: Path, number: int, mend: Mend | None) -> dict[str, Any]:
     try:
         record = parse_json(line, mend=mend)
     except ValueError as error:
-        raise DocumentInvalid(
-            f"{target}:{number} is not JSON: {error}", "Is the line cut off? Normalize or chunk the run again."
-        ) from error
+        why = "Is the line cut off? Normalize or chunk the run again."
+        raise DocumentInvalid(f"{target}:{number} is not JSON: {error}", why) from error
     if not isinstance(record, dict):
         raise DocumentInvalid(f"{target}:{number} is not a JSON object", "Each line holds one object.")
     return record
@@ -255,15 +253,18 @@ def as_record(kind: type[Record], document: Mapping[str, Any], **known: Any) -> 
         raise DocumentInvalid(f"the document is no {kind.__name__}: {error}", "Another version wrote it.") from None
 
 
-def parse_json(text: bytes, *, is_finite: bool = False, mend: Callable[[Any], Any] | None = None) -> Any:
+def parse_json(text: bytes, *, is_finite: bool = False, is_exact: bool = False, mend: Mend | None = None) -> Any:
     """Return the value of a JSON text; ValueError when it is none, too deep (DEEPEST), or with `is_finite` has NaN.
 
-    `mend` replaces a value that may hold what a database does not take: NUL, lone surrogates, NaN. Few do.
+    With `is_exact` an integer of more than 64 bits stays one. `mend` replaces a value that may hold what a database
+    does not take: NUL, lone surrogates, NaN. Few do.
     """
     import orjson
 
     is_sound = b"\\u0000" not in text
     try:
+        if is_exact and _LONG_NUMBER.search(text):
+            raise orjson.JSONDecodeError("a number may be too long", "", 0)
         value = orjson.loads(text)
     except orjson.JSONDecodeError as refusal:
         value, is_sound = _parse_leniently(text, refusal, is_finite=is_finite), False
@@ -293,8 +294,6 @@ def refuse_deep(value: Any, brackets: int) -> None:
 def _is_too_deep(value: Any) -> bool:
     layer = [value]
     for _ in range(DEEPEST):
-        containers = [container for container in layer if isinstance(container, (dict, list))]
-        if not containers:
-            return False
-        layer = [inner for outer in containers for inner in (outer.values() if isinstance(outer, dict) else outer)]
+        outers = [outer for outer in layer if isinstance(outer, (dict, list))]
+        layer = [inner for outer in outers for inner in (outer.values() if isinstance(outer, dict) else outer)]
     return any(isinstance(inner, (dict, list)) for inner in layer)

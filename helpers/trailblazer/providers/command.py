@@ -235,7 +235,7 @@ def _unexpected(order: Order, ended: Finished, content: bytes, details: dict[str
     if not order.expects.json:
         return ""
     try:
-        document = parse_json(content)
+        document = parse_json(content, is_exact=True)
     except ValueError as error:
         return one_line(f"the output is not JSON: {error}" if content else "there is no output", 300)
     if isinstance(document, dict) and isinstance(document.get("status"), str):

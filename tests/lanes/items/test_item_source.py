@@ -72,6 +72,15 @@ def tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("items")
 
 
+def test_an_integer_stays_an_integer(tmp: Path) -> None:
+    """An item of more than 64 bits, such as an account's number, is not rounded."""
+    numbers = [2**63 - 1, -(2**63) - 1, 2**64, 10**30, {"id": -(10**25)}]
+    for form in ("json", "ndjson"):
+        lines = json.dumps(numbers) if form == "json" else "\n".join(map(json.dumps, numbers))
+        assert numbers == spooled(tmp, lines.encode(), form)
+        assert {"int", "dict"} == {type(value).__name__ for value in spooled(tmp, lines.encode(), form)}
+
+
 @given(values=st.lists(VALUES, min_size=1, max_size=8), indent=st.sampled_from([None, 2]), ascii_only=st.booleans())
 def test_a_json_array_is_read_as_written(tmp: Path, values: list[Any], indent: int | None, ascii_only: bool) -> None:
     """An array in any layout is read element by element, also from a pipe that gives it in pieces."""

@@ -148,6 +148,6 @@ def _read_document(file: Path) -> Any:
 
 def _parse(text: bytes, what: str) -> Any:
     try:
-        return parse_json(text)
+        return parse_json(text, is_exact=True)
     except ValueError as error:
         raise ValueError(f"{what} is not JSON: {error}") from None

@@ -61,7 +61,7 @@ def read_spooled(file: Path) -> Iterator[Any]:
     """Yield the values that were spooled, in order."""
     with file.open("rb") as opened:
         for line in opened:
-            yield parse_json(line)
+            yield parse_json(line, is_exact=True)
 
 
 def _values(opened: IO[bytes], name: str, form: str) -> Iterator[Any]:
