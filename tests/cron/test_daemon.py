@@ -16,6 +16,8 @@ from cron.test_crontab import OWN_CRON, OwnCron
 from lanes.embed.project import wait_for
 from repo.tree import CHECKOUT
 
+pytestmark = pytest.mark.proof
+
 CLOCK = ["faketime", "-f", "@2026-11-21 03:13:00 x30"]  # a night in seconds: the jobs have the true time
 
 

@@ -20,6 +20,8 @@ from trailblazer.database.connection import connect
 from trailblazer.errors import ServiceDown
 from trailblazer.paths import CONFIG_NAME
 
+pytestmark = pytest.mark.proof
+
 START = "import sys, pathlib; from trailblazer.database import server; print(server.start(pathlib.Path(sys.argv[1])))"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has other accounts to choose from")
 

@@ -142,7 +142,7 @@ def test_the_wheel_is_installed_as_a_program(
     subprocess.run([tools / "pip", "install", "-q", program], check=True, capture_output=True, timeout=300)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRAILBLAZER_")}
     environment |= {name: str(tmp_path / folder) for name, folder in folders.items()}
-    environment["UV_NATIVE_TLS"] = "1"  # the certificates of the machine, as pip takes them
+    environment |= {"UV_NATIVE_TLS": "1", "PIP_NO_COMPILE": "1"}  # the certificates of the machine, as pip takes them
     installing: list[str | Path] = [tools / program, *rest, wheel]
     subprocess.run(installing, env=environment, cwd=tmp_path, check=True, capture_output=True, timeout=600)
     (tmp_path / "project").mkdir()

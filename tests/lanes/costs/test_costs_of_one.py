@@ -26,7 +26,10 @@ from lanes.costs.counting import (
 from lanes.embed.project import Project, texts_of, write_documents
 from lanes.signals.scenarios import case_document, write_scenario
 
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace, which counts calls, is not installed")
+pytestmark = [
+    pytest.mark.proof,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace, which counts calls, is not installed"),
+]
 
 MEASURES = (*KINDS, BYTES, STATEMENTS, COMMITS)
 # The most that one more may cost, in the order of MEASURES: a tenth above what was counted, more where it depends on

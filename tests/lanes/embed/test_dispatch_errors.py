@@ -16,6 +16,8 @@ import pytest
 from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import Finished, Project, says_one_thing, wait_for
 
+pytestmark = pytest.mark.proof
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
 
 

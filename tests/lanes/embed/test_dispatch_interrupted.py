@@ -18,6 +18,8 @@ from trailblazer.database import server
 from trailblazer.database.account import choose_account
 from trailblazer.processes.identity import start_ticks
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.fixture
 def slow(service: EmbeddingServer) -> Iterator[EmbeddingServer]:
@@ -135,7 +137,6 @@ def _has_got_further(project: Project, process: subprocess.Popen[str], before: i
     return process.poll() is not None or len(project.journal) > before + 1
 
 
-@pytest.mark.proof
 def test_killed_after_each_journal_line_a_dispatch_still_comes_to_its_end(
     project: Project, service: EmbeddingServer
 ) -> None:
@@ -157,7 +158,6 @@ def test_killed_after_each_journal_line_a_dispatch_still_comes_to_its_end(
     _finish(project, service)
 
 
-@pytest.mark.proof
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace, which kills at a system call, is not installed")
 @pytest.mark.parametrize("call", ["write", "fsync,fdatasync", "rename,renameat,renameat2"])
 def test_killed_at_a_system_call_a_dispatch_can_be_resumed(

@@ -8,6 +8,8 @@ import pytest
 
 from lanes.embed.project import Project, says_one_thing
 
+pytestmark = pytest.mark.proof
+
 
 def _source(project: Project, *words: str) -> str:
     """Return what the one line says that names the source of a dry run's plan."""

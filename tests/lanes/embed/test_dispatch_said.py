@@ -13,6 +13,8 @@ import pytest
 from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import STOCK, Project, read_json, texts_of, wait_for, words_of, write_documents
 
+pytestmark = pytest.mark.proof
+
 PRICE = {"embed_prices": '{"openai/tiny": 1000000}'}  # a dollar a token
 RUN_LINE = re.compile(r"^\S+ (?P<words>(?:Queued|Done|Skipped \([a-z]+\)|Error|Interrupted|Not run): .*)$")
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import DOCUMENTS, Project, read_json, texts_of, words_of, write_documents
+
+pytestmark = pytest.mark.proof
 
 
 def _texts(service: EmbeddingServer) -> list[str]:

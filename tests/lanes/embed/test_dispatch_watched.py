@@ -16,6 +16,8 @@ import pytest
 from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import STOCK, TRAILBLAZER, Project, wait_for
 
+pytestmark = pytest.mark.proof
+
 LINE = re.compile(
     r"\d{8}T\d{6}Z(-\d+)? (running|finished|lost|interrupted|failed) \| \d+/4 \(\d+%\) \| running \d+ \| done \d+ \| "
     r"skipped \d+ \| failed \d+ \| chunks \d+/24 \| rate [\d.e+]+/min \| ETA \S.* \| oldest \S.*"

@@ -12,6 +12,8 @@ from trailblazer.errors import DocumentInvalid
 from trailblazer.words.grammar import VERBS, below
 from trailblazer.words.parsers import parser_for
 
+pytestmark = pytest.mark.proof
+
 # The words of an answer, and its schema. They are typed in a project with a batch of two items; the order counts.
 ANSWERS = {
     "init json dry-run": "answer",

@@ -11,6 +11,8 @@ import pytest
 from lanes.embed.project import STOCK, Project, read_json, says_one_thing
 from trailblazer.lanes.embed.reasons import group_reasons, without_codes
 
+pytestmark = pytest.mark.proof
+
 NO_KEY = {
     "embed_base_url": "https://api.openai.com/v1",
     "embed_model": "text-embedding-3-small",
