@@ -50,15 +50,12 @@ def run(words: argparse.Namespace) -> int:
     if not 1 <= words.most <= MOST_ANSWERS:
         raise WordsWrong(f"--most is 1 to {MOST_ANSWERS}, not {words.most}", "trailblazer ask --most 10 QUESTION")
     config = load_config(embedder_flags(words))
-    from concurrent.futures import ThreadPoolExecutor
-
     from trailblazer.database.connection import answering, connect
     from trailblazer.pipeline.embedders import vector_of
 
-    with ThreadPoolExecutor(1) as maker:
-        asked = maker.submit(vector_of, config, question)  # meanwhile the server makes ready
-        with answering(), connect(config) as connection:
-            answers = find_answers(connection, asked.result(), question, words.most, words.by)
+    asked = vector_of(config, question)
+    with answering(), connect(config) as connection:
+        answers = find_answers(connection, asked, question, words.most, words.by)
     if words.json:
         _print_json(answers)
     elif answers:
