@@ -58,7 +58,7 @@ def draw(points: Sequence[Point]) -> str:
             "<title>Time for one, and memory, as the work grows</title>",
             f'<style>{STYLE}</style><rect class="paper" width="100%" height="100%" rx="6"/>',
             *_panel(SIDE, "processor time for one, start included", sizes, times, time_lines),
-            *_panel(2 * SIDE + WIDTH + 14, "peak memory of the dispatcher", sizes, memory, memory_lines),
+            *_panel(2 * SIDE + WIDTH + 14, "peak memory of the command", sizes, memory, memory_lines),
             *itertools.chain(*(_key(below + 20 * row, curve, colours[curve]) for row, curve in enumerate(curves))),
             "</svg>\n",
         ]
