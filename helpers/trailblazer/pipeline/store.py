@@ -100,10 +100,10 @@ def store_runs(
 ) -> list[Stored]:
     """Embed each chunk of some runs that has no vector of its present text; return what was stored, in their order.
 
-    `make` makes a vector of each text, for up to `ahead` batches while those before them are stored. Small runs are
-    stored in one transaction, large ones in several. `fence` ends each transaction but the last, and `finish` the last:
-    both raise StaleClaim when a claim is lost, and the transaction is rolled back. `progressed` gets what was made of a
-    run so far, after each batch: it is paid for then.
+    `make` makes a vector of each text, for up to `ahead` batches while those before them are stored. Several runs are
+    stored in one transaction: when one fails, none is stored. A single one takes as many as it needs. `fence` ends each
+    transaction but the last, and `finish` the last: both raise StaleClaim when a claim is lost, and the transaction is
+    rolled back. `progressed` gets what was made of a run so far, after each batch: it is paid for then.
     """
     kept = _kept(connection, works, key)
     waiting = [
@@ -117,7 +117,8 @@ def store_runs(
     made = make_ahead(batches, lambda batch: make([chunk.text for _, chunk in batch]), ahead)
     with contextlib.closing(made):
         rows = _vector_rows(made, key, so_far)
-        first = list(itertools.islice(rows, batch_size))  # a wrong dimension is refused before any write
+        most = batch_size if len(works) == 1 else None
+        first = list(itertools.islice(rows, most))  # a wrong dimension is refused before any write
         more = range(len(first), len(waiting), ROWS_PER_COMMIT)
         with connection.transaction():
             _delete_stale(connection, works, kept, key)

@@ -15,12 +15,13 @@ from fixtures.embedding_server import EmbeddingServer
 from lanes.embed.project import STOCK, Project, wait_for, write_documents
 
 RUNS = [f"small-{number:02d}" for number in range(40)]
-BAD = RUNS[13]
+BAD = RUNS[17]
 TEXT = "The pump of {} is serviced in spring."
 
 REFUSE_ONE = f"""
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
-CREATE TRIGGER refuse BEFORE INSERT ON chunks FOR EACH ROW WHEN (NEW.run_id = '{BAD}') EXECUTE FUNCTION refuse();
+CREATE TRIGGER refuse BEFORE INSERT ON chunk_embeddings FOR EACH ROW WHEN (NEW.run_id = '{BAD}')
+EXECUTE FUNCTION refuse();
 """
 
 
@@ -66,13 +67,16 @@ def test_a_group_is_one_request_and_one_commit(small: Project, service: Embeddin
 
 
 def test_what_the_database_refuses_of_one_run_fails_that_run_alone(small: Project, service: EmbeddingServer) -> None:
-    """The group is done again in halves, and no vector is paid for twice."""
+    """The group is done again in halves; none of it was stored before, and no vector is paid for twice."""
+    small.environment["TRAILBLAZER_EMBED_BATCH_SIZE"] = "4"
     small.run("db", "migrate")
     with psycopg.connect(small.dsn, autocommit=True) as connection:
         connection.execute(REFUSE_ONE.encode())
     outcomes = run_all(small)
     assert {BAD: "error"} == {rid: status for rid, status in outcomes.items() if status != "success"}
     assert "not this one" in small.reasons[BAD]
+    paid = [line["usage"]["chunks"] for line in small.journal if line["kind"] == "settle" and line["phase"] == "embed"]
+    assert [1] * len(RUNS) == paid
     assert {1} == set(embedded(service).values())
     assert set(RUNS) - {BAD} == set(small.vectors())
     assert [(1,)] == small.query("SELECT count(*) FROM processed_runs WHERE status = 'failed'")
